@@ -1,0 +1,1 @@
+"""One short module for each MLproject entry point: arguments, one call, a report."""

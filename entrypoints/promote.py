@@ -1,0 +1,48 @@
+"""Move a model version into a stage, if it passes the gate.
+
+example:
+  mlflow run . -e promote -P version=3 -P stage=Production
+"""
+
+from __future__ import annotations
+
+from entrypoints.arguments import add_limits, limits_from, new_parser
+from entrypoints.reporting import run_entry_point
+from fraud_model.gates import table
+from fraud_model.promotion import Moved, promote
+from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.tracking import open_run
+
+
+def main() -> None:
+    """Runs the gate, moves the version, and prints each check."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--stage", default="Production", help="Staging or Production")
+    parser.add_argument("--version", default="latest", help="a number, or latest")
+    parser.add_argument("--model-name", default=DEFAULT_MODEL_NAME)
+    add_limits(parser)
+    arguments = parser.parse_args()
+    with open_run("promote"):
+        moved = promote(
+            arguments.model_name,
+            arguments.version,
+            parse_stage(arguments.stage),
+            limits_from(arguments),
+        )
+    report(moved)
+
+
+def report(moved: Moved) -> None:
+    """Prints the checks, and what stands in the stage now."""
+    if moved.before == moved.version:
+        print(f"{moved.name} version {moved.version} stands in {moved.stage} already")
+        return
+    print(table(moved.checks))
+    print(
+        f"{moved.name} version {moved.version} stands in {moved.stage}"
+        + (f"; version {moved.before} is archived" if moved.before else "")
+    )
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,29 @@
+"""Put back the version that stood in a stage before the present one.
+
+example:
+  mlflow run . -e rollback
+"""
+
+from __future__ import annotations
+
+from entrypoints.arguments import new_parser
+from entrypoints.promote import report
+from entrypoints.reporting import run_entry_point
+from fraud_model.promotion import rollback
+from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.tracking import open_run
+
+
+def main() -> None:
+    """Rolls back to what the ledger names."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--stage", default="Production", help="Staging or Production")
+    parser.add_argument("--model-name", default=DEFAULT_MODEL_NAME)
+    arguments = parser.parse_args()
+    with open_run("rollback"):
+        moved = rollback(arguments.model_name, parse_stage(arguments.stage))
+    report(moved)
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

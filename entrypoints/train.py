@@ -1,0 +1,43 @@
+"""Train a detector on labelled transactions and register it as a model version.
+
+example:
+  mlflow run . -e train -P data=creditcard.csv -P threshold=precision:0.9
+"""
+
+from __future__ import annotations
+
+from entrypoints.arguments import add_request, new_parser, request_from
+from entrypoints.reporting import run_entry_point
+from fraud_model.pipeline import Trained, train
+from fraud_model.tracking import open_run
+
+
+def main() -> None:
+    """Trains, and says what came out and what to do next."""
+    parser = new_parser(__doc__)
+    add_request(parser)
+    arguments = parser.parse_args()
+    with open_run("train"):
+        trained = train(request_from(arguments))
+    report(trained)
+    print(f"next: mlflow run . -e promote -P version={trained.version} -P stage=Production")
+
+
+def report(trained: Trained) -> None:
+    """Prints the version and its main figures on the holdout."""
+    held = trained.figures["holdout"]
+    print(
+        f"{trained.name} version {trained.version}, trained on {trained.dataset.kind} data "
+        f"({trained.dataset.source})\n"
+        f"  holdout: average precision {held['average_precision']:.4f} "
+        f"[{held['average_precision_low']:.4f}, {held['average_precision_high']:.4f}], "
+        f"ROC AUC {held['roc_auc']:.4f}, Brier {held['brier']:.6f}\n"
+        f"  at threshold {trained.threshold:.4g}: precision {held['precision']:.4f}, "
+        f"recall {held['recall']:.4f}, F1 {held['f1']:.4f}, accuracy {held['accuracy']:.5f}\n"
+        f"  at the alert budget ({held['alerts_in_budget']:.0f} alerts): "
+        f"precision {held['precision_at_budget']:.4f}, recall {held['recall_at_budget']:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,1 @@
+"""Train, gate, promote and serve a card-fraud model with MLflow and LightGBM."""

@@ -1,0 +1,41 @@
+"""Everything that this project refuses, as one small hierarchy.
+
+FraudModelError
+├── ParameterError        an entry point parameter that cannot be used
+├── DataError             a table that cannot be trained on
+│   └── DownloadError     a file that could not be fetched whole and unchanged
+├── TrainingError         a model that is not worth registering
+└── RegistryError         a model version, stage or alias that is not there
+    └── PromotionRefused  a challenger that the gate turned away
+
+Each message is one readable paragraph: the value, the place, and the mend.
+Anything else that is raised is a bug and keeps its traceback.
+"""
+
+
+class FraudModelError(Exception):
+    """A refusal meant for a person; entry points print it as one line and exit with status 1."""
+
+
+class ParameterError(FraudModelError):
+    """An entry point parameter that cannot be used."""
+
+
+class DataError(FraudModelError):
+    """A table that cannot be trained on."""
+
+
+class DownloadError(DataError):
+    """A file that could not be fetched whole and unchanged."""
+
+
+class TrainingError(FraudModelError):
+    """A model that is not worth registering."""
+
+
+class RegistryError(FraudModelError):
+    """A model version, stage or alias that is not there."""
+
+
+class PromotionRefused(RegistryError):
+    """A challenger that the gate turned away."""

@@ -1,0 +1,157 @@
+"""The gate in front of a stage: each check with its value and its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mlflow
+import mlflow.artifacts
+import mlflow.pyfunc
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.evaluation import Scored, evaluate, paired_difference
+from fraud_model.holdout import read_holdout
+from fraud_model.schema import Columns
+from fraud_model.smoke import smoke_test
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a challenger must reach on its holdout.
+
+    `tolerance` is how much average precision it may lose against the champion at the lower end
+    of the interval; `alert_budget` is in alerts a day.
+    """
+
+    min_accuracy: float = 0.95
+    min_average_precision: float = 0.5
+    min_recall_at_budget: float = 0.1
+    tolerance: float = 0.05
+    alert_budget: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ("min_accuracy", "min_average_precision", "min_recall_at_budget", "tolerance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ParameterError(f"{name}={getattr(self, name)}: it lies from 0 to 1.")
+        if not self.alert_budget > 0:
+            raise ParameterError(f"alert_budget={self.alert_budget}: it is more than 0 a day.")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the gate: what was measured, against which limit, and whether it passed."""
+
+    name: str
+    value: str
+    limit: str
+    passed: bool
+
+
+def run_gate(
+    challenger: ModelVersion, champion: ModelVersion | None, limits: Limits, seed: int = 0
+) -> list[Check]:
+    """Runs every check on a challenger, even after one has failed, so that all are seen.
+
+    Champion and challenger are scored on the challenger's holdout, the newer one.
+    """
+    smoke = smoke_test(uri(challenger))
+    checks = [
+        Check("loads and scores known rows", smoke or "as recorded", "as recorded", smoke is None)
+    ]
+    checks.append(_provenance(challenger, champion))
+    if smoke is not None:
+        return checks
+    holdout, columns = read_holdout(challenger)
+    mine = _predict(challenger, holdout, columns)
+    labels = holdout[columns.target].to_numpy()
+    scored = Scored.from_part(holdout, columns, mine["fraud_probability"].to_numpy())
+    threshold = float(challenger.tags["threshold"])
+    figures = evaluate(scored, threshold, limits.alert_budget, seed)
+    budget = f"recall at {limits.alert_budget:g} alerts a day"
+    checks += [
+        _floor("accuracy", figures["accuracy"], limits.min_accuracy),
+        _floor("average precision", figures["average_precision"], limits.min_average_precision),
+        _floor(budget, figures["recall_at_budget"], limits.min_recall_at_budget),
+        _against_champion(labels, scored.probability, champion, holdout, columns, limits, seed),
+    ]
+    return checks
+
+
+def table(checks: Sequence[Check]) -> str:
+    """The checks as a Markdown table."""
+    rows = [("check", "value", "limit", "")] + [
+        (c.name, c.value, c.limit, "passed" if c.passed else "FAILED") for c in checks
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def uri(version: ModelVersion) -> str:
+    """The address of exactly this version."""
+    return f"models:/{version.name}/{version.version}"
+
+
+def _floor(name: str, value: float, least: float) -> Check:
+    return Check(name, f"{value:.4f}", f">= {least:g}", value >= least)
+
+
+def _provenance(challenger: ModelVersion, champion: ModelVersion | None) -> Check:
+    mine = challenger.tags.get("data_kind", "unknown")
+    theirs = champion.tags.get("data_kind", "unknown") if champion else "no champion"
+    return Check(
+        "trained on real data if the champion was",
+        f"{mine} after {theirs}",
+        "not simulated after real",
+        not (mine != "real" and theirs == "real"),
+    )
+
+
+def _against_champion(
+    labels: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float64],
+    champion: ModelVersion | None,
+    holdout: pd.DataFrame,
+    columns: Columns,
+    limits: Limits,
+    seed: int,
+) -> Check:
+    name = "average precision, challenger - champion"
+    limit = f"lower end >= -{limits.tolerance:g}"
+    if champion is None:
+        return Check(name, "no champion", limit, True)
+    try:
+        theirs = _predict(champion, holdout, columns)["fraud_probability"].to_numpy()
+    except RegistryError as error:
+        return Check(name, str(error), limit, False)
+    except (MlflowException, OSError) as error:
+        # A champion that cannot score protects nobody; refusing would keep it in place.
+        reason = str(error).splitlines()[0][:80]
+        return Check(name, f"champion {champion.version} does not load: {reason}", limit, True)
+    difference = paired_difference(labels, probability, theirs, seed)
+    verdict = "better" if difference.low > 0 else ""
+    value = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {verdict}"
+    return Check(name, value.strip(), limit, difference.low >= -limits.tolerance)
+
+
+def _predict(version: ModelVersion, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    model = mlflow.pyfunc.load_model(uri(version))
+    wanted = model.metadata.get_input_schema().input_names()
+    missing = [name for name in wanted if name not in columns.features]
+    if missing:
+        raise RegistryError(
+            f"version {version.version} needs {', '.join(map(repr, missing))}, not in the holdout: "
+            "train other columns under another name with -P model_name="
+        )
+    predicted: pd.DataFrame = model.predict(holdout[wanted])
+    return predicted

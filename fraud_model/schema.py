@@ -1,0 +1,183 @@
+"""Which column of a table is what, and whether its cells can be trained on.
+
+The names come from the table. Only three have a meaning of their own: the target (1 = fraud),
+the time (seconds) and the amount (money); every remaining numeric column is a feature, and so
+are time and amount, where the table has them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fraud_model.errors import DataError
+
+DEFAULT_TARGET = "Class"
+DEFAULT_TIME = "Time"
+DEFAULT_AMOUNT = "Amount"
+
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The parts of a table: its target, the features in order, and which are time and amount."""
+
+    target: str
+    features: tuple[str, ...]
+    time: str | None
+    amount: str | None
+    ignored: tuple[str, ...] = ()
+
+
+def check_names(names: Sequence[str], place: str) -> None:
+    """Raises DataError where a header repeats a name, leaves one out, or was read as one column."""
+    if len(names) == 1:
+        for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if separator in names[0]:
+                raise DataError(
+                    f"{place}: the header is one column, {shorten(names[0])!r}: its values are "
+                    f"separated by {word}. Save the table with commas."
+                )
+    unnamed = [i for i, name in enumerate(names, start=1) if not str(name).strip()]
+    if unnamed:
+        raise DataError(
+            f"{place}: column {unnamed[0]} has no name (a saved row index?). "
+            "Name it, or save the table without its index."
+        )
+    repeated = {name: count for name, count in Counter(names).items() if count > 1}
+    if repeated:
+        found = ", ".join(f"{name!r} {count} times" for name, count in repeated.items())
+        raise DataError(f"{place}: duplicate columns: {found}. Rename or drop all but one of each.")
+
+
+def resolve_columns(
+    table: pd.DataFrame, place: str, target: str, time: str, amount: str
+) -> Columns:
+    """Tells target, time, amount and features of `table` apart.
+
+    Time and amount may be absent under their default names; a name that somebody chose must be
+    there. Columns that hold no number at all are ignored, and named in the result.
+
+    Raises:
+        DataError: a column is missing (the message shows expected and found as a diff), or no
+            feature is left.
+    """
+    found = [str(name) for name in table.columns]
+    expected = [target]
+    expected += [time] if time != DEFAULT_TIME else []
+    expected += [amount] if amount != DEFAULT_AMOUNT else []
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise DataError(f"{place}: {describe_missing(missing, found)}")
+    ignored = tuple(name for name in found if name != target and _holds_no_number(table[name]))
+    for name in (time, amount):
+        if name in ignored:
+            raise DataError(
+                f"{place}: column {name!r} holds {shorten(table[name].dropna().iloc[0])!r} where "
+                "a number belongs. Write times as seconds and amounts as plain numbers."
+            )
+    features = tuple(name for name in found if name != target and name not in ignored)
+    if not features:
+        raise DataError(f"{place}: no numeric column but the target {target!r}: nothing to learn.")
+    return Columns(
+        target=target,
+        features=features,
+        time=time if time in found else None,
+        amount=amount if amount in found else None,
+        ignored=ignored,
+    )
+
+
+def describe_missing(missing: Sequence[str], found: Iterable[str]) -> str:
+    """One line that shows missing columns as a diff, with the closest name found for each."""
+    found = list(found)
+    parts = []
+    for name in missing:
+        folded = [other for other in found if other.lower() == name.lower()]
+        close = folded or difflib.get_close_matches(name, found, n=1)
+        parts.append(f"- {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+    return (
+        f"missing columns: {'; '.join(parts)}; + found: {', '.join(map(repr, found))}. "
+        "Rename the columns, or name yours with -P target=, -P time_column=, -P amount_column=."
+    )
+
+
+def check_values(table: pd.DataFrame, columns: Columns, place: str) -> pd.DataFrame:
+    """Returns the features as float64 and the target as int64, in the table's row order.
+
+    Raises:
+        DataError: the first cell that is text, missing, NaN or infinite where a number belongs,
+            with its row (the first row of data is row 1) and column; a label other than 0 or 1;
+            a target with a single class.
+    """
+    if table.empty:
+        raise DataError(f"{place}: a header and no rows. Give a table with transactions.")
+    numbers = {}
+    for name in columns.features:
+        values = _as_numbers(table[name], place)
+        finite = np.isfinite(values)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            what = "a missing value" if np.isnan(values[row]) else "infinity"
+            raise DataError(
+                f"{place}: row {row + 1}, column {name!r} holds {what} where a number belongs "
+                f"({int((~finite).sum())} such cells in the column). Fill them or drop the rows."
+            )
+        numbers[name] = values
+    labels = _as_numbers(table[columns.target], place)
+    wrong = ~np.isin(labels, (0.0, 1.0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        found = "a missing value" if np.isnan(labels[row]) else f"{labels[row]:g}"
+        raise DataError(
+            f"{place}: row {row + 1}, column {columns.target!r} holds {found}, and a label is 0 "
+            f"(genuine) or 1 (fraud). {int(wrong.sum())} labels are neither. Recode them."
+        )
+    if len(np.unique(labels)) == 1:
+        only = "fraud" if labels[0] else "genuine"
+        raise DataError(
+            f"{place}: every transaction is {only} in column {columns.target!r}; a model learns "
+            "from both classes. Give a table with frauds and genuine transactions."
+        )
+    return pd.DataFrame({**numbers, columns.target: labels.astype(np.int64)})
+
+
+def days_covered(table: pd.DataFrame, columns: Columns) -> float:
+    """Days from the first to the last transaction; 1.0 where the table has no time column."""
+    if columns.time is None:
+        return 1.0
+    seconds = float(table[columns.time].max() - table[columns.time].min())
+    return seconds / SECONDS_PER_DAY
+
+
+def shorten(value: object, width: int = 40) -> str:
+    """The text of a cell, cut to `width` characters, so that a message stays one line."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _holds_no_number(values: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(values):
+        return False
+    return bool(pd.to_numeric(values, errors="coerce").isna().all()) and bool(values.notna().any())
+
+
+def _as_numbers(values: pd.Series, place: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if pd.api.types.is_numeric_dtype(values):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = pd.to_numeric(values, errors="coerce")
+    text = (numbers.isna() & values.notna()).to_numpy()
+    if text.any():
+        row = int(np.argmax(text))
+        raise DataError(
+            f"{place}: row {row + 1}, column {values.name!r} holds {shorten(values.iloc[row])!r} "
+            f"where a number belongs ({int(text.sum())} such cells in the column). "
+            "Correct the cells or drop the column."
+        )
+    return numbers.to_numpy(dtype=np.float64)

@@ -1,0 +1,73 @@
+"""The active MLflow run: opened once, whether `mlflow run` made it or nobody did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import mlflow
+from mlflow.entities import Metric, Run
+from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_USER
+from mlflow.utils.time import get_current_time_millis
+
+EXPERIMENT = "fraud-detector"
+
+# The tracking store's own limit for one call of log_batch.
+METRICS_PER_BATCH = 1000
+
+
+@contextmanager
+def open_run(name: str) -> Iterator[Run]:
+    """Resumes the run that `mlflow run` made, opens one under the active run, or starts one.
+
+    The run ends FAILED where the block raises, and FINISHED otherwise.
+    """
+    nested = mlflow.active_run() is not None
+    given = "MLFLOW_RUN_ID" in os.environ
+    chosen = {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys()
+    if not nested and not given and not chosen:
+        # Under `mlflow run` this would contradict the experiment of the run that is given.
+        mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(run_name=None if given else name, nested=nested) as run:
+        if given:
+            mlflow.set_tag("mlflow.runName", name)
+        yield run
+
+
+def log_parameters(parameters: Mapping[str, object]) -> None:
+    """Logs what `mlflow run` has not logged already, since a logged parameter cannot change."""
+    logged = mlflow.get_run(_active_run_id()).data.params
+    mlflow.log_params({key: value for key, value in parameters.items() if key not in logged})
+
+
+def log_curve(curve: Mapping[str, Sequence[float]], prefix: str) -> None:
+    """Logs one metric per name with the round (from 1) as its step, so that charts draw it."""
+    now = get_current_time_millis()
+    metrics = [
+        Metric(f"{prefix}{name}", float(value), now, step)
+        for name, values in curve.items()
+        for step, value in enumerate(values, start=1)
+    ]
+    client = mlflow.MlflowClient()
+    for first in range(0, len(metrics), METRICS_PER_BATCH):
+        client.log_batch(_active_run_id(), metrics=metrics[first : first + METRICS_PER_BATCH])
+
+
+def git_commit() -> str:
+    """The commit that the active run was started from, or `unknown` outside a git checkout."""
+    tags = mlflow.get_run(_active_run_id()).data.tags
+    return str(tags.get(MLFLOW_GIT_COMMIT) or get_git_commit(__file__) or "unknown")
+
+
+def user() -> str:
+    """Who started the active run, as MLflow recorded it."""
+    return str(mlflow.get_run(_active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
+
+
+def _active_run_id() -> str:
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("no active run: open one with open_run")
+    return str(run.info.run_id)

@@ -1,0 +1,103 @@
+"""What several tests need: tables of transactions, and a tracking store of their own."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from fraud_model import registry
+from fraud_model.pipeline import Request, Trained, train
+from fraud_model.simulation import simulate
+from fraud_model.tracking import open_run
+from fraud_model.training import Recipe
+
+REPOSITORY = Path(__file__).parents[1]
+SAMPLE_VARIABLE = "FRAUD_SAMPLE_DATA"
+
+
+@pytest.fixture(scope="session")
+def table() -> pd.DataFrame:
+    """Simulated transactions, few and rich in frauds, so that a model fits in a second."""
+    return simulate(rows=8_000, frauds=240, seed=1)
+
+
+@pytest.fixture(scope="session")
+def table_csv(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated transactions as a CSV file."""
+    path = tmp_path_factory.mktemp("data") / "transactions.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real transactions; skipped where FRAUD_SAMPLE_DATA does not name their folder."""
+    folder = os.environ.get(SAMPLE_VARIABLE)
+    if not folder:
+        pytest.skip(f"{SAMPLE_VARIABLE} does not name the folder with creditcard_sample.csv.gz")
+    path = tmp_path_factory.mktemp("sample") / "creditcard.csv"
+    with gzip.open(Path(folder) / "creditcard_sample.csv.gz") as packed, path.open("wb") as plain:
+        shutil.copyfileobj(packed, plain)
+    return path
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store and registry in a folder, with one model logged in it."""
+
+    uri: str
+    trained: Trained
+
+    def new_model(self, versions: int = 1, **tags: str) -> str:
+        """Registers the logged model under a new name, as often as asked; returns the name."""
+        name = f"model-{uuid.uuid4().hex[:8]}"
+        for _ in range(versions):
+            self.new_version(name, **tags)
+        return name
+
+    def new_version(self, name: str, model: Trained | None = None, **tags: str) -> str:
+        """One more version of `name`: `model`'s files with the shared model's run and holdout."""
+        client = mlflow.MlflowClient()
+        original = client.get_model_version(self.trained.name, self.trained.version)
+        model = model or self.trained
+        version = registry.register(
+            name,
+            client.get_model_version(model.name, model.version).source.removeprefix("models:/"),
+            original.run_id,
+            description="a copy",
+            tags={**original.tags, **tags},
+        )
+        return str(version.version)
+
+
+@pytest.fixture(scope="session")
+def store(table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store that tests share; each takes a model name of its own from it."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MLFLOW_TRACKING_URI", uri)
+    # Artifacts of a SQLite store go to ./mlruns.
+    patch.chdir(folder)
+    mlflow.set_tracking_uri(uri)
+    with open_run("train"):
+        trained = train(Request(data=str(table_csv), recipe=Recipe(rounds=60)))
+    yield Store(uri, trained)
+    patch.undo()
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def run(store: Store) -> Iterator[str]:
+    """An active run in the shared store; its id."""
+    with open_run("test") as active:
+        yield active.info.run_id
