@@ -9,11 +9,53 @@ from fraud_model.gates import Limits
 from fraud_model.pipeline import Request
 from fraud_model.training import Recipe
 
+HELP = {
+    "data": "CSV, CSV.gz or Parquet file, http(s) URL, kaggle, simulated, or auto",
+    "target": "column with 1 for fraud and 0 for genuine",
+    "time_column": "column with seconds; may be absent under its default name",
+    "amount_column": "column with money; may be absent under its default name",
+    "split": "time (the last 20 %% are held out) or stratified",
+    "threshold": "f1, precision:P, recall:R, alerts:N a day, cost:C a review, or a number",
+    "alert_budget": "alerts a day that people can review",
+    "model_name": "registered model",
+    "stage": "Staging or Production",
+    "version": "a number, or latest",
+    "learning_rate": "shrinkage of each tree",
+    "rounds": "most trees",
+    "early_stopping_rounds": "rounds without improvement that end the training; 0 never does",
+    "num_leaves": "most leaves of a tree",
+    "min_child_samples": "fewest transactions in a leaf",
+    "min_sum_hessian_in_leaf": "least sum of p (1 - p) in a leaf",
+    "lambda_l2": "L2 regularisation of leaf values",
+    "feature_fraction": "share of features that each tree may use",
+    "seed": "seed of sampling and splitting",
+    "min_accuracy": "floor for the accuracy on the holdout",
+    "min_average_precision": "floor for the average precision on the holdout",
+    "min_recall_at_budget": "floor for the recall at the alert budget on the holdout",
+    "tolerance": "average precision that may be lost against the champion",
+    "source": "mirror (no account) or kaggle (KAGGLE_USERNAME and KAGGLE_KEY)",
+    "output": "file to write",
+}
+
 
 def new_parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser whose help is the entry point's own docstring, example included."""
     return argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=doc,
+        usage="%(prog)s [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, default: object) -> None:
+    """One option, named as the MLproject parameter, of its default's type."""
+    parser.add_argument(
+        f"--{name.replace('_', '-')}",
+        dest=name,
+        type=type(default),
+        default=default,
+        metavar=type(default).__name__,
+        help=f"{HELP[name]} [default: %(default)s]",
     )
 
 
@@ -21,16 +63,16 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     """One option per field of Request and Recipe."""
     for field in fields(Request):
         if field.name != "recipe":
-            _add(parser, field.name, field.default)
+            add_option(parser, field.name, field.default)
     for field in fields(Recipe):
-        _add(parser, field.name, field.default)
+        add_option(parser, field.name, field.default)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """One option per field of Limits that the parser does not have yet."""
     for field in fields(Limits):
         if not any(field.name == action.dest for action in parser._actions):
-            _add(parser, field.name, field.default)
+            add_option(parser, field.name, field.default)
 
 
 def request_from(arguments: argparse.Namespace) -> Request:
@@ -43,9 +85,3 @@ def request_from(arguments: argparse.Namespace) -> Request:
 def limits_from(arguments: argparse.Namespace) -> Limits:
     """The limits of the gate that the options describe."""
     return Limits(**{field.name: getattr(arguments, field.name) for field in fields(Limits)})
-
-
-def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
-    parser.add_argument(
-        f"--{name.replace('_', '-')}", dest=name, type=type(default), default=default
-    )

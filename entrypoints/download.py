@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from entrypoints.arguments import new_parser
+from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
 from fraud_model.data import DEFAULT_FILE
 from fraud_model.download import download_creditcard, parse_source
@@ -20,10 +20,10 @@ from fraud_model.download import download_creditcard, parse_source
 def main() -> None:
     """Downloads, and says what to do next."""
     parser = new_parser(__doc__)
-    parser.add_argument("--source", default="mirror", help="mirror or kaggle")
-    parser.add_argument("--output", type=Path, default=DEFAULT_FILE)
+    add_option(parser, "source", "mirror")
+    add_option(parser, "output", str(DEFAULT_FILE))
     arguments = parser.parse_args()
-    path = download_creditcard(arguments.output, parse_source(arguments.source))
+    path = download_creditcard(Path(arguments.output), parse_source(arguments.source))
     print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
     print(f"next: mlflow run . -e train -P data={path}")
 

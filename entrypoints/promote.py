@@ -6,7 +6,7 @@ example:
 
 from __future__ import annotations
 
-from entrypoints.arguments import add_limits, limits_from, new_parser
+from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
 from entrypoints.reporting import run_entry_point
 from fraud_model.gates import table
 from fraud_model.promotion import Moved, promote
@@ -17,9 +17,9 @@ from fraud_model.tracking import open_run
 def main() -> None:
     """Runs the gate, moves the version, and prints each check."""
     parser = new_parser(__doc__)
-    parser.add_argument("--stage", default="Production", help="Staging or Production")
-    parser.add_argument("--version", default="latest", help="a number, or latest")
-    parser.add_argument("--model-name", default=DEFAULT_MODEL_NAME)
+    add_option(parser, "stage", "Production")
+    add_option(parser, "version", "latest")
+    add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     add_limits(parser)
     arguments = parser.parse_args()
     with open_run("promote"):

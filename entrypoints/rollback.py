@@ -6,7 +6,7 @@ example:
 
 from __future__ import annotations
 
-from entrypoints.arguments import new_parser
+from entrypoints.arguments import add_option, new_parser
 from entrypoints.promote import report
 from entrypoints.reporting import run_entry_point
 from fraud_model.promotion import rollback
@@ -17,8 +17,8 @@ from fraud_model.tracking import open_run
 def main() -> None:
     """Rolls back to what the ledger names."""
     parser = new_parser(__doc__)
-    parser.add_argument("--stage", default="Production", help="Staging or Production")
-    parser.add_argument("--model-name", default=DEFAULT_MODEL_NAME)
+    add_option(parser, "stage", "Production")
+    add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     arguments = parser.parse_args()
     with open_run("rollback"):
         moved = rollback(arguments.model_name, parse_stage(arguments.stage))

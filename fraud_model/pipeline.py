@@ -10,6 +10,7 @@ import mlflow
 import mlflow.data
 import numpy as np
 import pandas as pd
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from fraud_model import registry
 from fraud_model.card import write_card
@@ -109,6 +110,8 @@ def train(request: Request) -> Trained:
         commit=commit,
     )
     mlflow.log_text(card, "model_card.md")
+    # MLflow shows this tag as the description on the page of the run.
+    mlflow.set_tag(MLFLOW_RUN_NOTE, card)
     tags = _tags(dataset, parts, figures["holdout"], threshold, policy, commit)
     mlflow.set_tags(tags)
     model = log_detector(detector, _known_rows(parts.holdout, dataset.columns), card, tags)
@@ -140,10 +143,10 @@ def _log_data(dataset: Dataset, parts: Parts) -> None:
     mlflow.set_tags({"data_kind": dataset.kind, "data_source": dataset.source})
     mlflow.log_metrics(
         {
-            "data_transactions": len(dataset.table),
-            "data_frauds": dataset.frauds,
-            "data_fraud_rate": dataset.fraud_rate,
-            "data_duplicates_dropped": dataset.duplicates,
+            "data/transactions": len(dataset.table),
+            "data/frauds": dataset.frauds,
+            "data/fraud_rate": dataset.fraud_rate,
+            "data/duplicates_dropped": dataset.duplicates,
         }
     )
     for context, part in (
@@ -199,17 +202,17 @@ def _log_figures(
 ) -> None:
     mlflow.log_metrics(
         {
-            f"{part}_{name}": value
+            f"{part}/{name}": value
             for part, named in figures.items()
             for name, value in named.items()
         }
         | {
-            "threshold": threshold,
-            "best_round": fitted.best_round,
-            "baseline_validation_average_precision": fitted.baseline_average_precision,
+            "model/threshold": threshold,
+            "model/rounds": fitted.best_round,
+            "validation/average_precision_of_baseline": fitted.baseline_average_precision,
         }
     )
-    log_curve(fitted.curve, "round_")
+    log_curve(fitted.curve, "learning_curve/")
 
 
 def _log_pictures(

@@ -64,7 +64,7 @@ class Store:
             self.new_version(name, **tags)
         return name
 
-    def new_version(self, name: str, model: Trained | None = None, **tags: str) -> str:
+    def new_version(self, name: str, model: Trained | None = None, /, **tags: str) -> str:
         """One more version of `name`: `model`'s files with the shared model's run and holdout."""
         client = mlflow.MlflowClient()
         original = client.get_model_version(self.trained.name, self.trained.version)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score
 
 from fraud_model.evaluation import (
+    Floats,
     Scored,
     alerts_within,
     bootstrap_average_precision,
@@ -16,7 +17,7 @@ from fraud_model.evaluation import (
 
 random = np.random.default_rng(0)
 LABELS = (random.random(3_000) < 0.03).astype(np.int64)
-SCORES = np.round(np.clip(0.3 * LABELS + 0.7 * random.random(3_000), 0, 1), 3)
+SCORES: Floats = np.clip(0.3 * LABELS + 0.7 * random.random(3_000), 0, 1).round(3)
 SCORED = Scored(LABELS, SCORES, random.exponential(50, 3_000), days=0.5)
 
 
@@ -70,7 +71,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
 
 
 def test_a_better_ranking_is_told_from_a_worse_one() -> None:
-    worse = np.where(random.random(3_000) < 0.3, random.random(3_000), SCORES)
+    worse: Floats = np.where(random.random(3_000) < 0.3, random.random(3_000), SCORES)
     difference = paired_difference(LABELS, SCORES, worse)
     assert difference.low > 0
     expected = average_precision_score(LABELS, SCORES) - average_precision_score(LABELS, worse)

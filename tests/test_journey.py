@@ -140,7 +140,7 @@ def check_payloads(url: str, rows: pd.DataFrame) -> None:
         "inputs as records": post(url, {"inputs": rows.to_dict("records")}),
         "instances": post(url, {"instances": rows.to_dict("records")}),
         "csv": post(url, rows.to_csv(index=False), "text/csv"),
-        "parquet": post(url, parquet.getvalue(), "application/x-parquet"),
+        "parquet": post(url, parquet.getvalue(), "application/vnd.apache.parquet"),
     }
     for name, answer in answers.items():
         assert probabilities(answer) == known, name

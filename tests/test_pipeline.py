@@ -28,12 +28,12 @@ def test_parameters_and_figures_of_both_parts_are_logged(logged: mlflow.entities
         for name in ("average_precision", "average_precision_low", "roc_auc", "brier", "accuracy",
                      "precision", "recall", "f1", "recall_at_budget", "precision_at_budget",
                      "fraud_value_caught", "fraud_value_missed", "true_positives"):  # fmt: skip
-            assert f"{part}_{name}" in logged.data.metrics
+            assert f"{part}/{name}" in logged.data.metrics
 
 
 def test_the_learning_curve_has_a_point_per_round(logged: mlflow.entities.Run) -> None:
     history = mlflow.MlflowClient().get_metric_history(
-        logged.info.run_id, "round_average_precision"
+        logged.info.run_id, "learning_curve/average_precision"
     )
     assert [point.step for point in history] == list(range(1, len(history) + 1))
     assert len(history) > 1
@@ -65,7 +65,7 @@ def test_pictures_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) ->
         "feature_importance",
     }
     card = mlflow.artifacts.load_text(f"runs:/{run_id}/model_card.md")
-    assert f"{logged.data.metrics['holdout_average_precision']:.4f}" in card
+    assert f"{logged.data.metrics['holdout/average_precision']:.4f}" in card
     assert {item.path for item in client.list_artifacts(run_id, "holdout")} == {
         "holdout/columns.json",
         "holdout/transactions.parquet",

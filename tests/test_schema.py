@@ -82,7 +82,7 @@ def test_bad_headers_are_named(names: list[str], message: str) -> None:
     ],
 )
 def test_bad_cells_are_named_by_row_and_column(
-    small: pd.DataFrame, column: str, values: list[object], message: str
+    small: pd.DataFrame, column: str, values: list[float], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         checked(small.assign(**{column: values}))

@@ -7,12 +7,18 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from fraud_model.errors import DataError, ParameterError
-from fraud_model.threshold import choose_threshold, operating_points, parse_policy, total_cost
+from fraud_model.threshold import (
+    Floats,
+    choose_threshold,
+    operating_points,
+    parse_policy,
+    total_cost,
+)
 
 random = np.random.default_rng(0)
 LABELS = (random.random(2_000) < 0.05).astype(np.int64)
 # Rounded, so that scores tie as a step-wise model's do.
-SCORES = np.round(np.clip(0.35 * LABELS + 0.65 * random.random(2_000), 0, 1), 2)
+SCORES: Floats = np.clip(0.35 * LABELS + 0.65 * random.random(2_000), 0, 1).round(2)
 AMOUNTS = random.exponential(100, 2_000)
 
 

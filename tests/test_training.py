@@ -55,9 +55,17 @@ def test_scaling_is_learnt_from_the_train_part_alone(table: pd.DataFrame, column
 
 def test_the_curve_has_a_value_per_round(table: pd.DataFrame, columns: Columns) -> None:
     train, validation = halves(table)
-    fitted = fit(train, validation, columns, Recipe(rounds=25, early_stopping_rounds=0))
+    fitted = fit(train, validation, columns, Recipe(rounds=25))
     assert {len(values) for values in fitted.curve.values()} == {25}
     assert "average_precision" in fitted.curve
+
+
+def test_early_stopping_keeps_the_best_round(table: pd.DataFrame, columns: Columns) -> None:
+    train, validation = halves(table)
+    fitted = fit(train, validation, columns, Recipe(rounds=300, early_stopping_rounds=20))
+    reached = fitted.curve["average_precision"]
+    assert len(reached) == fitted.best_round + 20
+    assert fitted.best_round == 1 + int(np.argmax(reached))
 
 
 def test_a_model_that_a_logistic_regression_beats_is_refused(columns: Columns) -> None:

@@ -1,0 +1,111 @@
+"""What the project adds to LightGBM: a whole training run against the bare fit, at full size.
+
+    python -m benchmarks.overhead --repeats 3
+
+In the environment of requirements.txt, on a machine with nothing else to do. Both sides of each
+comparison run in turn in one process, on the same simulated rows (284,807, 492 frauds):
+
+- training: `lightgbm.train` with the recipe's parameters on the train part, against everything
+  that `mlflow run . -e train` does from reading the CSV file to registering the version;
+- scoring: `booster.predict` on the scaled matrix of all rows, against `predict` of the registered
+  pyfunc on the table of all rows.
+
+Prints medians and their ratio as a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import lightgbm
+import mlflow
+
+from fraud_model.data import load_dataset
+from fraud_model.pipeline import Request, Trained, train
+from fraud_model.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
+from fraud_model.simulation import simulate
+from fraud_model.split import split
+from fraud_model.tracking import open_run
+from fraud_model.training import Recipe
+
+
+def main() -> None:
+    """Measures both comparisons and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    repeats: int = parser.parse_args().repeats
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.create_experiment("fraud-detector", artifact_location=f"file://{folder}/artifacts")
+        path = Path(folder) / "transactions.csv"
+        simulate().to_csv(path, index=False)
+        rows = [
+            ("training", *compare_training(path, repeats)),
+            ("scoring", *compare_scoring(path, repeats)),
+        ]
+    print("| | bare LightGBM, s | this project, s | ratio |")
+    print("|---|---|---|---|")
+    for name, bare, whole in rows:
+        print(f"| {name} | {bare:.2f} | {whole:.2f} | {whole / bare:.2f} |")
+
+
+def compare_training(path: Path, repeats: int) -> tuple[float, float]:
+    """Median seconds of the bare fit and of the whole run."""
+    dataset = load_dataset(
+        str(path), target=DEFAULT_TARGET, time=DEFAULT_TIME, amount=DEFAULT_AMOUNT
+    )
+    part = split(dataset, "time", 0).train
+    features = part[list(dataset.columns.features)].to_numpy()
+    labels = part[dataset.columns.target].to_numpy()
+    recipe = Recipe()
+
+    def bare() -> None:
+        lightgbm.train(
+            recipe.lightgbm_parameters(),
+            lightgbm.Dataset(features, labels),
+            num_boost_round=recipe.rounds,
+        )
+
+    return _medians(bare, lambda: _train(path), repeats)
+
+
+def compare_scoring(path: Path, repeats: int) -> tuple[float, float]:
+    """Median seconds of `booster.predict` and of the pyfunc on all rows."""
+    trained = _train(path)
+    model = mlflow.pyfunc.load_model(f"models:/{trained.name}/{trained.version}")
+    booster, scaler, _ = trained.fitted.detector.parts
+    rows = trained.dataset.table[list(scaler.features)]
+    scaled = scaler.transform(rows.to_numpy())
+    return _medians(lambda: booster.predict(scaled), lambda: model.predict(rows), repeats)
+
+
+def _train(path: Path) -> Trained:
+    with redirect_stdout(StringIO()), open_run("train"):
+        return train(Request(data=str(path)))
+
+
+def _medians(
+    bare: Callable[[], object], whole: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    # One of each beforehand: first calls import modules and make the database.
+    times: dict[Callable[[], object], list[float]] = {bare: [], whole: []}
+    for counted in [False] + [True] * repeats:
+        for call, taken in times.items():
+            start = time.perf_counter()
+            call()
+            if counted:
+                taken.append(time.perf_counter() - start)
+    return statistics.median(times[bare]), statistics.median(times[whole])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""MLproject, the entry points and the README agree; the README's commands run as they stand."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import requests
+import yaml
+
+from tests.conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
+ENTRY_POINTS: dict[str, dict[str, object]] = PROJECT["entry_points"]
+WITH_A_MODULE = sorted(set(ENTRY_POINTS) - {"test"})
+
+
+def commands() -> list[str]:
+    """Every line of every `sh` block of the README, in order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def parameters(name: str) -> dict[str, dict[str, object]]:
+    declared = ENTRY_POINTS[name].get("parameters", {})
+    assert isinstance(declared, dict)
+    return declared
+
+
+def readme_row(name: str) -> str:
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    return str(row)
+
+
+@pytest.mark.parametrize("name", WITH_A_MODULE)
+def test_an_entry_point_is_a_module_with_help_and_an_example(name: str) -> None:
+    module = importlib.import_module(f"entrypoints.{name}")
+    assert f"python -m entrypoints.{name}" in str(ENTRY_POINTS[name]["command"])
+    assert module.__doc__
+    assert "example:\n  mlflow run ." in module.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_an_entry_point_and_its_parameters_are_in_the_readme(name: str) -> None:
+    row = readme_row(name)
+    if name == "main":
+        assert set(parameters("main")) < set(parameters("train"))
+    else:
+        assert re.findall(r"`(\w+)`", row.split("|")[3].split("(")[0]) or not parameters(name)
+        missing = [parameter for parameter in parameters(name) if f"`{parameter}`" not in row]
+        assert missing == []
+
+
+@pytest.mark.parametrize("name", WITH_A_MODULE)
+def test_mlproject_passes_every_parameter_with_the_modules_own_default(name: str) -> None:
+    command = str(ENTRY_POINTS[name]["command"])
+    shown = subprocess.run(
+        [sys.executable, "-m", f"entrypoints.{name}", "--help"],
+        cwd=REPOSITORY,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for parameter, declared in parameters(name).items():
+        option = f"--{parameter.replace('_', '-')}"
+        assert f"{option} {{{parameter}}}" in command
+        default = re.search(rf"{option} .*?\[default: ([^\]]*)\]", shown, re.DOTALL)
+        assert default, f"{option} shows no default in --help"
+        given = default.group(1)
+        assert given == str(declared["default"]) or float(given) == float(str(declared["default"]))
+
+
+def test_the_modules_of_entry_points_are_declared() -> None:
+    modules = {path.stem for path in (REPOSITORY / "entrypoints").glob("*.py")}
+    assert modules - {"__init__", "arguments", "reporting"} == set(WITH_A_MODULE)
+
+
+def test_importing_does_nothing(tmp_path: Path) -> None:
+    modules = [
+        f"{path.parent.name}.{path.stem}"
+        for folder in ("fraud_model", "entrypoints")
+        for path in sorted((REPOSITORY / folder).glob("*.py"))
+    ]
+    code = "import " + ", ".join(modules)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_pins_what_pyproject_asks_for() -> None:
+    lock = (REPOSITORY / "requirements.txt").read_text()
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    for name in re.findall(r'^    "([\w-]+)>=', project, re.MULTILINE):
+        assert re.search(rf"^{name}==", lock, re.MULTILINE | re.IGNORECASE), name
+    assert "://" not in lock
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, sample_csv: Path) -> Path:
+    """The files that a clone of this work tree would have, and real transactions beside them."""
+    folder = tmp_path_factory.mktemp("clone") / "fraud-detector"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, folder / name)
+    shutil.copy(sample_csv, folder / "creditcard.csv")
+    row = pd.read_csv(sample_csv).drop(columns="Class").iloc[0].to_dict()
+    (folder / "transaction.json").write_text(json.dumps({"dataframe_records": [row]}))
+    return folder
+
+
+def shell(command: str, folder: Path) -> str:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+@contextlib.contextmanager
+def in_background(command: str, folder: Path) -> Iterator[None]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    process = subprocess.Popen(
+        ["bash", "-ec", command], cwd=folder, env=environment, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get("http://127.0.0.1:5001/ping", timeout=5).ok:
+                    break
+            assert process.poll() is None
+            time.sleep(0.5)
+        yield
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
+    first, tests, *others = commands()
+    assert first.endswith("mlflow run . --env-manager local")
+    # .ci/run calls the test command; running it here would never end.
+    assert tests == first.replace("mlflow run .", "mlflow run . -e test")
+    said = shell(first, clone)
+    assert "fraud-detector version 1 stands in Production" in said
+    assert "trained on simulated data" in said
+
+    serve, query, download, *journey = others
+    activated = ". .venv/bin/activate && "
+    with in_background(f"{activated}{serve} --env-manager local", clone):
+        answer = json.loads(shell(query, clone).splitlines()[-1])
+    assert set(answer["predictions"][0]) == {"fraud_probability", "is_fraud", "risk_level"}
+
+    # The real file is out of reach of a test; tests/test_download.py fetches from a local server.
+    assert download == "mlflow run . -e download"
+    for command in journey:
+        said = shell(f"{activated}{command} --env-manager local", clone)
+    assert "fraud-detector version 1 stands in Production" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("manager", ["virtualenv", "uv"])
+def test_mlflow_makes_the_environment_itself(clone: Path, manager: str) -> None:
+    if manager == "virtualenv" and shutil.which("pyenv") is None:
+        pytest.skip("MLflow's default environment manager needs pyenv")
+    bin_folder = Path(sys.executable).parent
+    path = f"export PATH={bin_folder}:$PATH && "
+    said = shell(
+        f"{path}mlflow run . -e train --env-manager {manager} -P data=creditcard.csv"
+        " -P model_name=managed -P rounds=50",
+        clone,
+    )
+    assert "managed version" in said
