@@ -80,7 +80,7 @@ def load_dataset(
     table, duplicates = _drop_duplicates(table)
     if columns.time is not None:
         table = table.sort_values(columns.time, kind="stable", ignore_index=True)
-    return Dataset(table, columns, source, kind, _digest(table), duplicates)
+    return Dataset(table, columns, source, kind, digest_of(table), duplicates)
 
 
 def _read_url(url: str) -> pd.DataFrame:
@@ -108,7 +108,8 @@ def _drop_duplicates(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return table.drop(index=repeated).reset_index(drop=True), len(repeated)
 
 
-def _digest(table: pd.DataFrame) -> str:
+def digest_of(table: pd.DataFrame) -> str:
+    """SHA-256 of a table's column names and values, as hexadecimal digits."""
     digest = hashlib.sha256(",".join(table.columns).encode())
     digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,11 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         if self._booster is None or self._scaler is None or self._decision is None:
             raise RuntimeError("the model is not loaded: call load_context first")
         return self._booster, self._scaler, self._decision
+
+    def with_threshold(self, threshold: float) -> FraudDetector:
+        """The same detector with another threshold of its own."""
+        booster, scaler, decision = self.parts
+        return FraudDetector(booster, scaler, replace(decision, threshold=threshold))
 
     def predict(
         self,

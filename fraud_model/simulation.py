@@ -136,7 +136,9 @@ def simulate(
     )
     table = pd.DataFrame(values, columns=list(FEATURES))
     table[TARGET] = np.repeat(np.array([0, 1], dtype=np.int64), [rows - frauds, frauds])
-    table[TIME] = table.groupby(TARGET)[TIME].transform(lambda u: _seconds(u.to_numpy(), rng))
+    table[TIME] = table.groupby(TARGET)[TIME].transform(
+        lambda shares: _seconds(_spread(shares.to_numpy(), rng))
+    )
     table = table.sort_values(TIME, kind="stable", ignore_index=True)
     if drift is not None:
         _apply(drift, table, rng)
@@ -145,39 +147,46 @@ def simulate(
 
 
 def _draw(label: str, count: int, rng: np.random.Generator, lift: Floats | float = 0.0) -> Floats:
-    """Draw `count` rows of one class, shape (count, features); `lift` is added to the normals.
+    """Draw `count` rows of one class, shape (count, features); `lift` is added to the t scores.
 
-    `Time` stays a uniform, for `_seconds` to turn into a moment.
+    In place of `Time` stand shares of the traffic, for `_seconds` to turn into moments.
     """
-    figures = _FIGURES["classes"][label]
+    figures, freedom = _FIGURES["classes"][label], _FREEDOM[label]
     root = np.linalg.cholesky(np.array(figures["correlation"]))
-    normals = rng.standard_normal((count, len(FEATURES))) @ root.T
-    freedom = _FREEDOM[label]
     scale = np.sqrt(rng.chisquare(freedom, (count, 1)) / freedom)
-    values: Floats = stdtr(freedom, normals / scale + lift)
+    scores = rng.standard_normal((count, len(FEATURES))) @ root.T / scale + lift
+    # A table, right to 1e-6: calling the distribution itself would take most of the whole time.
+    grid = np.sinh(np.linspace(-5, 5, 4001))
+    values: Floats = np.interp(scores, grid, stdtr(freedom, grid))
     for column, feature in enumerate(FEATURES):
-        if feature != TIME:
+        if feature == TIME:
+            values[:, column] = _spread(rng.integers(2, size=count) + values[:, column], rng)
+        else:
             values[:, column] = np.interp(values[:, column], _LEVELS, figures["quantiles"][feature])
     return values
 
 
-def _seconds(levels: Floats, rng: np.random.Generator) -> Floats:
-    """Turn uniforms, which say where in a day a row falls, into whole seconds over both days.
+def _spread(order: Floats, rng: np.random.Generator) -> Floats:
+    """Numbers from 0 to 1 in the given order, one in each of `len(order)` equal slices.
 
-    Each row goes to one of the days; then, in their order, the rows are spread evenly over the
-    traffic of both. Chance alone would leave parts of a split without frauds.
+    Chance alone would leave parts of a split without frauds. Each lies in the middle half of its
+    slice, so that a cut that expects a few frauds is off by one at most.
     """
+    count = len(order)
+    return (order.argsort().argsort() + rng.uniform(0.25, 0.75, count)) / max(count, 1)
+
+
+def _seconds(shares: Floats) -> Floats:
+    """Whole seconds at which the given shares, 0 to 1, of both days' traffic have passed."""
     observed = np.array(_FIGURES["classes"]["genuine"]["quantiles"][TIME])
+    # The sample's last 24 hours run past midnight: the day starts inside them.
     start, midnight = np.interp(
         [observed[-1] - SECONDS_PER_DAY, SECONDS_PER_DAY], observed, _LEVELS
     )
-    before_midnight = (midnight - start) / (1 - start)
-    moments = rng.integers(2, size=len(levels)) + (levels - before_midnight) % 1
-    # The middle half of its slice, so that a cut of a few dozen frauds is off by one at most.
-    slices = moments.argsort().argsort() + rng.uniform(0.25, 0.75, len(levels))
-    day, share = np.divmod(2 * slices / max(len(levels), 1), 1)
-    share = start + (1 - start) * ((share + before_midnight) % 1)
-    clock = np.interp(share, _LEVELS, observed) % SECONDS_PER_DAY
+    day, share = np.divmod(2 * shares, 1)
+    level = midnight + share * (1 - start)
+    level = np.where(level > 1, level - (1 - start), level)
+    clock = np.interp(level, _LEVELS, observed) % SECONDS_PER_DAY
     seconds: Floats = np.floor(day * SECONDS_PER_DAY + clock)
     return np.minimum(seconds, SECONDS)
 
