@@ -53,6 +53,7 @@ class Request:
 
     def __post_init__(self) -> None:
         parse_policy(self.threshold)
+        registry.check_model_name(self.model_name)
         if not self.alert_budget > 0:
             raise ParameterError(f"alert_budget={self.alert_budget}: it is more than 0 a day.")
 

@@ -35,6 +35,18 @@ def parse_stage(text: str) -> Stage:
     raise ParameterError(f"stage={text!r}: it is Staging or Production.")
 
 
+def check_model_name(name: str) -> None:
+    """Refuses a name that the registry would refuse after the training.
+
+    Raises:
+        ParameterError: the name is empty, or holds a slash, a colon or a quote.
+    """
+    if not name.strip() or set(name) & set("/:'\""):
+        raise ParameterError(
+            f"model_name={name!r}: a name without slash, colon and quotes is needed."
+        )
+
+
 def register(
     name: str, model_id: str, run_id: str, *, description: str, tags: dict[str, str]
 ) -> ModelVersion:
@@ -70,6 +82,7 @@ def find_version(name: str, text: str) -> ModelVersion:
         ParameterError: `text` is neither.
         RegistryError: there is no such version.
     """
+    check_model_name(name)
     known = versions(name)
     if not known:
         raise RegistryError(

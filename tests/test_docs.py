@@ -88,6 +88,12 @@ def test_the_modules_of_entry_points_are_declared() -> None:
     assert modules - {"__init__", "arguments", "reporting"} == set(WITH_A_MODULE)
 
 
+def test_no_module_but_the_simulation_knows_the_features_of_one_data_set() -> None:
+    modules = [*REPOSITORY.glob("fraud_model/*.py"), *REPOSITORY.glob("entrypoints/*.py")]
+    naming = [m.name for m in modules if re.search(r"\bV\d+\b", m.read_text())]
+    assert set(naming) <= {"simulation.py"}
+
+
 def test_importing_does_nothing(tmp_path: Path) -> None:
     modules = [
         f"{path.parent.name}.{path.stem}"
@@ -158,7 +164,7 @@ def in_background(command: str, folder: Path) -> Iterator[None]:
         ["bash", "-ec", command], cwd=folder, env=environment, start_new_session=True
     )
     try:
-        for _ in range(240):
+        for _ in range(1200):
             with contextlib.suppress(requests.ConnectionError):
                 if requests.get("http://127.0.0.1:5001/ping", timeout=5).ok:
                     break
@@ -202,7 +208,12 @@ def test_mlflow_makes_the_environment_itself(clone: Path, manager: str) -> None:
     path = f"export PATH={bin_folder}:$PATH && "
     said = shell(
         f"{path}mlflow run . -e train --env-manager {manager} -P data=creditcard.csv"
-        " -P model_name=managed -P rounds=50",
+        f" -P model_name={manager} -P rounds=50",
         clone,
     )
-    assert "managed version" in said
+    assert f"{manager} version 1" in said
+    serve, query = commands()[2:4]
+    serve = serve.replace("fraud-detector/Production", f"{manager}/1")
+    with in_background(f"{path}{serve} --env-manager {manager}", clone):
+        answer = json.loads(shell(query, clone).splitlines()[-1])
+    assert 0 <= answer["predictions"][0]["fraud_probability"] <= 1

@@ -128,5 +128,7 @@ def test_a_table_that_cannot_be_trained_on_registers_nothing_and_fails_the_run(
 def test_a_bad_request_is_refused_before_anything_is_read() -> None:
     with pytest.raises(ParameterError, match="threshold='most'"):
         Request(data="nowhere.csv", threshold="most")
+    with pytest.raises(ParameterError, match="model_name='a/b'"):
+        Request(model_name="a/b")
     with pytest.raises(ParameterError, match="alert_budget"):
         Request(alert_budget=0)

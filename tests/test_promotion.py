@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 from pathlib import Path
 
 import mlflow
@@ -21,9 +23,12 @@ from tests.conftest import Store
 
 def state(name: str) -> dict[str, object]:
     model = mlflow.MlflowClient().get_registered_model(name)
-    stages = {str(v.version): v.current_stage for v in registry.versions(name)}
     aliases = {alias: str(version) for alias, version in model.aliases.items()}
-    return {"aliases": aliases, "stages": stages}
+    return {"aliases": aliases, "stages": stages(name)}
+
+
+def stages(name: str) -> dict[str, str]:
+    return {str(v.version): v.current_stage for v in registry.versions(name)}
 
 
 def move_in(name: str, version: str) -> None:
@@ -118,6 +123,46 @@ def test_a_broken_version_is_refused_by_a_process_of_its_own(store: Store, run: 
         decision.write_text(whole)
     assert smoke_test(f"models:/{name}/1") is None
     assert state(name)["aliases"] == {}
+
+
+def test_a_challenger_on_other_columns_is_told_what_is_missing(
+    store: Store, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    name = store.new_model()
+    move_in(name, "1")
+    table.drop(columns=["V14"]).to_parquet(tmp_path / "t.parquet")
+    with open_run("train"):
+        trained = train(
+            Request(data=str(tmp_path / "t.parquet"), model_name=name, recipe=Recipe(rounds=40))
+        )
+    with pytest.raises(PromotionRefused, match="version 1 needs 'V14'"):
+        move_in(name, trained.version)
+
+
+def promote_in_a_process(uri: str, name: str, version: str) -> None:
+    mlflow.set_tracking_uri(uri)
+    with contextlib.suppress(PromotionRefused):
+        move_in(name, version)
+
+
+def test_promotions_at_once_end_in_one_version_that_the_ledger_names(store: Store) -> None:
+    name = store.new_model(versions=3)
+    move_in(name, "1")
+    spawn = multiprocessing.get_context("spawn")
+    promotions = [
+        spawn.Process(target=promote_in_a_process, args=(store.uri, name, version))
+        for version in ("2", "3")
+    ]
+    for promotion in promotions:
+        promotion.start()
+    for promotion in promotions:
+        promotion.join(300)
+    assert [promotion.exitcode for promotion in promotions] == [0, 0]
+    (winner,) = (v for v, stage in stages(name).items() if stage == "Production")
+    assert winner in {"2", "3"}
+    assert registry.alias_holder(name, "Production") == winner
+    outcomes = {e.target: e.outcome for e in ledger.entries(name, "Production")}
+    assert outcomes[winner] == "done"
 
 
 def test_staging_and_production_are_held_apart(store: Store) -> None:
