@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fraud_model.data import Dataset
+from fraud_model.measured import Measured
 from fraud_model.split import Parts
-from fraud_model.threshold import Policy
 
 SHOWN = (
     ("average_precision", "average precision"),
@@ -26,33 +26,18 @@ SHOWN = (
 )
 
 
-def write_card(
-    name: str,
-    dataset: Dataset,
-    parts: Parts,
-    figures: Mapping[str, Mapping[str, float]],
-    *,
-    threshold: float,
-    policy: Policy,
-    alert_budget: float,
-    baseline: float,
-    commit: str,
-) -> str:
-    """The card of a trained model; `figures` maps `validation` and `holdout` to their figures."""
+def write_card(name: str, measured: Measured, commit: str) -> str:
+    """The card of a trained detector that will be a version of `name`."""
+    dataset, parts, figures = measured.dataset, measured.parts, measured.figures
     columns, target = dataset.columns, dataset.columns.target
-    held = figures["holdout"]
     rows = [
-        f"| {label} | {_cell(figures['validation'], key)} | {_cell(held, key)} |"
+        f"| {label} | {_cell(figures['validation'], key)} | {_cell(figures['holdout'], key)} |"
         for key, label in SHOWN
-        if key in held
+        if key in figures["holdout"]
     ]
     sizes = [
         f"| {part} | {len(table):,} | {int(table[target].sum()):,} | {table[target].mean():.3%} |"
-        for part, table in (
-            ("train", parts.train),
-            ("validation", parts.validation),
-            ("holdout", parts.holdout),
-        )
+        for part, table in parts.named().items()
     ]
     return "\n".join(
         [
@@ -66,9 +51,10 @@ def write_card(
             "|---|---|---|",
             *rows,
             "",
-            f"Threshold {threshold:.6g}, chosen on the validation part by `{policy}`. The alert "
-            f"budget is {alert_budget:g} a day. A logistic regression on the same features has "
-            f"an average precision of {baseline:.4f} on the validation part.",
+            f"Threshold {measured.threshold:.6g}, chosen on the validation part by "
+            f"`{measured.policy}`. The alert budget is {measured.alert_budget:g} a day. A logistic "
+            "regression on the same features has an average precision of "
+            f"{measured.fitted.baseline_average_precision:.4f} on the validation part.",
             "",
             "## Data",
             "",

@@ -194,13 +194,13 @@ def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitl
             "threshold (log scale)",
             "cost, in units of the amounts",
         )
-        at, cost = total_cost(scored.labels, scored.probability, scored.amounts, policy.figure)
+        at, cost = total_cost(scored, scored.amounts, policy.figure)
         axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {policy.figure:g} per review")
     else:
         figure, axes = _axes(
             "F1, precision and recall against threshold", subtitle, "threshold (log scale)", "share"
         )
-        points = operating_points(scored.labels, scored.probability)
+        points = operating_points(scored)
         at = points.threshold
         axes.plot(at, points.f1, color=ACCENT, label="F1")
         axes.plot(at, points.precision, color=GENUINE, alpha=0.7, label="precision")

@@ -30,6 +30,10 @@ class Parts:
     holdout: pd.DataFrame
     how: SplitBy
 
+    def named(self) -> dict[str, pd.DataFrame]:
+        """The parts by name, in order."""
+        return {"train": self.train, "validation": self.validation, "holdout": self.holdout}
+
 
 def split(dataset: Dataset, by: str, seed: int) -> Parts:
     """Splits 60 / 20 / 20: by time the earliest rows train, the last are the holdout.

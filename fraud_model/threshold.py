@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from fraud_model.errors import DataError, ParameterError
-
-Floats = npt.NDArray[np.float64]
+from fraud_model.evaluation import Floats, Scored
 
 EXAMPLES = "f1, precision:0.9, recall:0.8, alerts:100, cost:5, or a number from 0 to 1"
 
@@ -80,46 +78,40 @@ def parse_policy(text: str) -> Policy:
     raise ParameterError(f"threshold={text!r} is no policy. Use {EXAMPLES}.")
 
 
-def operating_points(labels: npt.NDArray[np.int64], scores: Floats) -> Operating:
+def operating_points(scored: Scored) -> Operating:
     """The operating point of each distinct score, from the strictest to the laxest."""
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
+    order = np.argsort(-scored.probability, kind="stable")
+    ranked = scored.probability[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    caught = np.cumsum(labels[order])[last]
-    return Operating(ranked[last], last + 1.0, caught.astype(np.float64), float(labels.sum()))
+    caught = np.cumsum(scored.labels[order])[last]
+    return Operating(
+        ranked[last], last + 1.0, caught.astype(np.float64), float(scored.labels.sum())
+    )
 
 
-def total_cost(
-    labels: npt.NDArray[np.int64], scores: Floats, amounts: Floats, review: float
-) -> tuple[Floats, Floats]:
+def total_cost(scored: Scored, amounts: Floats, review: float) -> tuple[Floats, Floats]:
     """Thresholds (as `operating_points`) and the cost of each, in the currency of `amounts`.
 
     A flagged transaction costs a review of the fixed sum `review`, a missed fraud its amount.
     """
-    points = operating_points(labels, scores)
-    order = np.argsort(-scores, kind="stable")
-    saved = np.cumsum((amounts * labels)[order])[points.flagged.astype(np.int64) - 1]
-    return points.threshold, float((amounts * labels).sum()) - saved + review * points.flagged
+    points = operating_points(scored)
+    at_stake = amounts * scored.labels
+    order = np.argsort(-scored.probability, kind="stable")
+    saved = np.cumsum(at_stake[order])[points.flagged.astype(np.int64) - 1]
+    return points.threshold, float(at_stake.sum()) - saved + review * points.flagged
 
 
-def choose_threshold(
-    policy: Policy,
-    labels: npt.NDArray[np.int64],
-    scores: Floats,
-    *,
-    days: float,
-    amounts: Floats | None,
-) -> float:
-    """The threshold on `scores` (probabilities) that `policy` asks for, on these transactions.
+def choose_threshold(policy: Policy, scored: Scored) -> float:
+    """The threshold on the probabilities that `policy` asks for, on these transactions.
 
     `f1` takes the best F1; `precision:p` the highest recall with at least that precision;
     `recall:r` the highest threshold with at least that recall; `alerts:n` the lowest threshold
-    that flags at most n a day over `days`; `cost:c` the cheapest by `total_cost`.
+    that flags at most n a day over the covered days; `cost:c` the cheapest by `total_cost`.
 
     Raises:
         DataError: the policy cannot be met on these transactions.
     """
-    points = operating_points(labels, scores)
+    points = operating_points(scored)
     match policy.kind, policy.figure:
         case "fixed", float(figure):
             return figure
@@ -134,21 +126,21 @@ def choose_threshold(
         case "recall", float(figure):
             best = int(np.argmax(points.recall >= figure))
         case "alerts", float(figure):
-            within = np.flatnonzero(points.flagged <= figure * days)
+            within = np.flatnonzero(points.flagged <= figure * scored.days)
             if not len(within):
                 raise DataError(
-                    f"threshold={policy}: the validation part covers {days:.3g} days, so that is "
-                    f"{figure * days:.3g} alerts, and the strictest threshold flags "
+                    f"threshold={policy}: the validation part covers {scored.days:.3g} days, so "
+                    f"that is {figure * scored.days:.3g} alerts, and the strictest threshold flags "
                     f"{points.flagged[0]:.0f}. Ask for more alerts a day."
                 )
             best = int(within[-1])
         case "cost", float(figure):
-            if amounts is None:
+            if scored.amounts is None:
                 raise DataError(
                     f"threshold={policy}: a missed fraud costs its amount, and the table has no "
                     "amount column. Name it with -P amount_column=, or use another policy."
                 )
-            best = int(np.argmin(total_cost(labels, scores, amounts, figure)[1]))
+            best = int(np.argmin(total_cost(scored, scored.amounts, figure)[1]))
         case _:
             best = int(np.argmax(points.f1))
     return _between(points.threshold, best)

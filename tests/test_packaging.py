@@ -31,12 +31,12 @@ def test_every_file_is_text(directory: Path) -> None:
 
 def test_the_lightgbm_flavor_loads_the_same_booster(store: Store, directory: Path) -> None:
     booster = mlflow.lightgbm.load_model(str(directory))
-    assert booster.num_trees() == store.trained.fitted.best_round
+    assert booster.num_trees() == store.trained.measured.fitted.best_round
 
 
 def test_signature_and_example_name_every_feature(store: Store, directory: Path) -> None:
     info = mlflow.models.get_model_info(str(directory))
-    features = list(store.trained.dataset.columns.features)
+    features = list(store.trained.measured.dataset.columns.features)
     assert info.signature.inputs.input_names() == features
     assert {str(t) for t in info.signature.inputs.input_types()} == {"DataType.double"}
     assert [p.name for p in info.signature.params.params] == ["threshold", "explain"]

@@ -7,23 +7,19 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from fraud_model.errors import DataError, ParameterError
-from fraud_model.threshold import (
-    Floats,
-    choose_threshold,
-    operating_points,
-    parse_policy,
-    total_cost,
-)
+from fraud_model.evaluation import Floats, Scored
+from fraud_model.threshold import choose_threshold, operating_points, parse_policy, total_cost
 
 random = np.random.default_rng(0)
 LABELS = (random.random(2_000) < 0.05).astype(np.int64)
 # Rounded, so that scores tie as a step-wise model's do.
 SCORES: Floats = np.clip(0.35 * LABELS + 0.65 * random.random(2_000), 0, 1).round(2)
 AMOUNTS = random.exponential(100, 2_000)
+SCORED = Scored(LABELS, SCORES, AMOUNTS, days=2.0)
 
 
 def chosen(policy: str, days: float = 2.0) -> float:
-    return choose_threshold(parse_policy(policy), LABELS, SCORES, days=days, amounts=AMOUNTS)
+    return choose_threshold(parse_policy(policy), Scored(LABELS, SCORES, AMOUNTS, days))
 
 
 def test_f1_is_the_best_that_any_threshold_reaches() -> None:
@@ -58,7 +54,7 @@ def test_cost_is_the_least_that_any_threshold_reaches() -> None:
         return float(AMOUNTS[~flagged & (LABELS == 1)].sum() + 20 * flagged.sum())
 
     assert cost(chosen("cost:20")) == pytest.approx(min(cost(t) for t in np.unique(SCORES)))
-    thresholds, costs = total_cost(LABELS, SCORES, AMOUNTS, 20)
+    thresholds, costs = total_cost(SCORED, AMOUNTS, 20)
     assert costs.tolist() == pytest.approx([cost(t) for t in thresholds])
 
 
@@ -67,7 +63,7 @@ def test_a_number_is_taken_as_it_is() -> None:
 
 
 def test_operating_points_count_what_each_threshold_flags() -> None:
-    points = operating_points(LABELS, SCORES)
+    points = operating_points(SCORED)
     for i in (0, len(points.threshold) // 2, -1):
         flagged = points.threshold[i] <= SCORES
         assert points.flagged[i] == flagged.sum()
@@ -92,10 +88,10 @@ def test_a_policy_prints_as_it_was_written(text: str) -> None:
 
 
 def test_what_cannot_be_met_is_refused() -> None:
-    labels, scores = np.array([0, 1, 0, 1]), np.array([0.9, 0.2, 0.8, 0.1])
+    scored = Scored(np.array([0, 1, 0, 1]), np.array([0.9, 0.2, 0.8, 0.1]), None, days=0.1)
     with pytest.raises(DataError, match=r"the best is 0\.500"):
-        choose_threshold(parse_policy("precision:0.9"), labels, scores, days=1, amounts=None)
+        choose_threshold(parse_policy("precision:0.9"), scored)
     with pytest.raises(DataError, match="no amount column"):
-        choose_threshold(parse_policy("cost:5"), labels, scores, days=1, amounts=None)
+        choose_threshold(parse_policy("cost:5"), scored)
     with pytest.raises(DataError, match="more alerts a day"):
-        choose_threshold(parse_policy("alerts:1"), labels, scores, days=0.1, amounts=None)
+        choose_threshold(parse_policy("alerts:1"), scored)
