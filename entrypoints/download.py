@@ -1,7 +1,8 @@
 """Fetch the real transactions (the ULB credit-card set), checked by size and SHA-256.
 
 The mirror needs no account; kaggle needs KAGGLE_USERNAME and KAGGLE_KEY. A broken transfer goes on
-from where it stopped when the command is run again.
+from where it stopped when the command is run again. KAGGLE_API_ENDPOINT, as in Kaggle's own
+client, names another host for its API.
 
 example:
   mlflow run . -e download -P source=kaggle

@@ -7,11 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
-from fraud_model.download import download_creditcard, fetch
+from fraud_model.download import download_creditcard, fetch, public
 from fraud_model.errors import DataError
 from fraud_model.reading import read_table
 from fraud_model.schema import Columns, check_values, resolve_columns
@@ -70,7 +69,7 @@ def load_dataset(
         kind, source = "real", "kaggle:mlg-ulb/creditcardfraud"
         raw = read_table(download_creditcard(DEFAULT_FILE, "kaggle"))
     elif data.startswith(("http://", "https://")):
-        kind, source = "real", _without_secrets(data)
+        kind, source = "real", public(data)
         raw = _read_url(data)
     else:
         kind, source = "real", data
@@ -84,20 +83,13 @@ def load_dataset(
 
 
 def _read_url(url: str) -> pd.DataFrame:
-    name = Path(urlsplit(url).path).name or "transactions.csv"
+    name = Path(public(url)).name
     with tempfile.TemporaryDirectory() as folder:
         try:
             return read_table(fetch(url, Path(folder) / name))
         except DataError as error:
             # The temporary file means nothing to its reader; the URL does.
-            raise DataError(
-                str(error).replace(folder + "/" + name, _without_secrets(url))
-            ) from error
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+            raise DataError(str(error).replace(folder + "/" + name, public(url))) from error
 
 
 def _drop_duplicates(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:

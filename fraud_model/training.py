@@ -30,11 +30,13 @@ class Recipe:
     """Hyper-parameters of the booster, under LightGBM's own names where it has one.
 
     The defaults hold from 15,000 to 284,807 transactions at 0.17 % and at 2 % fraud;
-    `benchmarks/recipes.py` compares them with their peers. Two of them are not LightGBM's:
+    `benchmarks/recipes.py` compares them with their peers. Three of them are not LightGBM's:
 
     `min_sum_hessian_in_leaf` is 1 instead of 0.001. A leaf's value is the sum of its gradients
     over the sum of its hessians p (1 - p), and where all its transactions are scored as genuine
     that sum is next to nothing: the value, and with it the whole model, explodes.
+
+    `feature_fraction` is 0.5 instead of 1: a fit takes two thirds of the time and ranks as well.
 
     `early_stopping_rounds` is 0, off. On some dozens of frauds the average precision jumps about,
     its first spike can be the highest, and stopping there keeps a model of a few trees; with the
@@ -48,7 +50,7 @@ class Recipe:
     min_child_samples: int = 20
     min_sum_hessian_in_leaf: float = 1.0
     lambda_l2: float = 0.0
-    feature_fraction: float = 1.0
+    feature_fraction: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:

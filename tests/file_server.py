@@ -42,6 +42,8 @@ class FileHost:
 
     `breaks` lists after how many bytes of the body each of the first answers stops; `statuses`
     what the first requests get instead; `requests` records (path, headers) of what came.
+    `heeds_if_range` off sends ranges of a changed file too; `range_shift` starts them elsewhere;
+    `silent` sends headers and no body until the server stops.
     """
 
     def __init__(self, content: bytes, etag: str | None = '"v1"') -> None:
@@ -50,6 +52,11 @@ class FileHost:
         self.breaks: list[int] = []
         self.statuses: list[int] = []
         self.ranges = True
+        self.heeds_if_range = True
+        self.range_shift = 0
+        self.headers: dict[str, str] = {}
+        self.silent = False
+        self.stopped = threading.Event()
         self.pause_per_chunk = 0.0
         self.redirect_to: str | None = None
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -57,8 +64,12 @@ class FileHost:
     @contextmanager
     def serve(self) -> Iterator[str]:
         """Serves the file until the block ends; yields its URL."""
+        self.stopped.clear()
         with serve(self._handler()) as url:
-            yield f"{url}/creditcard.csv"
+            try:
+                yield f"{url}/creditcard.csv"
+            finally:
+                self.stopped.set()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         host = self
@@ -79,22 +90,30 @@ class FileHost:
                 start = 0
                 asked = self.headers.get("Range")
                 same = self.headers.get("If-Range") in (None, host.etag)
-                if host.ranges and asked and same:
-                    start = int(asked.removeprefix("bytes=").rstrip("-"))
+                if host.ranges and asked and (same or not host.heeds_if_range):
+                    start = int(asked.removeprefix("bytes=").rstrip("-")) + host.range_shift
                     if start >= len(host.content):
                         self.send_error(416)
                         return
+                body = host.content[start:]
                 self.send_response(206 if start else 200)
+                if start:
+                    last = len(host.content) - 1
+                    self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")
                 if host.etag:
                     self.send_header("ETag", host.etag)
-                body = host.content[start:]
+                for name, value in host.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                if host.silent:
+                    host.stopped.wait()
+                    return
                 stop = host.breaks.pop(0) if host.breaks else len(body)
-                pause = threading.Event()
                 for first in range(0, min(stop, len(body)), 1 << 14):
                     self.wfile.write(body[first : min(stop, first + (1 << 14))])
-                    pause.wait(host.pause_per_chunk)
+                    if host.pause_per_chunk and host.stopped.wait(host.pause_per_chunk):
+                        return
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
