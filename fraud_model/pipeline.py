@@ -91,8 +91,11 @@ def _measure(request: Request) -> Measured:
     record.log_data(dataset, parts)
     fitted = fit(parts.train, parts.validation, dataset.columns, request.recipe)
     scored = {
-        name: Scored.from_part(part, dataset.columns, fitted.detector.probability(part))
-        for name, part in (("validation", parts.validation), ("holdout", parts.holdout))
+        name: Scored.from_part(part, dataset.columns, probability)
+        for name, part, probability in (
+            ("validation", parts.validation, fitted.validation_probability),
+            ("holdout", parts.holdout, fitted.detector.probability(parts.holdout)),
+        )
     }
     policy = parse_policy(request.threshold)
     threshold = choose_threshold(policy, scored["validation"])

@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 GENUINE, FRAUD, ACCENT = "#4477aa", "#cc3311", "#222222"
 MOST_FEATURES = 20
 RELIABILITY_BINS = 10
+# Fixed, since matplotlib's own fitting of margins doubles the time that a picture takes.
+MARGINS = {"left": 0.13, "right": 0.97, "bottom": 0.12, "top": 0.87}
 
 
 def draw_curves(
@@ -42,8 +44,9 @@ def draw_curves(
 
 def draw_learning_curve(curve: Mapping[str, Sequence[float]], best_round: int) -> Figure:
     """Validation metrics after each boosting round, one panel each."""
-    figure = Figure(figsize=(8, 3.2 * len(curve)), layout="constrained")
+    figure = Figure(figsize=(8, 3.2 * len(curve)))
     figure.suptitle("Learning curve on the validation part")
+    figure.subplots_adjust(**MARGINS, hspace=0.3)
     panels = figure.subplots(len(curve), 1, squeeze=False)[:, 0]
     for panel, (metric, values) in zip(panels, curve.items(), strict=True):
         panel.plot(np.arange(1, len(values) + 1), values, color=GENUINE)
@@ -59,8 +62,9 @@ def draw_importance(features: Sequence[str], gain: Floats, shap: Floats) -> Figu
 
     `shap` has shape (transactions, features), in log-odds.
     """
-    figure = Figure(figsize=(11, 0.28 * min(len(features), MOST_FEATURES) + 1.8))
-    figure.set_layout_engine("constrained")
+    height = 0.28 * min(len(features), MOST_FEATURES) + 1.8
+    # Names of features have any length, so this one figure measures its labels.
+    figure = Figure(figsize=(11, height), layout="constrained")
     figure.suptitle("Feature importance")
     left, right = figure.subplots(1, 2)
     _bars(left, features, 100 * gain / max(gain.sum(), 1e-12), "share of the trees' gain, %")
@@ -69,7 +73,8 @@ def draw_importance(features: Sequence[str], gain: Floats, shap: Floats) -> Figu
 
 
 def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(7, 5))
+    figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
     figure.suptitle(title)
     axes.set_title(subtitle, fontsize=9)
@@ -82,7 +87,9 @@ def _precision_recall(
     scored: Scored, figures: Mapping[str, float], threshold: float, subtitle: str
 ) -> Figure:
     figure, axes = _axes("Precision and recall", subtitle, "recall", "precision")
-    precision, recall, _ = precision_recall_curve(scored.labels, scored.probability)
+    precision, recall, _ = precision_recall_curve(
+        scored.labels, scored.probability, drop_intermediate=True
+    )
     label = (
         f"average precision {figures['average_precision']:.3f} "
         f"[{figures['average_precision_low']:.3f}, {figures['average_precision_high']:.3f}]"
@@ -215,7 +222,8 @@ def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitl
 
 
 def _confusion_matrix(figures: Mapping[str, float], threshold: float, subtitle: str) -> Figure:
-    figure = Figure(figsize=(5.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(5.5, 4.6))
+    figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
     figure.suptitle(f"Confusion matrix at threshold {threshold:.3g}")
     axes.set_title(subtitle, fontsize=9)

@@ -21,7 +21,7 @@ from fraud_model.split import Parts
 from fraud_model.tracking import log_curve
 
 # SHAP values of this many holdout transactions rank the features; more change nothing visible.
-ROWS_EXPLAINED = 1000
+ROWS_EXPLAINED = 500
 DIGEST_SHOWN = 16
 
 

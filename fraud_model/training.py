@@ -89,10 +89,12 @@ class Recipe:
 class Fitted:
     """A fitted detector and what its fitting showed.
 
-    `curve` maps a metric's name to its value after each round, on the validation part.
+    `curve` maps a metric's name to its value after each round, on the validation part;
+    `validation_probability` has the shape (validation rows,).
     """
 
     detector: FraudDetector
+    validation_probability: Floats
     best_round: int
     curve: dict[str, list[float]]
     average_precision: float
@@ -141,8 +143,10 @@ def fit(train: pd.DataFrame, validation: pd.DataFrame, columns: Columns, recipe:
             f"regression has {to_beat:.4f}: the booster is not worth registering. Lower "
             "-P learning_rate=, raise -P min_child_samples=, or give a table with more frauds."
         )
+    decision = calibrate(log_odds, y_validation)
     return Fitted(
-        detector=FraudDetector(booster, scaler, calibrate(log_odds, y_validation)),
+        detector=FraudDetector(booster, scaler, decision),
+        validation_probability=decision.probability(log_odds),
         best_round=booster.best_iteration or booster.current_iteration(),
         curve=curve.get("validation", {}),
         average_precision=reached,

@@ -19,7 +19,7 @@ import pytest
 import requests
 import yaml
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, own_environment
 
 README = (REPOSITORY / "README.md").read_text()
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -69,7 +69,7 @@ def test_mlproject_passes_every_parameter_with_the_modules_own_default(name: str
     shown = subprocess.run(
         [sys.executable, "-m", f"entrypoints.{name}", "--help"],
         cwd=REPOSITORY,
-        env={**os.environ, "COLUMNS": "200"},
+        env=own_environment(COLUMNS="200"),
         capture_output=True,
         text=True,
         check=True,
@@ -101,7 +101,7 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
         for path in sorted((REPOSITORY / folder).glob("*.py"))
     ]
     code = "import " + ", ".join(modules)
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = own_environment(PYTHONPATH=str(REPOSITORY))
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -143,7 +143,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, sample_csv: Path) -> Path:
 
 
 def shell(command: str, folder: Path) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    environment = own_environment()
     done = subprocess.run(
         ["bash", "-ec", command],
         cwd=folder,
@@ -159,7 +159,7 @@ def shell(command: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def in_background(command: str, folder: Path) -> Iterator[None]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    environment = own_environment()
     process = subprocess.Popen(
         ["bash", "-ec", command], cwd=folder, env=environment, start_new_session=True
     )

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 import requests
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, own_environment
 
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
 READY_SECONDS = 120
@@ -33,7 +33,7 @@ class Project:
         self.folder = folder
         # The entry points' `python` is the one that runs the tests, activated or not.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, "PATH": path}
+        self.environment = own_environment(MLFLOW_TRACKING_URI=self.uri, PATH=path)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """`mlflow run . --env-manager local` with more arguments; returns what it printed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, own_environment
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -22,7 +21,7 @@ def test_a_training_that_is_stopped_ends_failed(
     training = subprocess.Popen(
         [sys.executable, "-m", "entrypoints.train", "--data", str(table_csv), "--rounds", "90000"],
         cwd=tmp_path,
-        env={**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(REPOSITORY)},
+        env=own_environment(MLFLOW_TRACKING_URI=uri, PYTHONPATH=str(REPOSITORY)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -33,7 +32,7 @@ def test_a_training_that_is_stopped_ends_failed(
             training.send_signal(sent)
             break
     _, errors = training.communicate(timeout=120)
-    assert training.returncode == 128 + sent
+    assert training.returncode == 128 + sent, errors
     assert "Traceback" not in errors
     client = mlflow.MlflowClient(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -45,11 +44,9 @@ def test_a_store_out_of_reach_is_one_line(tmp_path: Path, table_csv: Path) -> No
     done = subprocess.run(
         [sys.executable, "-m", "entrypoints.promote"],
         cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        },
+        env=own_environment(
+            MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
+        ),
         capture_output=True,
         text=True,
         check=False,
