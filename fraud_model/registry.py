@@ -125,12 +125,16 @@ def move(name: str, version: str, stage: Stage) -> None:
     stages are brought in line with whatever it says, until they are. A kill between the two
     leaves the earlier version in its stage, and any later call finishes the job.
     """
-    mlflow.MlflowClient().set_registered_model_alias(name, stage.lower(), version)
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(name, stage.lower(), version)
     for _ in range(MOST_REPAIRS):
         meant = alias_holder(name, stage)
-        standing = {str(v.version) for v in versions(name) if v.current_stage == stage}
-        if meant is None or standing == {meant}:
-            _drop_stale_aliases(name)
+        if meant is None:
+            # This very version was moved into the other stage at the same time.
+            client.set_registered_model_alias(name, stage.lower(), version)
+            continue
+        if {str(v.version) for v in versions(name) if v.current_stage == stage} == {meant}:
+            _drop_alias_left_behind(name, meant, stage)
             return
         _transition(name, meant, stage)
     raise RegistryError(
@@ -139,13 +143,12 @@ def move(name: str, version: str, stage: Stage) -> None:
     )
 
 
-def _drop_stale_aliases(name: str) -> None:
-    # A version that goes from Staging to Production leaves Staging, and its alias with it.
-    stages = {str(version.version): version.current_stage for version in versions(name)}
-    for stage in get_args(Stage):
-        carrier = alias_holder(name, stage)
-        if carrier is not None and stages.get(carrier) != stage:
-            mlflow.MlflowClient().delete_registered_model_alias(name, stage.lower())
+def _drop_alias_left_behind(name: str, version: str, stage: Stage) -> None:
+    # A version that goes from Staging to Production leaves Staging, and its alias with it. Only an
+    # alias on this version is touched: one on another may be a promotion that has just begun.
+    for other in get_args(Stage):
+        if other != stage and alias_holder(name, other) == version:
+            mlflow.MlflowClient().delete_registered_model_alias(name, other.lower())
 
 
 def _transition(name: str, version: str, stage: Stage) -> None:

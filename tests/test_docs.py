@@ -186,7 +186,7 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
     assert "fraud-detector version 1 stands in Production" in said
     assert "trained on simulated data" in said
 
-    serve, query, download, *journey = others
+    serve, query, download, *journey = others[:-3]
     activated = ". .venv/bin/activate && "
     with in_background(f"{activated}{serve} --env-manager local", clone):
         answer = json.loads(shell(query, clone).splitlines()[-1])
@@ -197,6 +197,18 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
     for command in journey:
         said = shell(f"{activated}{command} --env-manager local", clone)
     assert "fraud-detector version 1 stands in Production" in said
+
+
+@pytest.mark.slow
+def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
+    environment, recipes, overhead = commands()[-3:]
+    shell(environment, clone)
+    said = shell(f". .bench/bin/activate && {recipes} --repeats 1", clone)
+    assert "| plain LightGBM |" in said
+    assert "| XGBoost |" in said
+    said = shell(f". .bench/bin/activate && {overhead} --repeats 1", clone)
+    assert "| training |" in said
+    assert "| scoring |" in said
 
 
 @pytest.mark.slow

@@ -112,6 +112,14 @@ def test_a_killed_move_leaves_a_version_in_its_stage_and_can_be_finished(
     assert standing(name) == ["2"]
 
 
+def test_a_move_leaves_alone_a_promotion_that_has_just_begun(store: Store) -> None:
+    name = store.new_model(versions=3)
+    registry.move(name, "1", "Production")
+    mlflow.MlflowClient().set_registered_model_alias(name, "staging", "2")
+    registry.move(name, "3", "Production")
+    assert registry.alias_holder(name, "Staging") == "2"
+
+
 def keep_moving(uri: str, name: str, version: str, times: int) -> None:
     mlflow.set_tracking_uri(uri)
     for _ in range(times):
