@@ -145,20 +145,20 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
                 "the number of features."
             )
         scaled = self._scaled(model_input)
-        probability = decision.probability(self._log_odds(scaled))
-        level = np.digitize(probability, RISK_BOUNDS)
-        scored = pd.DataFrame(
-            {
-                "fraud_probability": probability,
-                "is_fraud": probability >= threshold,
-                "risk_level": np.asarray(RISK_LEVELS, dtype=object)[level],
-            },
-            index=model_input.index,
-        )
+        scored = pd.DataFrame(self._scored(scaled, threshold), index=model_input.index)
         if explain:
             reasons = self._reasons(scaled, scaler.features, explain)
             scored["reasons"] = pd.Series(reasons, index=scored.index, dtype=object)
         return scored
+
+    def score(self, values: Floats) -> dict[str, npt.NDArray[Any]]:
+        """The columns of `predict` without `params`, for values that are known to be finite.
+
+        `values` has shape (rows, features), the features in the scaler's order. For a server that
+        has checked a request's rows itself and needs no table around them.
+        """
+        _, scaler, decision = self.parts
+        return self._scored(scaler.transform(values), decision.threshold)
 
     def probability(self, model_input: pd.DataFrame) -> Floats:
         """Calibrated fraud probabilities, shape (rows,), without the rest of the answer."""
@@ -183,6 +183,16 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
                 "finite number. Leave the row out, or fill the value as the training data did."
             )
         return scaler.transform(values)
+
+    def _scored(self, scaled: Floats, threshold: float) -> dict[str, npt.NDArray[Any]]:
+        _, _, decision = self.parts
+        probability = decision.probability(self._log_odds(scaled))
+        level = np.digitize(probability, RISK_BOUNDS)
+        return {
+            "fraud_probability": probability,
+            "is_fraud": probability >= threshold,
+            "risk_level": np.asarray(RISK_LEVELS, dtype=object)[level],
+        }
 
     def _log_odds(self, scaled: Floats) -> Floats:
         booster, _, _ = self.parts

@@ -69,6 +69,16 @@ def register(
     )
 
 
+def is_registered(name: str) -> bool:
+    """Whether the registry knows the model, with or without versions.
+
+    Raises:
+        ParameterError: no model can have this name.
+    """
+    check_model_name(name)
+    return bool(mlflow.MlflowClient().search_registered_models(f"name = '{name}'"))
+
+
 def versions(name: str) -> list[ModelVersion]:
     """All versions of a registered model, the newest first."""
     found = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")

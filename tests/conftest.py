@@ -9,16 +9,21 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
 import pytest
 
 from fraud_model import registry
+from fraud_model.export import export
 from fraud_model.pipeline import Request, Trained, train
 from fraud_model.simulation import simulate
 from fraud_model.tracking import open_run
 from fraud_model.training import Recipe
+
+if TYPE_CHECKING:
+    from tests.server import Server
 
 REPOSITORY = Path(__file__).parents[1]
 SAMPLE_VARIABLE = "FRAUD_SAMPLE_DATA"
@@ -109,3 +114,23 @@ def run(store: Store) -> Iterator[str]:
     """An active run in the shared store; its id."""
     with open_run("test") as active:
         yield active.info.run_id
+
+
+@pytest.fixture(scope="session")
+def exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared model as an exported directory."""
+    output = tmp_path_factory.mktemp("exported") / "model"
+    name = store.new_model()
+    registry.move(name, "1", "Production")
+    export(name, "Production", output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the shared model that tests may query and not change."""
+    # Started late, because tests.server takes its environment from this module.
+    from tests.server import serving
+
+    with serving(tmp_path_factory.mktemp("server"), "--model-uri", str(exported)) as running:
+        yield running

@@ -19,12 +19,14 @@ import pytest
 import requests
 import yaml
 
+from fraud_model.serving.settings import Settings
 from tests.conftest import REPOSITORY, own_environment
 
 README = (REPOSITORY / "README.md").read_text()
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 ENTRY_POINTS: dict[str, dict[str, object]] = PROJECT["entry_points"]
-WITH_A_MODULE = sorted(set(ENTRY_POINTS) - {"test"})
+# `serve` is a module of the package, because an image runs it without the entry points.
+WITH_A_MODULE = sorted(set(ENTRY_POINTS) - {"test", "serve"})
 
 
 def commands() -> list[str]:
@@ -83,22 +85,43 @@ def test_mlproject_passes_every_parameter_with_the_modules_own_default(name: str
         assert given == str(declared["default"]) or float(given) == float(str(declared["default"]))
 
 
+def test_the_serving_options_of_mlproject_are_the_modules_own() -> None:
+    command = str(ENTRY_POINTS["serve"]["command"])
+    shown = subprocess.run(
+        [sys.executable, "-m", "fraud_model.serving", "--help"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    options = {name.replace("_", "-") for name in parameters("serve")}
+    assert set(re.findall(r"--([\w-]+) ", command)) == options
+    assert set(re.findall(r"--([\w-]+)", shown)) - {"help"} == options
+
+
+def test_every_setting_of_the_server_is_in_the_readme() -> None:
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", README, re.MULTILINE))
+    for name, setting in Settings.__dataclass_fields__.items():
+        default = str(setting.default).lower() if setting.type == "bool" else str(setting.default)
+        assert table[name.upper()].strip(" `") == default.removesuffix(".0")
+
+
 def test_the_modules_of_entry_points_are_declared() -> None:
     modules = {path.stem for path in (REPOSITORY / "entrypoints").glob("*.py")}
     assert modules - {"__init__", "arguments", "reporting"} == set(WITH_A_MODULE)
 
 
 def test_no_module_but_the_simulation_knows_the_features_of_one_data_set() -> None:
-    modules = [*REPOSITORY.glob("fraud_model/*.py"), *REPOSITORY.glob("entrypoints/*.py")]
+    modules = [*REPOSITORY.glob("fraud_model/**/*.py"), *REPOSITORY.glob("entrypoints/*.py")]
     naming = [m.name for m in modules if re.search(r"\bV\d+\b", m.read_text())]
     assert set(naming) <= {"simulation.py"}
 
 
 def test_importing_does_nothing(tmp_path: Path) -> None:
     modules = [
-        f"{path.parent.name}.{path.stem}"
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
         for folder in ("fraud_model", "entrypoints")
-        for path in sorted((REPOSITORY / folder).glob("*.py"))
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
     ]
     code = "import " + ", ".join(modules)
     environment = own_environment(PYTHONPATH=str(REPOSITORY))

@@ -1,0 +1,169 @@
+"""The ASGI application of one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import os
+import re
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from mlflow.pyfunc import scoring_server
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fraud_model.serving import metrics as prometheus
+from fraud_model.serving import openapi
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.health import Health
+from fraud_model.serving.invocations import Invocations, refuse, send_reply
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.origin import Origin
+from fraud_model.serving.settings import Settings
+
+log = logging.getLogger("fraud_model.serving")
+
+ORIGIN = "FRAUD_MODEL_ORIGIN"
+WITHOUT_TOKEN = frozenset(("/ping", "/health"))
+REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+PAGE = Path(__file__).with_name("page.html")
+
+# How long a thread may keep the interpreter while a request waits for it, in seconds.
+SWITCH_INTERVAL = 0.0005
+
+
+def create_app() -> ASGIApp:
+    """The application of a worker; what to serve is in the environment."""
+    origin = Origin(**json.loads(os.environ[ORIGIN]))
+    return build(ServedModel(origin), Settings.from_environment(os.environ))
+
+
+def build(served: ServedModel, settings: Settings) -> ASGIApp:
+    """The application around a loaded model."""
+    metrics = prometheus.Metrics(served.origin)
+    audit = None
+    if settings.audit_log:
+        audit = AuditLog(
+            Path(settings.audit_log), settings.audit_max_bytes, served.origin, served.features
+        )
+        audit.check()
+    health = Health(served, settings, audit)
+    app: ASGIApp = Server(
+        Invocations(served, settings, metrics, audit),
+        scoring_server.init(served.pyfunc),
+        _other_routes(served, settings, metrics, health),
+        settings.api_token,
+    )
+    if settings.origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    return app
+
+
+class Server:
+    """Gives each request an id, asks for the token, and hands it to whoever answers its path.
+
+    `/invocations` goes its own way, past routers and middleware: they cost more than scoring a row.
+    """
+
+    def __init__(
+        self, invocations: ASGIApp, mlflow_app: ASGIApp, others: ASGIApp, token: str
+    ) -> None:
+        self._paths = {
+            "/invocations": invocations,
+            "/ping": mlflow_app,
+            "/version": mlflow_app,
+        }
+        self._others = others
+        self._token = f"Bearer {token}".encode() if token else b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._others(scope, receive, send)
+            return
+        given = token = b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given = value
+            elif name == b"authorization":
+                token = value
+        known = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
+        scope["request_id"] = known.decode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", known)]
+            await send(message)
+
+        path = scope["path"]
+        open_to_all = not self._token or path in WITHOUT_TOKEN
+        if not open_to_all and not hmac.compare_digest(self._token, token):
+            reply = refuse(401, "unauthorized", "Authorization: Bearer with the token is needed.")
+            await send_reply(reply, send_with_id, (b"www-authenticate", b"Bearer"))
+            return
+        await self._paths.get(path, self._others)(scope, receive, send_with_id)
+
+
+def _other_routes(
+    served: ServedModel, settings: Settings, metrics: prometheus.Metrics, health: Health
+) -> Starlette:
+    described = openapi.document(served, with_token=bool(settings.api_token))
+    page = PAGE.read_text(encoding="utf-8")
+
+    async def show_health(request: Request) -> Response:
+        healthy, report = health.report()
+        return JSONResponse(report, 200 if healthy else 503)
+
+    async def show_metrics(request: Request) -> Response:
+        text = await asyncio.to_thread(metrics.text)
+        return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
+
+    async def show_description(request: Request) -> Response:
+        return JSONResponse(described)
+
+    async def show_docs(request: Request) -> Response:
+        return HTMLResponse(openapi.page(described, str(request.base_url).rstrip("/")))
+
+    async def show_page(request: Request) -> Response:
+        return HTMLResponse(page)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        health.worker_is_up()
+        origin = served.origin
+        log.info(
+            "serving %s version %s from %s (%s)",
+            origin.model_name or "a model",
+            origin.model_version or "unregistered",
+            origin.path,
+            origin.source,
+        )
+        yield
+
+    return Starlette(
+        routes=[
+            Route("/", show_page),
+            Route("/health", show_health),
+            Route("/metrics", show_metrics),
+            Route("/openapi.json", show_description),
+            Route("/docs", show_docs),
+        ],
+        lifespan=lifespan,
+    )

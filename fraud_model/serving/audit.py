@@ -1,0 +1,156 @@
+"""The audit log: one JSON line per scored row, written before the answer leaves."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from fraud_model.serving.origin import Origin
+
+log = logging.getLogger("fraud_model.serving")
+
+# Read back from the end at a time, looking for the last whole line.
+BLOCK = 65_536
+
+
+class AuditLog:
+    """Appends to a file that several workers share.
+
+    A lock beside the file orders the writers, so that lines never mix and only one of them turns
+    the file over when it has grown past `max_bytes` (to `path.1`, `path.2`, …, the highest being
+    the latest; none is deleted). A writer that was killed half-way leaves a torn line at the end:
+    its request was never answered, and whoever writes next cuts it off first.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, origin: Origin, features: Sequence[str]) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._features = features
+        self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
+        self._file = -1
+        self._lock = -1
+        self.failure = ""
+
+    def write(
+        self,
+        request_id: str,
+        values: npt.NDArray[np.float64],
+        scored: Mapping[str, npt.NDArray[Any]],
+    ) -> bool:
+        """Writes the rows of one request; False where that failed, with `failure` saying why."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        lines = b"".join(
+            orjson.dumps(
+                {
+                    "time": now,
+                    "request_id": request_id,
+                    "row": row,
+                    **self._model,
+                    "features": dict(zip(self._features, features, strict=True)),
+                    "fraud_probability": probability,
+                    "is_fraud": flagged,
+                },
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+            for row, (features, probability, flagged) in enumerate(
+                zip(
+                    values.tolist(),
+                    scored["fraud_probability"].tolist(),
+                    scored["is_fraud"].tolist(),
+                    strict=True,
+                )
+            )
+        )
+        try:
+            self._append(lines)
+        except OSError as error:
+            reason = f"{self._path}: {error.strerror or error}"
+            if reason != self.failure:
+                log.error("audit log: %s", reason)
+            self.failure = reason
+            self._close()
+            return False
+        self.failure = ""
+        return True
+
+    def check(self) -> None:
+        """Opens the log, so that a start shows whether it can be written."""
+        try:
+            self._append(b"")
+        except OSError as error:
+            self.failure = f"{self._path}: {error.strerror or error}"
+            log.error("audit log: %s", self.failure)
+            self._close()
+
+    def _append(self, lines: bytes) -> None:
+        if self._lock < 0:
+            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            size = self._ready_file()
+            while lines:
+                written = os.pwrite(self._file, lines, size)
+                lines, size = lines[written:], size + written
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _ready_file(self) -> int:
+        """Makes `_file` the current file, ending with a whole line; returns its size."""
+        if self._file >= 0 and not self._is_current():
+            os.close(self._file)
+            self._file = -1
+        if self._file < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o600)
+        size = _cut_torn_line(self._file)
+        if size >= self._max_bytes:
+            self._turn_over()
+            return self._ready_file()
+        return size
+
+    def _is_current(self) -> bool:
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def _turn_over(self) -> None:
+        prefix = f"{self._path.name}."
+        numbers = [
+            int(file.name.removeprefix(prefix))
+            for file in self._path.parent.glob(f"{self._path.name}.*")
+            if file.name.removeprefix(prefix).isdecimal()
+        ]
+        self._path.rename(f"{self._path}.{max(numbers, default=0) + 1}")
+
+    def _close(self) -> None:
+        for descriptor in (self._file, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._lock = -1
+
+
+def _cut_torn_line(file: int) -> int:
+    """Truncates an open file behind its last line end; returns the size it then has."""
+    size = end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - BLOCK)
+        # Nearly always the file ends with a line: one byte tells.
+        if end == size and os.pread(file, 1, size - 1) == b"\n":
+            return size
+        place = os.pread(file, end - start, start).rfind(b"\n")
+        if place >= 0:
+            end = start + place + 1
+            break
+        end = start
+    os.ftruncate(file, end)
+    return end

@@ -1,0 +1,63 @@
+"""What `/health` says, and whether every worker has loaded."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.metrics import SHARED_FOLDER
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.settings import Settings
+
+WORKERS = "FRAUD_MODEL_WORKERS"
+
+
+class Health:
+    """The state of this server; workers count each other in the folder that their metrics share."""
+
+    def __init__(self, served: ServedModel, settings: Settings, audit: AuditLog | None) -> None:
+        self._served = served
+        self._settings = settings
+        self._audit = audit
+        self._start = time.monotonic()
+        self._ready = False
+
+    def worker_is_up(self) -> None:
+        """This worker has loaded."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder:
+            (Path(folder) / f"ready-{os.getpid()}").touch()
+
+    def ready(self) -> bool:
+        """Whether every worker has loaded; one that is restarted later does not take it back."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder and not self._ready:
+            up = sum(1 for _ in Path(folder).glob("ready-*"))
+            self._ready = up >= int(os.environ[WORKERS])
+            return self._ready
+        return True
+
+    def report(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the server is healthy, and the answer in full."""
+        origin = self._served.origin
+        failure = self._audit.failure if self._audit else ""
+        healthy = self.ready() and not (failure and self._settings.audit_required)
+        return healthy, {
+            "status": "healthy" if healthy else "unhealthy",
+            "model_loaded": True,
+            "model_name": origin.model_name,
+            "model_version": origin.model_version,
+            "model_stage": origin.model_stage,
+            "mlflow_tracking_uri": origin.tracking_uri,
+            "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+            "run_id": origin.run_id,
+            "source": origin.source,
+            "note": origin.note,
+            "threshold": self._served.threshold,
+            "uptime_seconds": round(time.monotonic() - self._start, 1),
+            "audit": "off" if self._audit is None else failure or "ok",
+        }

@@ -1,0 +1,195 @@
+"""The route `/invocations`: limits and records around MLflow's own scoring function."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import orjson
+from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.metrics import Metrics
+from fraud_model.serving.model import Observed, Plain, ServedModel
+from fraud_model.serving.payload import Recogniser
+from fraud_model.serving.refusal import explain_refusal
+from fraud_model.serving.settings import Settings
+
+log = logging.getLogger("fraud_model.serving")
+
+# About 25 rows. What is longer, or needs MLflow's parsing, leaves the event loop.
+INLINE_BYTES = 20_000
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, body and kind of error, if it is one."""
+
+    status: int
+    body: bytes
+    error: str = ""
+    media_type: str = "application/json"
+
+
+def refuse(status: int, kind: str, message: str) -> Reply:
+    """A refusal in the form of MLflow's errors, without stack trace or payload."""
+    return Reply(status, orjson.dumps({"error_code": kind.upper(), "message": message}), kind)
+
+
+class Invocations:
+    """ASGI application for one path; counts its own requests in flight."""
+
+    def __init__(
+        self,
+        served: ServedModel,
+        settings: Settings,
+        metrics: Metrics,
+        audit: AuditLog | None,
+    ) -> None:
+        self._served = served
+        self._settings = settings
+        self._metrics = metrics
+        self._audit = audit
+        self._recogniser = Recogniser(served.features)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scoring")
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        start = time.perf_counter()
+        self._in_flight += 1
+        self._metrics.begin()
+        reply = refuse(500, "internal_error", "The server failed. Its log says more.")
+        try:
+            reply = await self._reply(scope, receive)
+        except ClientDisconnect:
+            reply = refuse(400, "client_gone", "The client went away.")
+        finally:
+            self._in_flight -= 1
+            if reply.error:
+                self._metrics.error(reply.error)
+            self._metrics.end(reply.status, time.perf_counter() - start)
+        await send_reply(reply, send)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        settings = self._settings
+        if scope["method"] != "POST":
+            return refuse(405, "method_not_allowed", "/invocations takes POST.")
+        if self._in_flight > settings.max_in_flight:
+            return refuse(429, "too_many_requests", "The server is busy. Try again in a second.")
+        headers = Headers(scope=scope)
+        try:
+            body = await _read(receive, headers, settings)
+        except TimeoutError:
+            return refuse(408, "slow_request", f"No whole body in {settings.request_timeout:g} s.")
+        if body is None:
+            return refuse(413, "too_large", f"A body holds at most {settings.max_bytes:,} bytes.")
+        content_type = headers.get("content-type", "")
+        request_id = scope["request_id"]
+        if len(body) <= INLINE_BYTES:
+            reply = self._score_plain(body, content_type, request_id)
+            if reply is not None:
+                return reply
+        loop = asyncio.get_running_loop()
+        scoring = loop.run_in_executor(self._threads, self._score, body, content_type, request_id)
+        try:
+            return await asyncio.wait_for(scoring, settings.request_timeout)
+        except TimeoutError:
+            return refuse(504, "timeout", f"No answer within {settings.request_timeout:g} s.")
+
+    def _score(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        reply = self._score_plain(body, content_type, request_id)
+        return reply or self._score_by_mlflow(body, content_type, request_id)
+
+    def _score_plain(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
+        if not content_type.startswith(CONTENT_TYPE_JSON):
+            return None
+        values = self._recogniser.recognise(body)
+        if values is None:
+            return None
+        if len(values) > self._settings.max_rows:
+            return self._too_many_rows()
+        plain = Plain(self._served, values)
+        answer = invocations({"inputs": None}, content_type, plain, None)
+        if answer.status != 200:
+            return None
+        return self._record(plain, answer.response, request_id)
+
+    def _score_by_mlflow(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        observed = Observed(self._served, self._settings.max_rows)
+        try:
+            answer = invocations(body, content_type, observed, self._served.schema)
+        except Exception as error:
+            if observed.too_many_rows:
+                return self._too_many_rows()
+            # MLflow stumbles over odd payloads in many ways, some of which the plain server answers
+            # with 500. Only the error's type is logged: its message may hold card data.
+            log.info("request %s refused: %s", request_id, type(error).__name__)
+            mime_type = content_type.partition(";")[0].strip()
+            message = explain_refusal(body, mime_type, self._served.features, observed.refusal)
+            return refuse(400, "bad_request", message)
+        if answer.status != 200:
+            return refuse(
+                answer.status,
+                "unsupported_media_type",
+                "The content type must be application/json, text/csv or "
+                "application/vnd.apache.parquet, in UTF-8 and without other parameters.",
+            )
+        return self._record(observed, answer.response, request_id)
+
+    def _record(self, model: Plain | Observed, answer: str, request_id: str) -> Reply:
+        self._metrics.scored(model.scored)
+        if self._audit and not self._audit.write(request_id, model.values, model.scored):
+            self._metrics.audit_failed()
+            if self._settings.audit_required:
+                return refuse(503, "audit", "The audit log cannot be written; nothing is scored.")
+        return Reply(200, answer.encode())
+
+    def _too_many_rows(self) -> Reply:
+        return refuse(
+            413, "too_many_rows", f"A request holds at most {self._settings.max_rows:,} rows."
+        )
+
+
+async def send_reply(reply: Reply, send: Send, *more: tuple[bytes, bytes]) -> None:
+    """Sends a reply, with further headers."""
+    headers = [
+        (b"content-type", reply.media_type.encode()),
+        (b"content-length", str(len(reply.body)).encode()),
+        *more,
+    ]
+    if reply.status == 429:
+        headers.append((b"retry-after", b"1"))
+    if reply.status in (408, 413):
+        # The rest of the body is not read.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _read(receive: Receive, headers: Headers, settings: Settings) -> bytes | None:
+    """The whole body, or None where it is longer than allowed."""
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > settings.max_bytes:
+        return None
+    parts: list[bytes] = []
+    length = 0
+    async with asyncio.timeout(settings.request_timeout):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part = message.get("body", b"")
+            length += len(part)
+            if length > settings.max_bytes:
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)

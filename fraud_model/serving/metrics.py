@@ -1,0 +1,135 @@
+"""What Prometheus scrapes, added up over all workers.
+
+The workers' values meet in files where PROMETHEUS_MULTIPROC_DIR names a folder, which has to be
+set before this module is imported; `fraud_model.serving.__main__` sets it for several workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from fraud_model.serving.origin import Origin
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SCORES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
+
+
+class Metrics:
+    """Counts requests to `/invocations`, and what was scored."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._registry = own = CollectorRegistry()
+        self._requests = Counter(
+            "fraud_requests", "Answered requests to /invocations.", ["status"], registry=own
+        )
+        self._errors = Counter(
+            "fraud_errors", "Refused requests, by reason.", ["kind"], registry=own
+        )
+        self._seconds = Histogram(
+            "fraud_request_seconds",
+            "From the first byte of a request to its answer.",
+            buckets=SECONDS,
+            registry=own,
+        )
+        self._rows = Counter("fraud_rows_scored", "Scored transactions.", registry=own)
+        self._flagged = Counter(
+            "fraud_rows_flagged", "Transactions flagged as fraud.", registry=own
+        )
+        self._scores = Histogram(
+            "fraud_probability",
+            "Fraud probabilities of scored rows.",
+            buckets=SCORES,
+            registry=own,
+        )
+        self._in_flight = Gauge(
+            "fraud_requests_in_flight",
+            "Requests begun and not answered.",
+            multiprocess_mode="livesum",
+            registry=own,
+        )
+        self._audit_failures = Counter(
+            "fraud_audit_failures",
+            "Requests whose audit lines could not be written.",
+            registry=own,
+        )
+        model = Gauge(
+            "fraud_model_info",
+            "Always 1; the served model is in the labels.",
+            ["name", "version", "stage", "source"],
+            multiprocess_mode="max",
+            registry=own,
+        )
+        model.labels(
+            origin.model_name, origin.model_version, origin.model_stage, origin.source
+        ).set(1)
+        # A label's child costs more to look up than to increment.
+        self._by_status: dict[int, Counter] = {}
+
+    def begin(self) -> None:
+        """A request came in."""
+        self._in_flight.inc()
+
+    def end(self, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._in_flight.dec()
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = self._requests.labels(str(status))
+        counter.inc()
+        self._seconds.observe(seconds)
+
+    def error(self, kind: str) -> None:
+        """A request was refused."""
+        self._errors.labels(kind).inc()
+
+    def scored(self, scored: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Rows were scored."""
+        probability = scored["fraud_probability"].tolist()
+        self._rows.inc(len(probability))
+        flagged = int(scored["is_fraud"].sum())
+        if flagged:
+            self._flagged.inc(flagged)
+        observe = self._scores.observe
+        for value in probability:
+            observe(value)
+
+    def audit_failed(self) -> None:
+        """Audit lines could not be written."""
+        self._audit_failures.inc()
+
+    def text(self) -> bytes:
+        """The exposition of all workers in Prometheus' text format."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder is None:
+            return generate_latest(self._registry)
+        _forget_dead_workers(Path(folder))
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    # A killed worker's counters still count; what it had in flight does not.
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

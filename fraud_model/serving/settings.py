@@ -1,0 +1,77 @@
+"""What the server takes from the environment; the README lists it in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fraud_model.errors import ParameterError
+from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The fields' names in capitals are the environment variables.
+
+    `model_uri` empty means the version of `fraud-detector` in `model_stage`, and `model_dir` where
+    the registry has none. Sizes are in bytes, times in seconds; `max_in_flight` counts the
+    requests that one worker has begun and not answered.
+    """
+
+    model_uri: str = ""
+    model_stage: str = "Production"
+    model_dir: str = "model"
+    max_bytes: int = 10_000_000
+    max_rows: int = 10_000
+    max_in_flight: int = 128
+    request_timeout: float = 30.0
+    api_token: str = ""
+    allowed_origins: str = ""
+    audit_log: str = ""
+    audit_max_bytes: int = 100_000_000
+    audit_required: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Reads the variables that are set.
+
+        Raises:
+            ParameterError: a value cannot be read, or is out of range.
+        """
+        values: dict[str, object] = {}
+        for name in cls.__dataclass_fields__:
+            text = environment.get(name.upper())
+            if text:
+                values[name] = _read(name, text, getattr(cls, name))
+        settings = cls(**values)  # type: ignore[arg-type]
+        parse_stage(settings.model_stage)
+        return settings
+
+    @property
+    def uri(self) -> str:
+        """The model to serve, as MLflow addresses it."""
+        return self.model_uri or f"models:/{DEFAULT_MODEL_NAME}/{parse_stage(self.model_stage)}"
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may call this server."""
+        return [origin.strip() for origin in self.allowed_origins.split(",") if origin.strip()]
+
+
+def _read(name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text.lower() not in TRUTHS:
+            raise ParameterError(f"{name.upper()}={text!r}: it is true or false.")
+        return TRUTHS[text.lower()]
+    if isinstance(default, int | float):
+        kind = type(default)
+        try:
+            number = kind(text)
+        except ValueError:
+            number = kind(-1)
+        if not 0 < number < float("inf"):
+            raise ParameterError(f"{name.upper()}={text!r}: it is a number above 0.")
+        return number
+    return text
