@@ -93,6 +93,23 @@ def test_several_workers_mix_no_lines(tmp_path: Path) -> None:
     assert written == {f"{writer}-{number}" for writer in range(3) for number in range(300)}
 
 
+def test_several_threads_mix_no_lines(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "audit.jsonl")
+    wide = np.ones((200, 2))
+    scored = {name: np.repeat(column, 200) for name, column in SCORED.items()}
+
+    def write_wide(thread: int) -> None:
+        for _ in range(100):
+            log.write(str(thread), wide, scored)
+
+    threads = [threading.Thread(target=write_wide, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines(tmp_path / "audit.jsonl")) == 4 * 100 * 200
+
+
 def test_a_log_that_is_moved_away_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     log = new_log(path)

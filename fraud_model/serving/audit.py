@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,8 @@ class AuditLog:
         self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
         self._file = -1
         self._lock = -1
+        # The lock of the file is the process's; its threads need one among themselves.
+        self._turn = threading.Lock()
         self.failure = ""
 
     def write(
@@ -70,26 +73,25 @@ class AuditLog:
                 )
             )
         )
-        try:
-            self._append(lines)
-        except OSError as error:
-            reason = f"{self._path}: {error.strerror or error}"
-            if reason != self.failure:
-                log.error("audit log: %s", reason)
-            self.failure = reason
-            self._close()
-            return False
-        self.failure = ""
-        return True
+        return self._tried(lines)
 
     def check(self) -> None:
         """Opens the log, so that a start shows whether it can be written."""
-        try:
-            self._append(b"")
-        except OSError as error:
-            self.failure = f"{self._path}: {error.strerror or error}"
-            log.error("audit log: %s", self.failure)
-            self._close()
+        self._tried(b"")
+
+    def _tried(self, lines: bytes) -> bool:
+        with self._turn:
+            try:
+                self._append(lines)
+            except OSError as error:
+                reason = f"{self._path}: {error.strerror or error}"
+                if reason != self.failure:
+                    log.error("audit log: %s", reason)
+                self.failure = reason
+                self._close()
+                return False
+            self.failure = ""
+            return True
 
     def _append(self, lines: bytes) -> None:
         if self._lock < 0:
