@@ -1,12 +1,11 @@
 """Sixty-four clients for ten minutes: no 5xx, no lost audit line, flat memory.
 
-    python -m benchmarks.soak model --minutes 10
+    python -m benchmarks.soak --minutes 10
 
-In the environment of requirements.txt; `model` is an exported model directory
-(`mlflow run . -e export`). Serves it with two workers and an audit log, lets the clients send good
-and bad requests in turn, and prints what was answered, what was logged, and how the workers'
-resident memory grew from the first quarter of the time to the last. Exits with status 1 where one
-of the three does not hold.
+In the environment of requirements.txt. Trains a small model, serves it with two workers and an
+audit log, lets the clients send good and bad requests in turn, and prints what was answered, what
+was logged, and how the workers' resident memory grew from the first quarter of the time to the
+last. Exits with status 1 where one of the three does not hold.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from pathlib import Path
 
 import requests
 
+from benchmarks.small_model import make_model
 from fraud_model.packaging import read_known_rows
 
 CLIENTS = 64
@@ -48,13 +48,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        model = Path(make_model(Path(folder)))
         log = Path(folder) / "audit.jsonl"
-        with serving(arguments.model, log) as (port, process):
-            load = Load(port, requests_of(arguments.model), arguments.minutes * 60)
+        with serving(model, log) as (port, process):
+            load = Load(port, requests_of(model), arguments.minutes * 60)
             memory = asyncio.run(load.run(process.pid))
             process.send_signal(signal.SIGTERM)
             process.wait(120)

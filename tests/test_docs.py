@@ -23,15 +23,29 @@ from fraud_model.serving.settings import Settings
 from tests.conftest import REPOSITORY, own_environment
 
 README = (REPOSITORY / "README.md").read_text()
+SECTIONS = re.split(r"^## ", "\n" + README, flags=re.MULTILINE)
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 ENTRY_POINTS: dict[str, dict[str, object]] = PROJECT["entry_points"]
 # `serve` is a module of the package, because an image runs it without the entry points.
 WITH_A_MODULE = sorted(set(ENTRY_POINTS) - {"test", "serve"})
 
 
-def commands() -> list[str]:
-    """Every line of every `sh` block of the README, in order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+# The sections of the README whose commands the tests below run; the first has no heading.
+WALKED = (
+    "",
+    "Serve and query",
+    "Serve with health, metrics, audit and a page",
+    "Train on your own data",
+    "Figures",
+)
+
+
+def commands(heading: str) -> list[str]:
+    """Every line of every `sh` block of a section of the README, in order."""
+    heading, _, text = next(
+        section.partition("\n") for section in SECTIONS if section.startswith(f"{heading}\n")
+    )
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 
 
@@ -199,9 +213,14 @@ def in_background(command: str, folder: Path) -> Iterator[None]:
         process.wait(30)
 
 
+def test_no_command_of_the_readme_is_left_out() -> None:
+    with_commands = {section.partition("\n")[0] for section in SECTIONS if "```sh" in section}
+    assert with_commands == set(WALKED)
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
-    first, tests, *others = commands()
+    first, tests = commands("")
     assert first.endswith("mlflow run . --env-manager local")
     # .ci/run calls the test command; running it here would never end.
     assert tests == first.replace("mlflow run .", "mlflow run . -e test")
@@ -209,13 +228,20 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
     assert "fraud-detector version 1 stands in Production" in said
     assert "trained on simulated data" in said
 
-    serve, query, download, *journey = others[:-3]
     activated = ". .venv/bin/activate && "
-    with in_background(f"{activated}{serve} --env-manager local", clone):
-        answer = json.loads(shell(query, clone).splitlines()[-1])
-    assert set(answer["predictions"][0]) == {"fraud_probability", "is_fraud", "risk_level"}
+    plain, query = commands("Serve and query")
+    shim, export = commands("Serve with health, metrics, audit and a page")
+    answers = []
+    for serve in (plain, shim):
+        with in_background(f"{activated}{serve} --env-manager local", clone):
+            answers.append(json.loads(shell(query, clone).splitlines()[-1]))
+    assert set(answers[0]["predictions"][0]) == {"fraud_probability", "is_fraud", "risk_level"}
+    assert answers[0] == answers[1]
+    shell(f"{activated}{export} --env-manager local", clone)
+    assert (clone / "model" / "MLmodel").is_file()
 
     # The real file is out of reach of a test; tests/test_download.py fetches from a local server.
+    download, *journey = commands("Train on your own data")
     assert download == "mlflow run . -e download"
     for command in journey:
         said = shell(f"{activated}{command} --env-manager local", clone)
@@ -224,14 +250,20 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
 
 @pytest.mark.slow
 def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
-    environment, recipes, overhead = commands()[-3:]
+    environment, recipes, overhead, peers, serving, soak = commands("Figures")
     shell(environment, clone)
-    said = shell(f". .bench/bin/activate && {recipes} --repeats 1", clone)
+    activated = ". .bench/bin/activate && "
+    said = shell(f"{activated}{recipes} --repeats 1", clone)
     assert "| plain LightGBM |" in said
     assert "| XGBoost |" in said
-    said = shell(f". .bench/bin/activate && {overhead} --repeats 1", clone)
+    said = shell(f"{activated}{overhead} --repeats 1", clone)
     assert "| training |" in said
     assert "| scoring |" in said
+    shell(peers, clone)
+    said = shell(f"{activated}{serving} --rounds 1 --seconds 0.2", clone)
+    assert "| latency / MLServer, one tensor |" in said
+    said = shell(f"{activated}{soak} --minutes 0.3", clone)
+    assert "answered requests whose rows are not all in the audit log: 0" in said
 
 
 @pytest.mark.slow
@@ -247,7 +279,7 @@ def test_mlflow_makes_the_environment_itself(clone: Path, manager: str) -> None:
         clone,
     )
     assert f"{manager} version 1" in said
-    serve, query = commands()[2:4]
+    serve, query = commands("Serve and query")
     serve = serve.replace("fraud-detector/Production", f"{manager}/1")
     with in_background(f"{path}{serve} --env-manager {manager}", clone):
         answer = json.loads(shell(query, clone).splitlines()[-1])

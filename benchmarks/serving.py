@@ -1,0 +1,200 @@
+"""The serving shim against its peers: latency, throughput, large requests and start-up.
+
+    for peer in mlserver bentoml; do
+        python3.11 -m venv .bench-$peer
+        .bench-$peer/bin/pip install -r benchmarks/serving_peers/$peer.txt
+    done
+    python -m benchmarks.serving --mlserver .bench-mlserver/bin/python \\
+        --bentoml .bench-bentoml/bin/python
+
+In the environment of requirements.txt, on a machine with nothing else to do. A model is trained
+on 20,000 simulated rows; every server scores with its booster on one thread, in one worker, on the
+same event loop and HTTP parser (uvloop, httptools), in the fastest configuration known:
+
+- ours, by default (metrics on), with the audit log, and with metrics that record nothing;
+- a FastAPI route that validates the row with pydantic and calls the booster, the floor;
+- Seldon MLServer without inference workers, a V2 tensor of the row or one per feature;
+- BentoML, a coroutine that takes numbers or named features;
+- a FastAPI route that makes a DataFrame, scales with scikit-learn and calls the booster;
+- MLflow's own `mlflow models serve`.
+
+One server is alive at a time. In every round each is started, checked to give the model's own
+probabilities, warmed up, and asked for some seconds on 1 and on 16 keep-alive connections by one
+client; every answer has to be the checked one. Rounds take the servers in turn from another start.
+Then 1,000-row requests against `json.loads`, `booster.predict` and `json.dumps` in process, and the
+start of ours against importing what it cannot do without.
+
+Prints Markdown: medians over rounds, and ratios as the median of each round's ratio, against the
+project's limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.serving_peers import servers
+from benchmarks.serving_peers.client import ask, load, request
+from benchmarks.serving_peers.detector import Detector
+from benchmarks.serving_peers.report import (
+    CONNECTIONS,
+    LARGE,
+    Measured,
+    Pairs,
+    Sample,
+    print_limits,
+    print_pairs,
+    print_servers,
+)
+from benchmarks.serving_peers.servers import SERVERS, Server, started
+from benchmarks.small_model import make_model
+from fraud_model.packaging import read_known_rows
+from fraud_model.simulation import simulate
+
+WARM_UP_SECONDS = 1.0
+IMPORTS = "import mlflow.pyfunc, lightgbm"
+
+
+def main() -> None:
+    """Measures everything and prints the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mlserver", required=True, type=Path, help="Python that has MLServer")
+    parser.add_argument("--bentoml", required=True, type=Path, help="Python that has BentoML")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        places = {
+            "python": sys.executable,
+            "mlserver": str(arguments.mlserver.absolute()),
+            "bentoml": str(arguments.bentoml.absolute()),
+            "model": make_model(Path(folder)),
+            "folder": folder,
+        }
+        # What the imports made is not to be looked through during measurements.
+        gc.freeze()
+        measured = compare_servers(places, arguments.rounds, arguments.seconds)
+        large = compare_large(places, arguments.rounds, arguments.seconds)
+        starts = compare_starts(places, arguments.rounds)
+    print_servers(measured)
+    print_pairs(large, starts)
+    print_limits(measured, large, starts)
+
+
+def compare_servers(places: Mapping[str, str], rounds: int, seconds: float) -> Measured:
+    """One-row requests to every server in every format."""
+    measured: dict[tuple[str, str], list[Sample]] = {
+        (server.name, name): [] for server in SERVERS for name in server.formats
+    }
+    with tqdm(total=rounds * len(SERVERS), unit="server") as progress:
+        for turn in range(rounds):
+            first = turn * len(SERVERS) // rounds
+            for server in SERVERS[first:] + SERVERS[:first]:
+                for name, sample in measure(server, places, seconds).items():
+                    measured[server.name, name].append(sample)
+                progress.update()
+    return measured
+
+
+def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[str, Sample]:
+    """A round of one server.
+
+    Raises:
+        RuntimeError: it does not start, or answers other than the model does.
+    """
+    table, probability = read_known_rows(Path(places["model"]))
+    rows: list[dict[str, float]] = [
+        dict(zip(table.columns, values, strict=True)) for values in table.to_numpy().tolist()
+    ]
+    samples = {}
+    with started(server, places) as port:
+        for name, form in server.formats.items():
+            messages = [form.message(row) for row in rows]
+            bodies = [ask(port, message) for message in messages]
+            answered = [form.probability(json.loads(body)) for body in bodies]
+            if not np.allclose(answered, probability, rtol=1e-9, atol=0):
+                raise RuntimeError(f"{server.name}: {answered} answered, {probability} expected")
+            load(port, messages, bodies, CONNECTIONS, WARM_UP_SECONDS)
+            one = load(port, messages, bodies, 1, seconds)
+            many = load(port, messages, bodies, CONNECTIONS, seconds)
+            samples[name] = Sample(statistics.median(one.latencies) * 1000, one.rate, many.rate)
+    return samples
+
+
+def compare_large(places: Mapping[str, str], rounds: int, seconds: float) -> dict[str, Pairs]:
+    """Milliseconds of ours and of the bare work for 1,000 rows, by format and round."""
+    detector = Detector(Path(places["model"]))
+    table = simulate(LARGE, LARGE // 100)[detector.features]
+    contents: dict[str, Any] = {
+        "dataframe_records": table.to_dict("records"),
+        "dataframe_split": table.to_dict("split", index=False),
+        "inputs": table.to_dict("list"),
+    }
+    bodies = {name: json.dumps({name: content}).encode() for name, content in contents.items()}
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in bodies}
+    with started(servers.OURS, places) as port:
+        for counted in [False] + [True] * rounds:
+            for name, body in bodies.items():
+                message = request("/invocations", body)
+                answer = ask(port, message)
+                served = statistics.median(load(port, [message], [answer], 1, seconds).latencies)
+                bare = _repeat(partial(bare_work, detector, body, json.loads(answer)), seconds)
+                if counted:
+                    pairs[name].append((served * 1000, bare * 1000))
+    return dict(pairs)
+
+
+def bare_work(detector: Detector, body: bytes, answer: object) -> None:
+    """Decodes a request, scores its rows on all cores and encodes an answer of the same content."""
+    ((name, content),) = json.loads(body).items()
+    if name == "dataframe_records":
+        values = np.array([[*record.values()] for record in content])
+    elif name == "dataframe_split":
+        values = np.array(content["data"])
+    else:
+        values = np.array([*content.values()]).T
+    detector.booster.predict((values - detector.center) / detector.scale)
+    json.dumps(answer)
+
+
+def compare_starts(places: Mapping[str, str], rounds: int) -> Pairs:
+    """Seconds until ours answers /ping, and of the imports alone, by round."""
+    pairs = []
+    for counted in [False] + [True] * rounds:
+        start = time.perf_counter()
+        with started(servers.OURS, places):
+            ready = time.perf_counter() - start
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+        imported = time.perf_counter() - start
+        if counted:
+            pairs.append((ready, imported))
+    return pairs
+
+
+def _repeat(work: Callable[[], None], seconds: float) -> float:
+    taken = []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        work()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main()

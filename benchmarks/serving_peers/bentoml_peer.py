@@ -1,0 +1,34 @@
+"""A BentoML service around the same booster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bentoml  # type: ignore[import-not-found]
+from pydantic import BaseModel, create_model
+
+from benchmarks.serving_peers.detector import Detector
+
+fields: dict[str, Any] = dict.fromkeys(Detector().features, (float, ...))
+Row: type[BaseModel] = create_model("Row", **fields)
+
+
+@bentoml.service(workers=1)
+class Scorer:
+    """Takes a row as numbers or with names.
+
+    The methods are coroutines, because BentoML hands others to a thread, which takes longer.
+    """
+
+    def __init__(self) -> None:
+        self._detector = Detector()
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def score(self, values: list[float]) -> float:
+        """The fraud probability of a row whose features come in the model's order."""
+        return float(self._detector.probability([values])[0])
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def score_named(self, row: Row) -> float:  # type: ignore[valid-type]
+        """The fraud probability of a row with named features."""
+        return float(self._detector.probability([[*vars(row).values()]])[0])

@@ -1,0 +1,28 @@
+"""The model that the serving benchmarks serve: 20,000 simulated rows, trained as any other."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import mlflow
+from mlflow.artifacts import download_artifacts
+
+from fraud_model.pipeline import Request, train
+from fraud_model.simulation import simulate
+from fraud_model.tracking import open_run
+
+ROWS, FRAUDS = 20_000, 200
+
+
+def make_model(folder: Path) -> str:
+    """Trains and exports a model; returns its directory."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.create_experiment("fraud-detector", artifact_location=f"file://{folder}/artifacts")
+    table = folder / "transactions.csv"
+    simulate(ROWS, FRAUDS).to_csv(table, index=False)
+    with redirect_stdout(StringIO()), open_run("train"):
+        trained = train(Request(data=str(table)))
+    uri = f"models:/{trained.name}/{trained.version}"
+    return str(download_artifacts(uri, dst_path=str(folder / "model")))
