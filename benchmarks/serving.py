@@ -4,17 +4,18 @@
         python3.11 -m venv .bench-$peer
         .bench-$peer/bin/pip install -r benchmarks/serving_peers/$peer.txt
     done
-    python -m benchmarks.serving --mlserver .bench-mlserver/bin/python \\
-        --bentoml .bench-bentoml/bin/python
+    python -m benchmarks.serving --mlserver .bench-mlserver --bentoml .bench-bentoml
 
 In the environment of requirements.txt, on a machine with nothing else to do. A model is trained
-on 20,000 simulated rows; every server scores with its booster on one thread, in one worker, on the
-same event loop and HTTP parser (uvloop, httptools), in the fastest configuration known:
+on 20,000 simulated rows; every server scores with its booster on one thread, in one worker. Peers
+are installed and started as their documentation does, which the limits are about, and then in the
+fastest way we know:
 
 - ours, by default (metrics on), with the audit log, and with metrics that record nothing;
-- a FastAPI route that validates the row with pydantic and calls the booster, the floor;
-- Seldon MLServer without inference workers, a V2 tensor of the row or one per feature;
-- BentoML, a coroutine that takes numbers or named features;
+- a FastAPI route that validates the row with pydantic and calls the booster, the floor, on the
+  same event loop and HTTP parser as ours (uvloop, httptools);
+- Seldon MLServer, a V2 tensor of the row or one per feature; then without its inference process;
+- BentoML, a method that takes numbers or named features; then a coroutine;
 - a FastAPI route that makes a DataFrame, scales with scikit-learn and calls the booster;
 - MLflow's own `mlflow models serve`.
 
@@ -73,8 +74,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--mlserver", required=True, type=Path, help="Python that has MLServer")
-    parser.add_argument("--bentoml", required=True, type=Path, help="Python that has BentoML")
+    parser.add_argument("--mlserver", required=True, type=Path, help="environment of MLServer")
+    parser.add_argument("--bentoml", required=True, type=Path, help="environment of BentoML")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     arguments = parser.parse_args()

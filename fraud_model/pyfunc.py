@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ BOOSTER_FILE = "model.lgb"
 SCALER_FILE = "scaler.json"
 DECISION_FILE = "decision.json"
 
-RISK_LEVELS = ("Low", "Medium", "High")
-RISK_BOUNDS = (0.3, 0.7)
+RISK_LEVELS = np.array(["Low", "Medium", "High"], dtype=object)
+RISK_BOUNDS = np.array([0.3, 0.7])
 
 # LightGBM's threads cost more than they bring below this many rows.
 ROWS_WORTH_THREADS = 256
@@ -44,9 +45,12 @@ class Scaler:
 
     def transform(self, values: Floats) -> Floats:
         """Scales an array of shape (rows, features); returns a new one of the same shape."""
-        center = np.asarray(self.center, dtype=np.float64)
-        scale = np.asarray(self.scale, dtype=np.float64)
+        center, scale = self._arrays
         return (values - center) / scale
+
+    @cached_property
+    def _arrays(self) -> tuple[Floats, Floats]:
+        return np.asarray(self.center), np.asarray(self.scale)
 
 
 @dataclass(frozen=True)
@@ -187,11 +191,10 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def _scored(self, scaled: Floats, threshold: float) -> dict[str, npt.NDArray[Any]]:
         _, _, decision = self.parts
         probability = decision.probability(self._log_odds(scaled))
-        level = np.digitize(probability, RISK_BOUNDS)
         return {
             "fraud_probability": probability,
             "is_fraud": probability >= threshold,
-            "risk_level": np.asarray(RISK_LEVELS, dtype=object)[level],
+            "risk_level": RISK_LEVELS[RISK_BOUNDS.searchsorted(probability, side="right")],
         }
 
     def _log_odds(self, scaled: Floats) -> Floats:

@@ -288,3 +288,17 @@ def test_a_big_batch_does_not_hold_up_the_others(server: Server, row: dict[str, 
             answered_meanwhile += response.status == 200
         assert pending.result() == 200
     assert answered_meanwhile >= 3
+
+
+def test_a_scoring_that_takes_too_long_is_given_up_and_the_server_goes_on(
+    exported: Path, tmp_path: Path, row: dict[str, float]
+) -> None:
+    # Reasons for thousands of rows take seconds, which one row does not.
+    long = {"dataframe_records": [row] * 9_000, "params": {"explain": 30}}
+    arguments = ("--model-uri", str(exported))
+    with serving(tmp_path, *arguments, REQUEST_TIMEOUT="0.5") as running:
+        answer = running.post(long)
+        assert answer.status_code == 504
+        assert answer.json() == {"error_code": "TIMEOUT", "message": "No answer within 0.5 s."}
+        assert running.post({"dataframe_records": [row]}).status_code == 200
+        assert 'errors_total{kind="timeout"} 1' in running.get("/metrics").text

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-
-from mlserver import MLModel, MLServer, ModelSettings, Settings  # type: ignore[import-not-found]
+from mlserver import MLModel  # type: ignore[import-not-found]
 from mlserver.codecs import NumpyCodec, PandasCodec  # type: ignore[import-not-found]
 from mlserver.types import InferenceRequest, InferenceResponse  # type: ignore[import-not-found]
-from mlserver.utils import install_uvloop_event_loop  # type: ignore[import-not-found]
 
 from benchmarks.serving_peers.detector import Detector
 
@@ -34,26 +30,3 @@ class Runtime(MLModel):  # type: ignore[misc]
             model_name=self.name,
             outputs=[NumpyCodec.encode_output("fraud_probability", probability)],
         )
-
-
-def main(http: int, grpc: int, metrics: int) -> None:
-    """Serves in this one process: `parallel_workers=1` would add a second and a queue between."""
-    settings = Settings(
-        debug=False,
-        host="127.0.0.1",
-        http_port=http,
-        grpc_port=grpc,
-        metrics_port=metrics,
-        parallel_workers=0,
-    )
-    install_uvloop_event_loop()
-    model = ModelSettings(name="fraud", implementation=Runtime)
-
-    async def run() -> None:
-        await MLServer(settings).start([model])
-
-    asyncio.run(run())
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -18,7 +18,13 @@ AUDITED = (servers.AUDITED.name, RECORDS)
 UNRECORDED = (servers.UNRECORDED.name, RECORDS)
 FLOOR = (servers.FLOOR.name, "")
 # The most of their latency and the least multiple of their throughput at 16 connections.
-PEERS = ((servers.MLSERVER, 0.5, 2.0), (servers.BENTO, 0.25, 5.0), (servers.PLAIN, 0.1, 20.0))
+PEERS = (
+    ((servers.MLSERVER.name, "one tensor"), 0.5, 2.0),
+    ((servers.MLSERVER_ALONE.name, "one tensor"), 0.5, 2.0),
+    ((servers.BENTO.name, "list of numbers"), 0.25, 5.0),
+    ((servers.BENTO.name, "named features"), 0.25, 5.0),
+    ((servers.PLAIN.name, RECORDS), 0.1, 20.0),
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,10 @@ def print_limits(measured: Measured, large: Mapping[str, Pairs], starts: Pairs) 
 
     for name in servers.OURS.formats:
         line(f"latency of {name} / floor", latency((servers.OURS.name, name), FLOOR), 1)
-    for server, most, least in PEERS:
-        for name in server.formats:
-            other = (server.name, name)
-            text = f"{server.name}, {name}"
-            line(f"latency / {text}", latency(OURS_RECORDS, other), most)
-            line(f"throughput at {CONNECTIONS} / {text}", throughput(other), least=least)
+    for other, most, least in PEERS:
+        text = ", ".join(other)
+        line(f"latency / {text}", latency(OURS_RECORDS, other), most)
+        line(f"throughput at {CONNECTIONS} / {text}", throughput(other), least=least)
     line("latency with metrics and audit / without", latency(AUDITED, UNRECORDED), 1.1)
     for name, pairs in large.items():
         line(f"{LARGE:,} rows, {name} / bare", _ratio(pairs), 1.5)

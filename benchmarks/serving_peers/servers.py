@@ -76,6 +76,9 @@ V2 = {
 BENTOML = {
     "list of numbers": Format("/score", lambda row: {"values": list(row.values())}, float),
     "named features": Format("/score_named", lambda row: {"row": dict(row)}, float),
+    "list of numbers, coroutine": Format(
+        "/score_inline", lambda row: {"values": list(row.values())}, float
+    ),
 }
 
 
@@ -83,9 +86,10 @@ BENTOML = {
 class Server:
     """How to start a server, the formats that it is asked in, the path that tells it is ready.
 
-    `command` and `environment` hold the fields `{python}`, `{mlserver}` and `{bentoml}`
-    (interpreters), `{model}` (the exported directory), `{folder}` (one for what the server writes)
-    and `{port}`, `{port2}`, `{port3}` (free ports, the first for HTTP).
+    `command` and `environment` hold the fields `{python}` (an interpreter), `{mlserver}` and
+    `{bentoml}` (environments), `{model}` (the exported directory), `{folder}` (one for what the
+    server writes), `{empty}` (one with nothing in it) and `{port}`, `{port2}`, `{port3}` (free
+    ports, the first for HTTP).
     """
 
     name: str
@@ -120,13 +124,29 @@ FLOOR = Server("FastAPI: pydantic, booster", FASTAPI.format("floor"), FLAT, "/do
 NAIVE = Server("FastAPI: DataFrame, scaler, booster", FASTAPI.format("naive"), FLAT, "/docs")
 MLSERVER = Server(
     "MLServer",
-    "{mlserver} -m benchmarks.serving_peers.mlserver_peer {port} {port2} {port3}",
+    "{mlserver}/bin/mlserver start {empty}",
     V2,
     "/v2/models/fraud/ready",
+    {
+        "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_HTTP_PORT": "{port}",
+        "MLSERVER_GRPC_PORT": "{port2}",
+        "MLSERVER_METRICS_PORT": "{port3}",
+        "MLSERVER_MODEL_NAME": "fraud",
+        "MLSERVER_MODEL_IMPLEMENTATION": "benchmarks.serving_peers.mlserver_peer.Runtime",
+    },
+)
+# Its default is one process for inference beside the one that listens.
+MLSERVER_ALONE = Server(
+    "MLServer, parallel_workers=0",
+    MLSERVER.command,
+    V2,
+    MLSERVER.ready,
+    {**MLSERVER.environment, "MLSERVER_PARALLEL_WORKERS": "0"},
 )
 BENTO = Server(
     "BentoML",
-    "{bentoml} -m bentoml serve benchmarks.serving_peers.bentoml_peer:Scorer"
+    "{bentoml}/bin/bentoml serve benchmarks.serving_peers.bentoml_peer:Scorer"
     " --host 127.0.0.1 --port {port}",
     BENTOML,
     "/readyz",
@@ -138,7 +158,7 @@ PLAIN = Server(
     " --port {port}",
     {**RECORDS, **INPUTS},
 )
-SERVERS = (OURS, AUDITED, UNRECORDED, FLOOR, MLSERVER, BENTO, NAIVE, PLAIN)
+SERVERS = (OURS, AUDITED, UNRECORDED, FLOOR, MLSERVER, MLSERVER_ALONE, BENTO, NAIVE, PLAIN)
 
 
 @contextmanager
@@ -151,6 +171,8 @@ def started(server: Server, places: Mapping[str, str]) -> Iterator[int]:
     names = ("port", "port2", "port3")
     fields = {**places, **dict(zip(names, map(str, _free_ports(len(names))), strict=True))}
     folder = Path(fields["folder"])
+    (folder / "empty").mkdir(exist_ok=True)
+    fields["empty"] = str(folder / "empty")
     environment = {name: value.format(**fields) for name, value in server.environment.items()}
     with (folder / "server.log").open("w+b") as log:
         process = subprocess.Popen(

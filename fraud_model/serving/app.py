@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
@@ -61,7 +62,8 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     app: ASGIApp = Server(
         Invocations(served, settings, metrics, audit),
         scoring_server.init(served.pyfunc),
-        _other_routes(served, settings, metrics, health),
+        # What a proxy says of the scheme matters to the addresses in the pages alone.
+        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health)),  # type: ignore[arg-type]
         settings.api_token,
     )
     if settings.origins:
@@ -97,12 +99,10 @@ class Server:
         if scope["type"] != "http":
             await self._others(scope, receive, send)
             return
-        given = token = b""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                given = value
-            elif name == b"authorization":
-                token = value
+        # Of a header that comes twice the first counts, as in MLflow's own server.
+        headers = scope["headers_by_name"] = dict(reversed(scope["headers"]))
+        given = headers.get(b"x-request-id", b"")
+        token = headers.get(b"authorization", b"")
         known = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
         scope["request_id"] = known.decode()
 

@@ -39,6 +39,8 @@ class AuditLog:
         self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
         self._file = -1
         self._lock = -1
+        # The file as this process left it: device, inode, size.
+        self._left = (0, 0, -1)
         # The lock of the file is the process's; its threads need one among themselves.
         self._turn = threading.Lock()
         self.failure = ""
@@ -50,8 +52,14 @@ class AuditLog:
         scored: Mapping[str, npt.NDArray[Any]],
     ) -> bool:
         """Writes the rows of one request; False where that failed, with `failure` saying why."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        lines = b"".join(
+        now = datetime.now(UTC)
+        rows = zip(
+            values.tolist(),
+            scored["fraud_probability"].tolist(),
+            scored["is_fraud"].tolist(),
+            strict=True,
+        )
+        lines = [
             orjson.dumps(
                 {
                     "time": now,
@@ -64,16 +72,9 @@ class AuditLog:
                 },
                 option=orjson.OPT_APPEND_NEWLINE,
             )
-            for row, (features, probability, flagged) in enumerate(
-                zip(
-                    values.tolist(),
-                    scored["fraud_probability"].tolist(),
-                    scored["is_fraud"].tolist(),
-                    strict=True,
-                )
-            )
-        )
-        return self._tried(lines)
+            for row, (features, probability, flagged) in enumerate(rows)
+        ]
+        return self._tried(b"".join(lines))
 
     def check(self) -> None:
         """Opens the log, so that a start shows whether it can be written."""
@@ -102,28 +103,34 @@ class AuditLog:
             while lines:
                 written = os.pwrite(self._file, lines, size)
                 lines, size = lines[written:], size + written
+            self._left = (*self._left[:2], size)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _ready_file(self) -> int:
         """Makes `_file` the current file, ending with a whole line; returns its size."""
-        if self._file >= 0 and not self._is_current():
+        now = self._now()
+        if self._file >= 0 and now[:2] != self._left[:2]:
             os.close(self._file)
             self._file = -1
         if self._file < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
-        size = _cut_torn_line(self._file)
+            now = self._now()
+        # Where nobody has written since, the file ends with the line that this process wrote.
+        size = now[2] if now == self._left else _cut_torn_line(self._file)
+        self._left = (*now[:2], size)
         if size >= self._max_bytes:
             self._turn_over()
             return self._ready_file()
         return size
 
-    def _is_current(self) -> bool:
+    def _now(self) -> tuple[int, int, int]:
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._file))
+            state = self._path.stat()
         except FileNotFoundError:
-            return False
+            return (0, 0, -1)
+        return state.st_dev, state.st_ino, state.st_size
 
     def _turn_over(self) -> None:
         prefix = f"{self._path.name}."
@@ -139,6 +146,7 @@ class AuditLog:
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock = -1
+        self._left = (0, 0, -1)
 
 
 def _cut_torn_line(file: int) -> int:

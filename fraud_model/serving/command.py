@@ -77,6 +77,7 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
         "log_config": _log_config(),
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,
         "timeout_graceful_shutdown": int(settings.request_timeout) + 5,
         "timeout_worker_healthcheck": WORKER_SILENCE_SECONDS,
         "backlog": LONGEST_QUEUE,

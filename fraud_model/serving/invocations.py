@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import Metrics
-from fraud_model.serving.model import Observed, Plain, ServedModel
+from fraud_model.serving.model import Observed, Plain, Scored, ServedModel
 from fraud_model.serving.payload import Recogniser
 from fraud_model.serving.refusal import explain_refusal
 from fraud_model.serving.settings import Settings
@@ -28,19 +28,22 @@ INLINE_BYTES = 20_000
 THREADS = 8
 
 
-@dataclass(frozen=True)
-class Reply:
-    """Status, body and kind of error, if it is one."""
+class Reply(NamedTuple):
+    """Status, body, kind of error, if it is one, and what was scored, if anything was."""
 
     status: int
     body: bytes
     error: str = ""
     media_type: str = "application/json"
+    scored: Scored | None = None
 
 
 def refuse(status: int, kind: str, message: str) -> Reply:
     """A refusal in the form of MLflow's errors, without stack trace or payload."""
     return Reply(status, orjson.dumps({"error_code": kind.upper(), "message": message}), kind)
+
+
+FAILED = refuse(500, "internal_error", "The server failed. Its log says more.")
 
 
 class Invocations:
@@ -66,17 +69,24 @@ class Invocations:
         start = time.perf_counter()
         self._in_flight += 1
         self._metrics.begin()
-        reply = refuse(500, "internal_error", "The server failed. Its log says more.")
+        reply = FAILED
         try:
             reply = await self._reply(scope, receive)
         except ClientDisconnect:
             reply = refuse(400, "client_gone", "The client went away.")
         finally:
             self._in_flight -= 1
-            if reply.error:
-                self._metrics.error(reply.error)
-            self._metrics.end(reply.status, time.perf_counter() - start)
+            # Counting waits until the answer has left.
+            seconds = time.perf_counter() - start
+            asyncio.get_running_loop().call_soon(self._count, reply, seconds)
         await send_reply(reply, send)
+
+    def _count(self, reply: Reply, seconds: float) -> None:
+        if reply.error:
+            self._metrics.error(reply.error)
+        if reply.scored:
+            self._metrics.scored(reply.scored)
+        self._metrics.end(reply.status, seconds)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         settings = self._settings
@@ -84,14 +94,13 @@ class Invocations:
             return refuse(405, "method_not_allowed", "/invocations takes POST.")
         if self._in_flight > settings.max_in_flight:
             return refuse(429, "too_many_requests", "The server is busy. Try again in a second.")
-        headers = Headers(scope=scope)
         try:
-            body = await _read(receive, headers, settings)
+            body = await _read(receive, scope["headers_by_name"], settings)
         except TimeoutError:
             return refuse(408, "slow_request", f"No whole body in {settings.request_timeout:g} s.")
         if body is None:
             return refuse(413, "too_large", f"A body holds at most {settings.max_bytes:,} bytes.")
-        content_type = headers.get("content-type", "")
+        content_type = scope["headers_by_name"].get(b"content-type", b"").decode("latin-1")
         request_id = scope["request_id"]
         if len(body) <= INLINE_BYTES:
             reply = self._score_plain(body, content_type, request_id)
@@ -145,12 +154,11 @@ class Invocations:
         return self._record(observed, answer.response, request_id)
 
     def _record(self, model: Plain | Observed, answer: str, request_id: str) -> Reply:
-        self._metrics.scored(model.scored)
         if self._audit and not self._audit.write(request_id, model.values, model.scored):
             self._metrics.audit_failed()
             if self._settings.audit_required:
                 return refuse(503, "audit", "The audit log cannot be written; nothing is scored.")
-        return Reply(200, answer.encode())
+        return Reply(200, answer.encode(), scored=model.scored)
 
     def _too_many_rows(self) -> Reply:
         return refuse(
@@ -174,10 +182,12 @@ async def send_reply(reply: Reply, send: Send, *more: tuple[bytes, bytes]) -> No
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _read(receive: Receive, headers: Headers, settings: Settings) -> bytes | None:
+async def _read(
+    receive: Receive, headers: Mapping[bytes, bytes], settings: Settings
+) -> bytes | None:
     """The whole body, or None where it is longer than allowed."""
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > settings.max_bytes:
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > settings.max_bytes:
         return None
     parts: list[bytes] = []
     length = 0

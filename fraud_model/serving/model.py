@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from fraud_model.pyfunc import FraudDetector
 from fraud_model.serving.origin import Origin
 
 Floats = npt.NDArray[np.float64]
+# The columns of an answer by name, each of shape (rows,).
+Scored = Mapping[str, npt.NDArray[Any]]
 
 
 class ServedModel:
@@ -53,13 +56,17 @@ class Plain:
     """One request's rows, already checked, for `scoring_server.invocations`.
 
     Stands where that function expects a model. It says that its signature comes from type hints,
-    because MLflow then hands `inputs` over as they are.
+    because MLflow then hands `inputs` over as they are. MLflow also inspects the signature of
+    `predict` with every request; working it out takes as long as scoring a row, so `predict` is
+    the object itself, with a signature made once.
     """
+
+    __signature__ = Signature([Parameter("data", Parameter.POSITIONAL_OR_KEYWORD)])
 
     def __init__(self, served: ServedModel, values: Floats) -> None:
         self.metadata = self
         self.values = values
-        self.scored: dict[str, npt.NDArray[Any]] = {}
+        self.scored: Scored = {}
         self._served = served
 
     def get_params_schema(self) -> None:
@@ -68,7 +75,12 @@ class Plain:
     def _is_signature_from_type_hint(self) -> bool:
         return True
 
-    def predict(self, data: object, params: object = None) -> list[dict[str, Any]]:
+    @property
+    def predict(self) -> Plain:
+        """What MLflow calls with the rows."""
+        return self
+
+    def __call__(self, data: object) -> list[dict[str, Any]]:
         """Scores the values; answers as the pyfunc's table reads in JSON."""
         self.scored = self._served.detector.score(self.values)
         names = self.scored.keys()
@@ -82,7 +94,7 @@ class Observed:
     def __init__(self, served: ServedModel, most_rows: int) -> None:
         self.metadata = served.pyfunc.metadata
         self.values: Floats = np.empty((0, len(served.features)))
-        self.scored: dict[str, npt.NDArray[Any]] = {}
+        self.scored: Scored = {}
         self.refusal = ""
         self.too_many_rows = False
         self._served = served

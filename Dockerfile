@@ -1,0 +1,30 @@
+# The serving image: fraud_model.serving around one exported model version.
+#
+#   mlflow run . -e export && docker build -t fraud-detector . && docker run -p 7860:7860 fraud-detector
+#
+# `mlflow run . -e image` does the same and checks what the image answers.
+FROM python:3.11-slim
+
+# LightGBM needs OpenMP, which the slim image lacks.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+
+# Versions come from the project's lock; mlflow-skinny is MLflow without training, stores and UI.
+COPY requirements.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --constraint /tmp/requirements.txt \
+    mlflow-skinny lightgbm numpy pandas scipy cloudpickle pyarrow \
+    uvicorn starlette uvloop httptools orjson prometheus-client
+
+RUN useradd --uid 1000 --create-home server
+WORKDIR /srv
+ENV PYTHONUNBUFFERED=1 MODEL_URI=/srv/model PORT=7860
+COPY fraud_model fraud_model
+RUN python -m compileall -q fraud_model
+COPY model model
+
+USER 1000
+EXPOSE 7860
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["python", "-c", \
+    "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\", timeout=4)"]
+CMD ["sh", "-c", "exec python -m fraud_model.serving --host 0.0.0.0 --port \"$PORT\""]
