@@ -11,7 +11,7 @@ on 20,000 simulated rows; every server scores with its booster on one thread, in
 are installed and started as their documentation does, which the limits are about, and then in the
 fastest way we know:
 
-- ours, by default (metrics on), with the audit log, and with metrics that record nothing;
+- ours, by default;
 - a FastAPI route that validates the row with pydantic and calls the booster, the floor, on the
   same event loop and HTTP parser as ours (uvloop, httptools);
 - Seldon MLServer, a V2 tensor of the row or one per feature; then without its inference process;
@@ -22,8 +22,9 @@ fastest way we know:
 One server is alive at a time. In every round each is started, checked to give the model's own
 probabilities, warmed up, and asked for some seconds on 1 and on 16 keep-alive connections by one
 client; every answer has to be the checked one. Rounds take the servers in turn from another start.
-Then 1,000-row requests against `json.loads`, `booster.predict` and `json.dumps` in process, and the
-start of ours against importing what it cannot do without.
+Then, in turns, ours with metrics and audit log against ours with neither; 1,000-row requests
+against `json.loads`, `booster.predict` and `json.dumps` in process; and the start of ours against
+importing what it cannot do without.
 
 Prints Markdown: medians over rounds, and ratios as the median of each round's ratio, against the
 project's limits.
@@ -66,6 +67,7 @@ from fraud_model.packaging import read_known_rows
 from fraud_model.simulation import simulate
 
 WARM_UP_SECONDS = 1.0
+TURNS = 10
 IMPORTS = "import mlflow.pyfunc, lightgbm"
 
 
@@ -90,11 +92,12 @@ def main() -> None:
         # What the imports made is not to be looked through during measurements.
         gc.freeze()
         measured = compare_servers(places, arguments.rounds, arguments.seconds)
+        recording = compare_recording(places, arguments.rounds, arguments.seconds)
         large = compare_large(places, arguments.rounds, arguments.seconds)
         starts = compare_starts(places, arguments.rounds)
     print_servers(measured)
-    print_pairs(large, starts)
-    print_limits(measured, large, starts)
+    print_pairs(recording, large, starts)
+    print_limits(measured, recording, large, starts)
 
 
 def compare_servers(places: Mapping[str, str], rounds: int, seconds: float) -> Measured:
@@ -135,6 +138,30 @@ def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[s
             many = load(port, messages, bodies, CONNECTIONS, seconds)
             samples[name] = Sample(statistics.median(one.latencies) * 1000, one.rate, many.rate)
     return samples
+
+
+def compare_recording(places: Mapping[str, str], rounds: int, seconds: float) -> Pairs:
+    """Milliseconds of a one-row request with metrics and audit log, and without either.
+
+    Both servers are alive at once and take turns of a tenth of `seconds`: the difference is less
+    than what two starts of the same server differ by.
+    """
+    (form,) = servers.RECORDS.values()
+    table, _ = read_known_rows(Path(places["model"]))
+    messages = [
+        form.message(dict(zip(table.columns, values, strict=True)))
+        for values in table.to_numpy().tolist()
+    ]
+    pairs = []
+    with started(servers.AUDITED, places) as one, started(servers.UNRECORDED, places) as other:
+        answers = [ask(one, message) for message in messages]
+        for port in (one, other):
+            load(port, messages, answers, 1, WARM_UP_SECONDS)
+        for _ in range(rounds * TURNS):
+            both = [load(port, messages, answers, 1, seconds / TURNS) for port in (one, other)]
+            recorded, bare = (statistics.median(side.latencies) * 1000 for side in both)
+            pairs.append((recorded, bare))
+    return pairs
 
 
 def compare_large(places: Mapping[str, str], rounds: int, seconds: float) -> dict[str, Pairs]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
+from fraud_model.errors import ParameterError
 from fraud_model.gates import Limits
 from fraud_model.pipeline import Request
 from fraud_model.training import Recipe
@@ -34,7 +35,12 @@ HELP = {
     "min_recall_at_budget": "floor for the recall at the alert budget on the holdout",
     "tolerance": "average precision that may be lost against the champion",
     "source": "mirror (no account) or kaggle (KAGGLE_USERNAME and KAGGLE_KEY)",
-    "output": "file to write",
+    "output": "file or directory to write",
+    "model_dir": "exported directory to take instead of asking the registry",
+    "image": "name of the image; its tag is the version",
+    "space": "Hugging Face Space, as user/name",
+    "patience": "seconds until the Space has to serve the version",
+    "dry_run": "true lists what would go, and sends nothing",
 }
 
 
@@ -73,6 +79,17 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     for field in fields(Limits):
         if not any(field.name == action.dest for action in parser._actions):
             add_option(parser, field.name, field.default)
+
+
+def parse_truth(name: str, text: str) -> bool:
+    """Reads true or false.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    if text.lower() not in ("true", "false"):
+        raise ParameterError(f"{name}={text!r}: it is true or false.")
+    return text.lower() == "true"
 
 
 def request_from(arguments: argparse.Namespace) -> Request:

@@ -5,8 +5,10 @@ FraudModelError
 ├── DataError             a table that cannot be trained on
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is not worth registering
-└── RegistryError         a model version, stage or alias that is not there
-    └── PromotionRefused  a challenger that the gate turned away
+├── RegistryError         a model version, stage or alias that is not there
+│   └── PromotionRefused  a challenger that the gate turned away
+├── ImageError            an image that cannot be built, run, or trusted
+└── SpaceError            a Space that cannot be written to, or does not come up
 
 Each message is one readable paragraph: the value, the place, and the mend.
 Anything else that is raised is a bug and keeps its traceback.
@@ -39,3 +41,11 @@ class RegistryError(FraudModelError):
 
 class PromotionRefused(RegistryError):
     """A challenger that the gate turned away."""
+
+
+class ImageError(FraudModelError):
+    """An image that cannot be built or run, or does not answer as its model does."""
+
+
+class SpaceError(FraudModelError):
+    """A Space that cannot be written to, or does not come up with what was sent."""

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from fraud_model.packaging import read_known_rows
+from fraud_model.serving import audit
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.origin import Origin
 from tests.server import serving
@@ -23,8 +24,11 @@ FEATURES = ("Time", "Amount")
 SCORED = {"fraud_probability": np.array([0.25]), "is_fraud": np.array([False])}
 
 
-def new_log(path: Path, max_bytes: int = 10**9) -> AuditLog:
-    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"), FEATURES)
+def new_log(path: Path, max_bytes: int = 10**9, shared: bool = True) -> AuditLog:
+    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"), FEATURES, shared)
+
+
+of_one_worker_or_several = pytest.mark.parametrize("shared", [False, True])
 
 
 def write(log: AuditLog, request_id: str) -> bool:
@@ -50,9 +54,10 @@ def test_a_line_holds_what_was_asked_and_answered(tmp_path: Path) -> None:
     }
 
 
-def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
+@of_one_worker_or_several
+def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path, shared: bool) -> None:
     path = tmp_path / "audit.jsonl"
-    log = new_log(path)
+    log = new_log(path, shared=shared)
     write(log, "r1")
     with path.open("a") as file:
         file.write('{"time": "20' + "x" * 200_000)
@@ -63,8 +68,9 @@ def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
     assert [line["request_id"] for line in lines(path)] == ["r3"]
 
 
-def test_a_full_file_is_turned_over_and_none_is_lost(tmp_path: Path) -> None:
-    log = new_log(tmp_path / "audit.jsonl", max_bytes=2_000)
+@of_one_worker_or_several
+def test_a_full_file_is_turned_over_and_none_is_lost(tmp_path: Path, shared: bool) -> None:
+    log = new_log(tmp_path / "audit.jsonl", max_bytes=2_000, shared=shared)
     for number in range(40):
         write(log, str(number))
     files = sorted(tmp_path.glob("audit.jsonl.[0-9]*"), key=lambda file: int(file.suffix[1:]))
@@ -110,9 +116,13 @@ def test_several_threads_mix_no_lines(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "audit.jsonl")) == 4 * 100 * 200
 
 
-def test_a_log_that_is_moved_away_is_made_again(tmp_path: Path) -> None:
+@of_one_worker_or_several
+def test_a_log_that_is_moved_away_is_made_again(
+    tmp_path: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "RECHECK_SECONDS", 0.0)
     path = tmp_path / "audit.jsonl"
-    log = new_log(path)
+    log = new_log(path, shared=shared)
     write(log, "r1")
     path.rename(tmp_path / "moved")
     write(log, "r2")

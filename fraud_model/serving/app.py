@@ -26,7 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.health import Health
+from fraud_model.serving.health import WORKERS, Health
 from fraud_model.serving.invocations import Invocations, refuse, send_reply
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
@@ -55,7 +55,11 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     audit = None
     if settings.audit_log:
         audit = AuditLog(
-            Path(settings.audit_log), settings.audit_max_bytes, served.origin, served.features
+            Path(settings.audit_log),
+            settings.audit_max_bytes,
+            served.origin,
+            served.features,
+            shared=WORKERS in os.environ,
         )
         audit.check()
     health = Health(served, settings, audit)

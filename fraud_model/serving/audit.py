@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,26 +22,38 @@ log = logging.getLogger("fraud_model.serving")
 
 # Read back from the end at a time, looking for the last whole line.
 BLOCK = 65_536
+# A file that somebody has moved away is written to for this long at most.
+RECHECK_SECONDS = 1.0
 
 
 class AuditLog:
-    """Appends to a file that several workers share.
+    """Appends to a file that several workers may share.
 
-    A lock beside the file orders the writers, so that lines never mix and only one of them turns
-    the file over when it has grown past `max_bytes` (to `path.1`, `path.2`, …, the highest being
-    the latest; none is deleted). A writer that was killed half-way leaves a torn line at the end:
-    its request was never answered, and whoever writes next cuts it off first.
+    A lock beside the file orders the writers, so that only one of them turns the file over when it
+    has grown past `max_bytes` (to `path.1`, `path.2`, …, the highest being the latest; none is
+    deleted). A writer that was killed half-way leaves a torn line at the end: its request was
+    never answered, and whoever writes next cuts it off first. A server of one worker, not `shared`,
+    takes the lock once a second, and where it finds the file otherwise than it left it.
     """
 
-    def __init__(self, path: Path, max_bytes: int, origin: Origin, features: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        origin: Origin,
+        features: Sequence[str],
+        shared: bool = True,
+    ) -> None:
         self._path = path
+        self._shared = shared
         self._max_bytes = max_bytes
         self._features = features
         self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
         self._file = -1
         self._lock = -1
-        # The file as this process left it: device, inode, size.
-        self._left = (0, 0, -1)
+        # Of the file, as this process left it, and when its path was last found to be the same.
+        self._size = 0
+        self._checked = 0.0
         # The lock of the file is the process's; its threads need one among themselves.
         self._turn = threading.Lock()
         self.failure = ""
@@ -95,42 +108,50 @@ class AuditLog:
             return True
 
     def _append(self, lines: bytes) -> None:
+        if not self._shared and self._is_as_left():
+            self._write(lines)
+            return
         if self._lock < 0:
             self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            size = self._ready_file()
-            while lines:
-                written = os.pwrite(self._file, lines, size)
-                lines, size = lines[written:], size + written
-            self._left = (*self._left[:2], size)
+            self._make_ready()
+            self._write(lines)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
-    def _ready_file(self) -> int:
-        """Makes `_file` the current file, ending with a whole line; returns its size."""
-        now = self._now()
-        if self._file >= 0 and now[:2] != self._left[:2]:
+    def _is_as_left(self) -> bool:
+        """Whether nobody has written since, so that the file ends with a whole line."""
+        if self._file < 0 or time.monotonic() > self._checked + RECHECK_SECONDS:
+            return False
+        now = os.fstat(self._file)
+        return now.st_size == self._size < self._max_bytes and now.st_nlink > 0
+
+    def _write(self, lines: bytes) -> None:
+        while lines:
+            written = os.write(self._file, lines)
+            lines = lines[written:]
+            self._size += written
+
+    def _make_ready(self) -> None:
+        """Makes `_file` the current file, ending with a whole line, and `_size` its size."""
+        if self._file >= 0 and not self._is_current():
             os.close(self._file)
             self._file = -1
         if self._file < 0:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
-            now = self._now()
-        # Where nobody has written since, the file ends with the line that this process wrote.
-        size = now[2] if now == self._left else _cut_torn_line(self._file)
-        self._left = (*now[:2], size)
-        if size >= self._max_bytes:
+        self._size = _cut_torn_line(self._file)
+        self._checked = time.monotonic()
+        if self._size >= self._max_bytes:
             self._turn_over()
-            return self._ready_file()
-        return size
+            self._make_ready()
 
-    def _now(self) -> tuple[int, int, int]:
+    def _is_current(self) -> bool:
         try:
-            state = self._path.stat()
+            return os.path.samestat(self._path.stat(), os.fstat(self._file))
         except FileNotFoundError:
-            return (0, 0, -1)
-        return state.st_dev, state.st_ino, state.st_size
+            return False
 
     def _turn_over(self) -> None:
         prefix = f"{self._path.name}."
@@ -146,7 +167,6 @@ class AuditLog:
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock = -1
-        self._left = (0, 0, -1)
 
 
 def _cut_torn_line(file: int) -> int:

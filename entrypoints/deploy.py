@@ -1,0 +1,53 @@
+"""Put the serving image of a version on a Hugging Face Space, and wait until it serves it.
+
+HF_TOKEN, from the environment, is a token with write access.
+
+example:
+  mlflow run . -e deploy -P space=user/fraud-detector -P dry_run=true
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from entrypoints.arguments import add_option, new_parser, parse_truth
+from entrypoints.reporting import run_entry_point
+from fraud_model import space
+from fraud_model.bundle import assemble
+from fraud_model.errors import ParameterError
+from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+
+
+def main() -> None:
+    """Uploads and waits, or lists what would go."""
+    parser = new_parser(__doc__)
+    add_option(parser, "space", "")
+    add_option(parser, "stage", "Production")
+    add_option(parser, "model_name", DEFAULT_MODEL_NAME)
+    add_option(parser, "model_dir", "")
+    add_option(parser, "patience", 1200.0)
+    add_option(parser, "dry_run", "false")
+    arguments = parser.parse_args()
+    stage, dry_run = parse_stage(arguments.stage), parse_truth("dry_run", arguments.dry_run)
+    name, token = arguments.space, os.environ.get("HF_TOKEN", "")
+    if name.count("/") != 1:
+        raise ParameterError(f"space={name!r}: it reads user/name, as -P space=user/name.")
+    if not token and not dry_run:
+        raise ParameterError("HF_TOKEN is not set. Export a token with write access to the Space.")
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)
+        if dry_run:
+            for path, content in space.contents(bundle).items():
+                print(f"{len(content):>12,}  {path}")
+            print(f"{bundle.name} version {bundle.version} would go to {name}. Nothing was sent.")
+            return
+        commit = space.upload(name, bundle, token)
+    print(f"{len(commit.added)} files sent, {len(commit.removed)} removed: {commit.url}")
+    address = space.wait_until_served(name, bundle, token, print, arguments.patience)
+    print(f"{address} serves {bundle.name} version {bundle.version}")
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
