@@ -1,4 +1,5 @@
 # MLflow's tracking server with the driver of PostgreSQL, in the versions of the project's lock.
+# With the newer psycopg 3 MLflow's registry fails: it compares version numbers with text.
 FROM python:3.11-slim
 COPY requirements.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --constraint /tmp/requirements.txt mlflow psycopg2-binary

@@ -90,13 +90,13 @@ def series(name: str, values: str) -> dict[str, str]:
 
 
 STEADY = [
-    series('fraud_requests_total{status="200"}', "0+60x12000"),
-    series("fraud_rows_scored_total", "0+600x12000"),
-    series("fraud_rows_flagged_total", "0+6x12000"),
-    series('fraud_request_seconds_bucket{le="0.1"}', "0+60x12000"),
-    series('fraud_request_seconds_bucket{le="+Inf"}', "0+60x12000"),
-    series("fraud_audit_failures_total", "0x12000"),
-    series('up{job="fraud-detector"}', "1x12000"),
+    series('fraud_requests_total{status="200"}', "0+60x1000"),
+    series("fraud_rows_scored_total", "0+600x1000"),
+    series("fraud_rows_flagged_total", "0+6x1000"),
+    series('fraud_request_seconds_bucket{le="0.1"}', "0+60x1000"),
+    series('fraud_request_seconds_bucket{le="+Inf"}', "0+60x1000"),
+    series("fraud_audit_failures_total", "0x1000"),
+    series('up{job="fraud-detector"}', "1x1000"),
 ]
 
 
@@ -105,32 +105,35 @@ STEADY = [
     ("alert", "changed"),
     [
         (None, []),
-        ("FraudDetectorDown", [series('up{job="fraud-detector"}', "1x11000 0x1000")]),
+        ("FraudDetectorDown", [series('up{job="fraud-detector"}', "1x600 0x1000")]),
         (
             "FraudDetectorErrors",
-            [series('fraud_requests_total{status="503"}', "0x11000 0+5x1000")],
+            [series('fraud_requests_total{status="503"}', "0x600 0+5x1000")],
         ),
         (
             "FraudDetectorRefusals",
-            [series('fraud_requests_total{status="400"}', "0x11000 0+20x1000")],
+            [series('fraud_requests_total{status="400"}', "0x600 0+20x1000")],
         ),
         (
             "FraudDetectorSlow",
             [
-                series('fraud_request_seconds_bucket{le="0.1"}', "0+60x11000 660000+54x1000"),
-                series('fraud_request_seconds_bucket{le="0.5"}', "0+60x11000 660000+60x1000"),
+                series('fraud_request_seconds_bucket{le="0.1"}', "0+60x600 36000+54x1000"),
+                series('fraud_request_seconds_bucket{le="0.5"}', "0+60x600 36000+60x1000"),
             ],
         ),
         (
             "FraudDetectorNoTraffic",
-            [series("fraud_rows_scored_total", "0+600x11000 6600000x1000")],
+            [
+                series("fraud_rows_scored_total", "0+600x600 360000x1000"),
+                series("fraud_rows_flagged_total", "0+6x600 3600x1000"),
+            ],
         ),
         (
             "FraudDetectorFlaggedRate",
-            [series("fraud_rows_flagged_total", "0+6x11000 66000+18x1000")],
+            [series("fraud_rows_flagged_total", "0+6x600 3600+18x1000")],
         ),
-        ("FraudDetectorFlaggedRate", [series("fraud_rows_flagged_total", "0+6x11000 66000x1000")]),
-        ("FraudDetectorAudit", [series("fraud_audit_failures_total", "0x11000 0+1x1000")]),
+        ("FraudDetectorFlaggedRate", [series("fraud_rows_flagged_total", "0+6x600 3600x1000")]),
+        ("FraudDetectorAudit", [series("fraud_audit_failures_total", "0x600 0+1x1000")]),
     ],
 )
 def test_an_alert_fires_when_it_should_and_not_before(
@@ -140,10 +143,10 @@ def test_an_alert_fires_when_it_should_and_not_before(
     names = {entry["series"] for entry in changed}
     inputs = changed + [entry for entry in STEADY if entry["series"] not in names]
     alerts = re.findall(r"alert: (\w+)", (COMPOSE / "alerts.yml").read_text())
-    # The change comes with minute 11,000, which is after seven days.
-    before = [{"eval_time": "10990m", "alertname": name, "exp_alerts": []} for name in alerts]
+    # The change comes with minute 600.
+    before = [{"eval_time": "590m", "alertname": name, "exp_alerts": []} for name in alerts]
     quiet = [
-        {"eval_time": "11090m", "alertname": name, "exp_alerts": []}
+        {"eval_time": "690m", "alertname": name, "exp_alerts": []}
         for name in alerts
         if name != alert
     ]
@@ -159,7 +162,7 @@ def test_an_alert_fires_when_it_should_and_not_before(
     if alert:
         # Expecting silence of it too has to fail, and with it alone.
         tests["tests"][0]["alert_rule_test"] = [  # type: ignore[index]
-            {"eval_time": "11090m", "alertname": alert, "exp_alerts": []}
+            {"eval_time": "690m", "alertname": alert, "exp_alerts": []}
         ]
         (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
