@@ -320,6 +320,39 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @needs_postgresql
+@pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker")
+@pytest.mark.slow
+def test_the_tracking_servers_image_serves_from_postgresql(tmp_path: Path) -> None:
+    image = "fraud-detector-mlflow-test"
+    dockerfile = REPOSITORY / SERVICES["mlflow"]["build"]["dockerfile"]
+    build = ["docker", "build", "--quiet", "--tag", image, "--file", str(dockerfile)]
+    subprocess.run([*build, str(REPOSITORY)], check=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with postgresql(tmp_path) as database:
+        command = [
+            word.replace("@database/", f"@{database}/").replace("=5000", f"={port}")
+            for word in SERVICES["mlflow"]["command"]
+        ]
+        run = ["docker", "run", "--detach", "--network", "host", "--env", "PGPASSWORD=s3cret"]
+        started = subprocess.run(
+            [*run, image, *command], check=True, capture_output=True, text=True
+        )
+        try:
+            client = mlflow.MlflowClient(tracking_uri=url)
+            for _ in range(300):
+                with contextlib.suppress(requests.ConnectionError):
+                    if requests.get(f"{url}/health", timeout=30).ok:
+                        break
+                time.sleep(0.4)
+            run_id = client.create_run(client.create_experiment("tried")).info.run_id
+            client.log_text(run_id, "whole", "note.txt")
+            assert [file.path for file in client.list_artifacts(run_id)] == ["note.txt"]
+        finally:
+            subprocess.run(["docker", "rm", "--force", started.stdout.strip()], check=True)
+
+
+@needs_postgresql
 @pytest.mark.slow
 def test_the_journey_on_postgresql(table_csv: Path, tmp_path: Path) -> None:
     with postgresql(tmp_path) as database, tracking_server(database, tmp_path) as store:

@@ -35,6 +35,7 @@ WALKED = (
     "",
     "Serve and query",
     "Serve with health, metrics, audit and a page",
+    "Deploy",
     "Train on your own data",
     "Figures",
 )
@@ -240,6 +241,16 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
     shell(f"{activated}{export} --env-manager local", clone)
     assert (clone / "model" / "MLmodel").is_file()
 
+    # tests/test_image.py runs the commands that make images, tests/test_deploy.py the one for a
+    # Space, and tests/test_compose.py what Compose would start.
+    plain_image, image, run_image, deploy, compose = commands("Deploy")
+    assert plain_image.startswith("mlflow models build-docker -m models:/fraud-detector/Production")
+    assert image == "mlflow run . -e image"
+    assert run_image == "docker run -p 7860:7860 fraud-detector:latest"
+    assert compose.startswith("docker compose up")
+    said = shell(f"{activated}{deploy} -P dry_run=true --env-manager local", clone)
+    assert "fraud-detector version 1 would go to user/fraud-detector" in said
+
     # The real file is out of reach of a test; tests/test_download.py fetches from a local server.
     download, *journey = commands("Train on your own data")
     assert download == "mlflow run . -e download"
@@ -250,7 +261,7 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
 
 @pytest.mark.slow
 def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
-    environment, recipes, overhead, peers, serving, soak = commands("Figures")
+    environment, recipes, overhead, peers, serving, soak, images = commands("Figures")
     shell(environment, clone)
     activated = ". .bench/bin/activate && "
     said = shell(f"{activated}{recipes} --repeats 1", clone)
@@ -264,6 +275,9 @@ def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
     assert "| latency / MLServer, one tensor |" in said
     said = shell(f"{activated}{soak} --minutes 0.3", clone)
     assert "answered requests whose rows are not all in the audit log: 0" in said
+    if shutil.which("docker"):
+        said = shell(f"{activated}{images} --repeats 1", clone)
+        assert "| fraud-benchmark:ours |" in said
 
 
 @pytest.mark.slow

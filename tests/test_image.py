@@ -21,7 +21,7 @@ from fraud_model.bundle import Bundle, assemble
 from fraud_model.errors import ImageError
 from fraud_model.image import check_answers
 from fraud_model.packaging import read_known_rows
-from tests.conftest import REPOSITORY, own_environment
+from tests.conftest import REPOSITORY, Store, own_environment
 from tests.server import Server, free_port
 
 needs_docker = pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker")
@@ -103,8 +103,12 @@ def container(name: str, *options: str, **environment: str) -> Iterator[tuple[st
 
 @needs_docker
 @pytest.mark.slow
-def test_the_image_serves_the_version_anywhere(exported: Path, tmp_path: Path) -> None:
-    done = image("--model-dir", str(exported), "--image", "fraud-test")
+def test_the_image_serves_the_version_anywhere(
+    store: Store, exported: Path, tmp_path: Path
+) -> None:
+    name = json.loads((exported / "origin.json").read_text())["model_name"]
+    registry = {"MLFLOW_TRACKING_URI": store.uri}
+    done = image("--model-name", name, "--image", "fraud-test", **registry)
     assert done.returncode == 0, done.stderr
     rows, recorded = read_known_rows(exported)
     assert f"fraud-test:1 answers {len(rows)} known rows" in done.stdout
@@ -187,12 +191,14 @@ def test_an_image_that_answers_otherwise_gets_no_name(exported: Path, tmp_path: 
 
 @needs_docker
 @pytest.mark.slow
-def test_mlflows_own_image_answers(exported: Path) -> None:
+def test_mlflows_own_image_answers(store: Store, exported: Path) -> None:
+    name = json.loads((exported / "origin.json").read_text())["model_name"]
     mlflow = Path(sys.executable).with_name("mlflow")
-    command = [str(mlflow), "models", "build-docker", "-m", str(exported), "--env-manager", "local"]
+    path = f"{mlflow.parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(mlflow), "models", "build-docker", "-m", f"models:/{name}/Production"]
     subprocess.run(
-        [*command, "-n", "fraud-plain-test"],
-        env=own_environment(PATH=f"{mlflow.parent}{os.pathsep}{os.environ['PATH']}"),
+        [*command, "--env-manager", "local", "-n", "fraud-plain-test"],
+        env=own_environment(PATH=path, MLFLOW_TRACKING_URI=store.uri),
         check=True,
     )
     rows, recorded = read_known_rows(exported)
