@@ -1,6 +1,7 @@
 """Put the serving image of a version on a Hugging Face Space, and wait until it serves it.
 
-HF_TOKEN, from the environment, is a token with write access.
+HF_TOKEN, from the environment, is a token with write access. A Space that does not come up with the
+version gets its files of before back.
 
 example:
   mlflow run . -e deploy -P space=user/fraud-detector -P dry_run=true
@@ -16,7 +17,7 @@ from entrypoints.arguments import add_option, new_parser, parse_truth
 from entrypoints.reporting import run_entry_point
 from fraud_model import space
 from fraud_model.bundle import assemble
-from fraud_model.errors import ParameterError
+from fraud_model.errors import ParameterError, SpaceError
 from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
 
 
@@ -44,8 +45,13 @@ def main() -> None:
             print(f"{bundle.name} version {bundle.version} would go to {name}. Nothing was sent.")
             return
         commit = space.upload(name, bundle, token)
-    print(f"{len(commit.added)} files sent, {len(commit.removed)} removed: {commit.url}")
-    address = space.wait_until_served(name, bundle, token, print, arguments.patience)
+    print(f"{len(commit.sent)} files sent, {len(commit.removed)} removed: {commit.url}")
+    try:
+        address = space.wait_until_served(name, bundle, token, print, arguments.patience)
+    except SpaceError as error:
+        back = space.restore(name, commit, token)
+        then = "Its files are those of before again." if back else "It served nothing before."
+        raise SpaceError(f"{error} {then}") from error
     print(f"{address} serves {bundle.name} version {bundle.version}")
 
 

@@ -6,8 +6,11 @@ example:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
 from entrypoints.reporting import run_entry_point
+from fraud_model.export import read_origin
 from fraud_model.gates import table
 from fraud_model.promotion import Moved, promote
 from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
@@ -19,13 +22,18 @@ def main() -> None:
     parser = new_parser(__doc__)
     add_option(parser, "stage", "Production")
     add_option(parser, "version", "latest")
+    add_option(parser, "model_dir", "")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     add_limits(parser)
     arguments = parser.parse_args()
+    name, version = arguments.model_name, arguments.version
+    if arguments.model_dir:
+        origin = read_origin(Path(arguments.model_dir))
+        name, version = origin["model_name"], origin["model_version"]
     with open_run("promote"):
         moved = promote(
-            arguments.model_name,
-            arguments.version,
+            name,
+            version,
             parse_stage(arguments.stage),
             limits_from(arguments),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fraud_model.errors import ParameterError
-from fraud_model.export import ORIGIN_FILE, export
+from fraud_model.export import export, read_origin
 from fraud_model.packaging import CARD_FILE, read_known_rows
 from fraud_model.registry import Stage
 
@@ -84,11 +82,6 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
 
 
 def _copy_exported(model: Path, target: Path) -> dict[str, str]:
-    if not (model / "MLmodel").is_file() or not (model / ORIGIN_FILE).is_file():
-        raise ParameterError(
-            f"model_dir={str(model)!r} holds no exported model: MLmodel or {ORIGIN_FILE} is "
-            "missing there. Write one with `mlflow run . -e export`."
-        )
+    origin = read_origin(model)
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("__pycache__"))
-    origin: dict[str, str] = json.loads((target / ORIGIN_FILE).read_text())
     return origin

@@ -8,7 +8,8 @@ FraudModelError
 ├── RegistryError         a model version, stage or alias that is not there
 │   └── PromotionRefused  a challenger that the gate turned away
 ├── ImageError            an image that cannot be built, run, or trusted
-└── SpaceError            a Space that cannot be written to, or does not come up
+├── SpaceError            a Space that cannot be written to, or does not come up
+└── GitHubError           what git or GitHub refuses
 
 Each message is one readable paragraph: the value, the place, and the mend.
 Anything else that is raised is a bug and keeps its traceback.
@@ -49,3 +50,7 @@ class ImageError(FraudModelError):
 
 class SpaceError(FraudModelError):
     """A Space that cannot be written to, or does not come up with what was sent."""
+
+
+class GitHubError(FraudModelError):
+    """What git or GitHub refuses, or GitHub out of reach."""

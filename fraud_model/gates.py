@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import mlflow
 import mlflow.artifacts
@@ -16,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.evaluation import Scored, evaluate, paired_difference
+from fraud_model.export import read_origin
 from fraud_model.holdout import read_holdout
 from fraud_model.schema import Columns
 from fraud_model.smoke import smoke_test
@@ -44,6 +46,34 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Champion:
+    """The model to beat: its address, what to call it, and `real` or `simulated` for its data."""
+
+    uri: str
+    label: str
+    data_kind: str
+
+    @classmethod
+    def registered(cls, version: ModelVersion) -> Champion:
+        """A version that stands in a stage."""
+        kind = version.tags.get("data_kind", "unknown")
+        return cls(uri(version), f"version {version.version}", kind)
+
+    @classmethod
+    def exported(cls, folder: Path) -> Champion | None:
+        """The model in an exported directory; None where there is none.
+
+        Raises:
+            ParameterError: the directory holds something else.
+        """
+        if not folder.exists():
+            return None
+        origin = read_origin(folder)
+        label = f"the exported version {origin['model_version']}"
+        return cls(str(folder), label, origin.get("data_kind", "unknown"))
+
+
+@dataclass(frozen=True)
 class Check:
     """One line of the gate: what was measured, against which limit, and whether it passed."""
 
@@ -54,7 +84,7 @@ class Check:
 
 
 def run_gate(
-    challenger: ModelVersion, champion: ModelVersion | None, limits: Limits, seed: int = 0
+    challenger: ModelVersion, champion: Champion | None, limits: Limits, seed: int = 0
 ) -> list[Check]:
     """Runs every check on a challenger, even after one has failed, so that all are seen.
 
@@ -68,7 +98,7 @@ def run_gate(
     if smoke is not None:
         return checks
     holdout, columns = read_holdout(challenger)
-    mine = _predict(challenger, holdout, columns)
+    mine = predict(uri(challenger), holdout, columns)
     labels = holdout[columns.target].to_numpy()
     scored = Scored.from_part(holdout, columns, mine["fraud_probability"].to_numpy())
     threshold = float(challenger.tags["threshold"])
@@ -106,9 +136,9 @@ def _floor(name: str, value: float, least: float) -> Check:
     return Check(name, f"{value:.4f}", f">= {least:g}", value >= least)
 
 
-def _provenance(challenger: ModelVersion, champion: ModelVersion | None) -> Check:
+def _provenance(challenger: ModelVersion, champion: Champion | None) -> Check:
     mine = challenger.tags.get("data_kind", "unknown")
-    theirs = champion.tags.get("data_kind", "unknown") if champion else "no champion"
+    theirs = champion.data_kind if champion else "no champion"
     return Check(
         "trained on real data if the champion was",
         f"{mine} after {theirs}",
@@ -120,7 +150,7 @@ def _provenance(challenger: ModelVersion, champion: ModelVersion | None) -> Chec
 def _against_champion(
     labels: npt.NDArray[np.int64],
     probability: npt.NDArray[np.float64],
-    champion: ModelVersion | None,
+    champion: Champion | None,
     holdout: pd.DataFrame,
     columns: Columns,
     limits: Limits,
@@ -131,26 +161,31 @@ def _against_champion(
     if champion is None:
         return Check(name, "no champion", limit, True)
     try:
-        theirs = _predict(champion, holdout, columns)["fraud_probability"].to_numpy()
+        theirs = predict(champion.uri, holdout, columns)["fraud_probability"].to_numpy()
     except RegistryError as error:
         return Check(name, str(error), limit, False)
     except (MlflowException, OSError) as error:
         # A champion that cannot score protects nobody; refusing would keep it in place.
         reason = str(error).splitlines()[0][:80]
-        return Check(name, f"champion {champion.version} does not load: {reason}", limit, True)
+        return Check(name, f"champion, {champion.label}, does not load: {reason}", limit, True)
     difference = paired_difference(labels, probability, theirs, seed)
     verdict = "better" if difference.low > 0 else ""
     value = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {verdict}"
     return Check(name, value.strip(), limit, difference.low >= -limits.tolerance)
 
 
-def _predict(version: ModelVersion, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    model = mlflow.pyfunc.load_model(uri(version))
+def predict(model_uri: str, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """What a model answers to a holdout.
+
+    Raises:
+        RegistryError: the holdout lacks a feature of the model.
+    """
+    model = mlflow.pyfunc.load_model(model_uri)
     wanted = model.metadata.get_input_schema().input_names()
     missing = [name for name in wanted if name not in columns.features]
     if missing:
         raise RegistryError(
-            f"version {version.version} needs {', '.join(map(repr, missing))}, not in the holdout: "
+            f"{model_uri} needs {', '.join(map(repr, missing))}, not in the holdout: "
             "train other columns under another name with -P model_name="
         )
     predicted: pd.DataFrame = model.predict(holdout[wanted])

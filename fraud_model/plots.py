@@ -260,3 +260,18 @@ def _bars(axes: Axes, features: Sequence[str], values: Floats, unit: str) -> Non
 def _logit(probability: Floats) -> Floats:
     inside = np.clip(probability, 1e-9, 1 - 1e-9)
     return np.log(inside / (1 - inside))
+
+
+def draw_comparison(scored: Mapping[str, Scored]) -> Figure:
+    """Precision against recall of several models on the same part, by what each is called."""
+    figure = Figure(figsize=(6.4, 4.8))
+    figure.subplots_adjust(**MARGINS)
+    panel = figure.subplots()
+    for (name, part), color in zip(scored.items(), (FRAUD, GENUINE), strict=False):
+        precision, recall, _ = precision_recall_curve(part.labels, part.probability)
+        panel.step(recall, precision, where="post", color=color, label=name)
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    panel.set_title("Precision and recall on the challenger's holdout")
+    panel.legend(loc="lower left")
+    panel.grid(alpha=0.3)
+    return figure

@@ -40,7 +40,8 @@ def promote(name: str, version: str, stage: Stage, limits: Limits) -> Moved:
     if champion is not None and str(champion.version) == number:
         return _finish(name, stage, number)
     before = None if champion is None else str(champion.version)
-    checks = gates.run_gate(challenger, champion, limits)
+    standing = None if champion is None else gates.Champion.registered(champion)
+    checks = gates.run_gate(challenger, standing, limits)
     _record(checks)
     failed = [check.name for check in checks if not check.passed]
     now = registry.holder(name, stage)

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import requests
 import yaml
 from httpx2 import HTTPError
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, SpaceStage
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    CommitOperationDelete,
+    HfApi,
+    SpaceStage,
+)
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from fraud_model.bundle import Bundle
@@ -28,12 +34,13 @@ REQUEST_SECONDS = 30
 
 @dataclass(frozen=True)
 class Commit:
-    """What was sent: its commit on the hub, and the files added and removed."""
+    """What was sent: its page, the files sent and removed, and the Space as it was before."""
 
-    sha: str
     url: str
-    added: list[str]
+    sent: list[str]
     removed: list[str]
+    sha_before: str
+    files_before: list[str]
 
 
 def contents(bundle: Bundle) -> dict[str, bytes]:
@@ -59,7 +66,8 @@ def upload(space: str, bundle: Bundle, token: str) -> Commit:
     try:
         api.create_repo(space, repo_type="space", space_sdk="docker", exist_ok=True)
         info = api.space_info(space)
-        stale = sorted(set(api.list_repo_files(space, repo_type="space")) - set(files) - KEPT)
+        before = api.list_repo_files(space, repo_type="space")
+        stale = sorted(set(before) - set(files) - KEPT)
         commit = api.create_commit(
             space,
             repo_type="space",
@@ -75,7 +83,35 @@ def upload(space: str, bundle: Bundle, token: str) -> Commit:
         raise ParameterError(f"space={space!r}: it reads user/name. {error}") from error
     except HTTPError as error:
         raise SpaceError(_explain(error, space, api.endpoint)) from error
-    return Commit(commit.oid, commit.commit_url, list(files), stale)
+    return Commit(commit.commit_url, list(files), stale, str(info.sha), before)
+
+
+def restore(space: str, commit: Commit, token: str) -> bool:
+    """Undoes a commit with another one; False where the Space had nothing to run before.
+
+    Raises:
+        SpaceError: the hub refuses, or cannot be reached.
+    """
+    if "Dockerfile" not in commit.files_before:
+        return False
+    api = HfApi(token=token)
+    added = sorted(set(commit.sent) - set(commit.files_before))
+    try:
+        api.create_commit(
+            space,
+            repo_type="space",
+            operations=[
+                *(
+                    CommitOperationCopy(path, path, src_revision=commit.sha_before)
+                    for path in commit.files_before
+                ),
+                *(CommitOperationDelete(path) for path in added),
+            ],
+            commit_message="Put back what was served before",
+        )
+    except HTTPError as error:
+        raise SpaceError(_explain(error, space, api.endpoint)) from error
+    return True
 
 
 def wait_until_served(

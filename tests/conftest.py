@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,13 @@ def own_environment(**more: str) -> dict[str, str]:
     `mlflow.set_experiment` puts the experiment into the environment, and so into child processes.
     """
     return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | more
+
+
+def has_docker() -> bool:
+    """Whether there is an engine to build and run images with; its command alone is not enough."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")

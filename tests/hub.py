@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import parse_qs
 
 from tests.file_server import serve
 
 SPACE = re.compile(r"/api/spaces/(?P<space>[^/]+/[^/]+)(?P<rest>/.*|)$")
+FILE = re.compile(r"/spaces/(?P<space>[^/]+/[^/]+)/resolve/(?P<sha>\w+)/(?P<path>.*)$")
 
 
 class Hub:
@@ -34,6 +36,8 @@ class Hub:
         self.url = ""
         self.spaces: dict[str, dict[str, bytes]] = {}
         self.commits: list[dict[str, Any]] = []
+        # Files by space and commit.
+        self.history: dict[tuple[str, str], dict[str, bytes]] = {}
         self.on_commit: Callable[[dict[str, bytes]], None] = lambda files: None
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
@@ -43,11 +47,24 @@ class Hub:
             return self._create(f"{asked['organization']}/{asked['name']}", asked)
         if path == "/api/validate-yaml":
             return 200, {"warnings": [], "errors": []}
+        file = FILE.match(path)
+        if file:
+            return 200, self.history[file["space"], file["sha"]][file["path"]]
         found = SPACE.match(path)
         if found is None or found["space"] not in self.spaces:
             return 404, {"error": "Repository not found"}
         space, rest = found["space"], found["rest"]
         files = self.spaces[space]
+        self.history[space, self._sha()] = dict(files)
+        if rest.startswith("/paths-info/"):
+            revision = rest.removeprefix("/paths-info/")
+            then = files if revision == "main" else self.history[space, revision]
+            wanted = parse_qs(body.decode())["paths"]
+            return 200, [
+                {"type": "file", "path": p, "size": len(then[p]), "oid": _oid(then[p])}
+                for p in wanted
+                if p in then
+            ]
         if method == "GET" and rest in ("", "/revision/main"):
             stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
             runtime = {"stage": stage, "hardware": {"current": "cpu-basic", "requested": None}}
@@ -136,7 +153,7 @@ def running_hub() -> Iterator[tuple[Hub, str]]:
                 status, content = hub.answer(method, path, body)
             else:
                 status, content = 401, {"error": "Invalid username or password."}
-            data = json.dumps(content).encode()
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))

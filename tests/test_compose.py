@@ -20,7 +20,7 @@ import requests
 import yaml
 
 from fraud_model.packaging import read_known_rows
-from tests.conftest import REPOSITORY, own_environment
+from tests.conftest import REPOSITORY, has_docker, own_environment
 from tests.server import free_port, serving
 
 COMPOSE = REPOSITORY / "compose"
@@ -320,7 +320,7 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @needs_postgresql
-@pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker")
+@pytest.mark.skipif(not has_docker(), reason="needs docker")
 @pytest.mark.slow
 def test_the_tracking_servers_image_serves_from_postgresql(tmp_path: Path) -> None:
     image = "fraud-detector-mlflow-test"

@@ -167,6 +167,23 @@ def test_a_space_that_stays_on_another_version_is_reported(
     assert done.returncode == 1
     assert "version 2 after 1 s" in done.stderr
     assert "version 1" in done.stderr
+    assert "It served nothing before" in done.stderr
+
+
+def test_a_space_that_does_not_come_up_gets_its_files_back(
+    hub: tuple[Hub, str], exported: Path, server: Server
+) -> None:
+    fake, url = hub
+    fake.host = server.url
+    fake.stages = ["BUILD_ERROR"]
+    before = {".gitattributes": b"x", "Dockerfile": b"old", "app.py": b"x", "README.md": b"old"}
+    fake.spaces[SPACE] = dict(before)
+    fake.host = "http://127.0.0.1:9"
+    done = deploy(exported, url, "--space", SPACE, "--patience", "1")
+    assert done.returncode == 1
+    assert "Its files are those of before again" in done.stderr
+    assert fake.spaces[SPACE] == before
+    assert len(fake.commits) == 2
 
 
 def test_a_private_space_is_asked_with_the_token(hub: tuple[Hub, str], exported: Path) -> None:

@@ -20,7 +20,7 @@ import requests
 import yaml
 
 from fraud_model.serving.settings import Settings
-from tests.conftest import REPOSITORY, own_environment
+from tests.conftest import REPOSITORY, has_docker, own_environment
 
 README = (REPOSITORY / "README.md").read_text()
 SECTIONS = re.split(r"^## ", "\n" + README, flags=re.MULTILINE)
@@ -212,6 +212,12 @@ def in_background(command: str, folder: Path) -> Iterator[None]:
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
+        # The server itself may take longer than the shell around it.
+        with contextlib.suppress(requests.ConnectionError):
+            for _ in range(60):
+                requests.get("http://127.0.0.1:5001/ping", timeout=5)
+                time.sleep(0.5)
+            raise AssertionError("the server goes on after SIGTERM")
 
 
 def test_no_command_of_the_readme_is_left_out() -> None:
@@ -275,7 +281,7 @@ def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
     assert "| latency / MLServer, one tensor |" in said
     said = shell(f"{activated}{soak} --minutes 0.3", clone)
     assert "answered requests whose rows are not all in the audit log: 0" in said
-    if shutil.which("docker"):
+    if has_docker():
         said = shell(f"{activated}{images} --repeats 1", clone)
         assert "| fraud-benchmark:ours |" in said
 

@@ -21,10 +21,10 @@ from fraud_model.bundle import Bundle, assemble
 from fraud_model.errors import ImageError
 from fraud_model.image import check_answers
 from fraud_model.packaging import read_known_rows
-from tests.conftest import REPOSITORY, Store, own_environment
+from tests.conftest import REPOSITORY, Store, has_docker, own_environment
 from tests.server import Server, free_port
 
-needs_docker = pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker")
+needs_docker = pytest.mark.skipif(not has_docker(), reason="needs docker")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_without_docker_it_says_what_to_install(exported: Path, tmp_path: Path) 
 def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
     done = image("--model-dir", str(tmp_path))
     assert done.returncode == 1
-    assert f"error: model_dir='{tmp_path}' holds no exported model" in done.stderr
+    assert f"error: '{tmp_path}' holds no exported model" in done.stderr
 
 
 def docker(*arguments: str) -> str:

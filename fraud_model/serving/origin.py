@@ -125,6 +125,7 @@ def _from_files(uri: str) -> Origin:
     known: dict[str, Any] = yaml.safe_load((path / "MLmodel").read_text())
     origin = path / ORIGIN_FILE
     exported = json.loads(origin.read_text()) if origin.is_file() else {}
+    exported = {name: exported[name] for name in Origin.__dataclass_fields__ if name in exported}
     return Origin(
         **{"path": str(path), "source": "local", "run_id": known.get("run_id") or "", **exported}
     )

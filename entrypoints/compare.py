@@ -1,0 +1,55 @@
+"""Compare a version with the champion: gate, figures and curves, as Markdown, JSON and a picture.
+
+The champion stands in a stage of the registry, or is an exported directory. The challenger's run
+lies beside the comparison, without its transactions. Where the challenger is better, `proposal`
+names a directory for what a pull request will carry. In a workflow of GitHub Actions the Markdown
+joins the job's summary, and `better` (true or false) is the step's output.
+
+example:
+  mlflow run . -e compare -P version=latest -P champion_dir=model
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
+from entrypoints.reporting import run_entry_point
+from fraud_model import github, registry
+from fraud_model.comparison import compare, markdown, write_comparison
+from fraud_model.gates import Champion
+from fraud_model.proposal import prepare
+from fraud_model.run_files import write_run
+
+
+def main() -> None:
+    """Compares, writes and prints; a challenger that is worse is no failure."""
+    parser = new_parser(__doc__)
+    add_option(parser, "version", "latest")
+    add_option(parser, "stage", "Production")
+    add_option(parser, "model_name", registry.DEFAULT_MODEL_NAME)
+    add_option(parser, "champion_dir", "")
+    add_option(parser, "comparison", "comparison")
+    add_option(parser, "proposal", "")
+    add_limits(parser)
+    arguments = parser.parse_args()
+    stage = registry.parse_stage(arguments.stage)
+    limits = limits_from(arguments)
+    challenger = registry.find_version(arguments.model_name, arguments.version)
+    standing = registry.holder(arguments.model_name, stage)
+    if arguments.champion_dir:
+        champion = Champion.exported(Path(arguments.champion_dir))
+    else:
+        champion = Champion.registered(standing) if standing else None
+    comparison = compare(challenger, champion, limits)
+    write_comparison(comparison, Path(arguments.comparison))
+    write_run(challenger.run_id, Path(arguments.comparison) / "run")
+    if arguments.proposal and comparison.better:
+        prepare(challenger, comparison, Path(arguments.proposal))
+    github.add_summary(markdown(comparison))
+    github.set_output("better", str(comparison.better).lower())
+    print(markdown(comparison))
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
