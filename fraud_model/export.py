@@ -55,6 +55,9 @@ def write_version(version: ModelVersion, stage: registry.Stage, output: Path) ->
     partial.mkdir(parents=True)
     uri = f"models:/{version.name}/{version.version}"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(partial))
+    # Where the registry lies on this machine, whoever has loaded the model left bytecode there.
+    for cache in list(partial.rglob("__pycache__")):
+        shutil.rmtree(cache)
     (partial / ORIGIN_FILE).write_text(json.dumps(origin, indent=1) + "\n")
     shutil.rmtree(output, ignore_errors=True)
     partial.rename(output)

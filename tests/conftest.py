@@ -38,6 +38,20 @@ def own_environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | more
 
 
+def copy_checkout(folder: Path) -> None:
+    """Copies the files that a clone of this work tree would have."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, folder / name)
+
+
 def has_docker() -> bool:
     """Whether there is an engine to build and run images with; its command alone is not enough."""
     if shutil.which("docker") is None:

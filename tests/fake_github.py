@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.file_server import serve
+from tests.file_server import serve_api
 
 TOKEN = "ghs_token"
 
@@ -56,34 +55,11 @@ def running_github() -> Iterator[tuple[GitHub, str]]:
     """A GitHub and its address, until the block ends."""
     github = GitHub()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        if authorization != f"Bearer {TOKEN}":
+            return 401, {"message": "Bad credentials"}
+        url = urlsplit(path)
+        return github.answer(method, url.path, json.loads(body) if body else parse_qs(url.query))
 
-        def do_GET(self) -> None:
-            self._reply("GET")
-
-        def do_POST(self) -> None:
-            self._reply("POST")
-
-        def do_PATCH(self) -> None:
-            self._reply("PATCH")
-
-        def _reply(self, method: str) -> None:
-            url = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked = json.loads(body) if body else parse_qs(url.query)
-            if self.headers.get("Authorization") == f"Bearer {TOKEN}":
-                status, content = github.answer(method, url.path, asked)
-            else:
-                status, content = 401, {"message": "Bad credentials"}
-            data = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    with serve(Handler) as url:
+    with serve_api(answer) as url:
         yield github, url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,37 @@ def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def serve_api(answer: Callable[[str, str, str, bytes], tuple[int, object]]) -> Iterator[str]:
+    """Serves an API that speaks JSON.
+
+    `answer` is given the method, the path with its query, the header Authorization and the body; it
+    gives status and content, where bytes go out as they are.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            authorization = self.headers.get("Authorization", "")
+            status, content = answer(self.command, self.path, authorization, body)
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_PATCH = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with serve(Handler) as url:
+        yield url
 
 
 class QuietFolder(SimpleHTTPRequestHandler):

@@ -8,11 +8,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.file_server import serve
+from tests.file_server import serve_api
 
 SPACE = re.compile(r"/api/spaces/(?P<space>[^/]+/[^/]+)(?P<rest>/.*|)$")
 FILE = re.compile(r"/spaces/(?P<space>[^/]+/[^/]+)/resolve/(?P<sha>\w+)/(?P<path>.*)$")
@@ -137,33 +136,12 @@ def running_hub() -> Iterator[tuple[Hub, str]]:
     """A hub and its address, until the block ends."""
     hub = Hub()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        if authorization != f"Bearer {hub.token}":
+            return 401, {"error": "Invalid username or password."}
+        return hub.answer(method, path.partition("?")[0], body)
 
-        def do_GET(self) -> None:
-            self._reply("GET")
-
-        def do_POST(self) -> None:
-            self._reply("POST")
-
-        def _reply(self, method: str) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = self.path.partition("?")[0]
-            if self.headers.get("Authorization") == f"Bearer {hub.token}":
-                status, content = hub.answer(method, path, body)
-            else:
-                status, content = 401, {"error": "Invalid username or password."}
-            data = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    with serve(Handler) as url:
+    with serve_api(answer) as url:
         hub.url = url
         yield hub, url
 

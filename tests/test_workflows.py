@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import REPOSITORY, own_environment
+from tests.conftest import REPOSITORY, copy_checkout, own_environment
 from tests.fake_github import TOKEN, GitHub, running_github
 from tests.file_server import serve
 from tests.runner import WORKFLOWS, Job, load, run_job
@@ -112,17 +112,8 @@ def kaggle(sample_csv: Path) -> Iterator[tuple[dict[str, bytes], str]]:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A checkout of these files, whose origin is a bare repository beside it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     folder = tmp_path / "clone"
-    for name in listed.stdout.splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, folder / name)
+    copy_checkout(folder)
     git(tmp_path, "init", "--quiet", "--bare", "origin.git")
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
