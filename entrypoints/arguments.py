@@ -44,6 +44,10 @@ HELP = {
     "image": "name of the image; its tag is the version",
     "space": "Hugging Face Space, as user/name",
     "patience": "seconds until the Space has to serve the version",
+    "log": "the server's audit log, or a CSV, CSV.gz or Parquet table of transactions",
+    "labels": "table of labels, found by request_id and row, or by a table's own key columns",
+    "window": "1d, 12h, 30m, or a number of transactions",
+    "report": "directory to write the report to",
     "dry_run": "true lists what would go, and sends nothing",
 }
 

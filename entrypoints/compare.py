@@ -2,8 +2,10 @@
 
 The champion stands in a stage of the registry, or is an exported directory. The challenger's run
 lies beside the comparison, without its transactions. Where the challenger is better, `proposal`
-names a directory for what a pull request will carry. In a workflow of GitHub Actions the Markdown
-joins the job's summary, and `better` (true or false) is the step's output.
+names a directory for what a pull request will carry. `log` names the champion's audit log, where
+it served with the challenger as its shadow; both are then compared on live traffic too. In a
+workflow of GitHub Actions the Markdown joins the job's summary, and `better` (true or false) is the
+step's output.
 
 example:
   mlflow run . -e compare -P version=latest -P champion_dir=model
@@ -11,6 +13,7 @@ example:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
@@ -18,6 +21,8 @@ from entrypoints.reporting import run_entry_point
 from fraud_model import github, registry
 from fraud_model.comparison import compare, markdown, write_comparison
 from fraud_model.gates import Champion
+from fraud_model.monitoring.monitored import open_traffic, resolve
+from fraud_model.monitoring.shadow import compare_live
 from fraud_model.proposal import prepare
 from fraud_model.run_files import write_run
 
@@ -31,6 +36,8 @@ def main() -> None:
     add_option(parser, "champion_dir", "")
     add_option(parser, "comparison", "comparison")
     add_option(parser, "proposal", "")
+    add_option(parser, "log", "")
+    add_option(parser, "labels", "")
     add_limits(parser)
     arguments = parser.parse_args()
     stage = registry.parse_stage(arguments.stage)
@@ -41,7 +48,12 @@ def main() -> None:
         champion = Champion.exported(Path(arguments.champion_dir))
     else:
         champion = Champion.registered(standing) if standing else None
-    comparison = compare(challenger, champion, limits)
+    live = None
+    if arguments.log:
+        with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:
+            traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            live = compare_live(traffic, labels, str(challenger.version), limits.alert_budget)
+    comparison = replace(compare(challenger, champion, limits), live=live)
     write_comparison(comparison, Path(arguments.comparison))
     write_run(challenger.run_id, Path(arguments.comparison) / "run")
     if arguments.proposal and comparison.better:

@@ -17,6 +17,8 @@ from fraud_model.errors import RegistryError
 from fraud_model.evaluation import Interval, Scored, evaluate, paired_difference
 from fraud_model.gates import Champion, Check, Limits, predict, run_gate, table, uri
 from fraud_model.holdout import read_holdout
+from fraud_model.monitoring import shadow
+from fraud_model.monitoring.shadow import ShadowComparison
 from fraud_model.plots import draw_comparison
 
 MARKDOWN_FILE = "comparison.md"
@@ -32,6 +34,7 @@ class Comparison:
 
     `figures` and `scored` have the key `challenger`, and `champion` where one could be scored.
     `difference` is the challenger's average precision minus the champion's, with its interval.
+    `live` is what the challenger did as the champion's shadow, where a log tells.
     """
 
     challenger: str
@@ -40,6 +43,7 @@ class Comparison:
     scored: dict[str, Scored]
     figures: dict[str, dict[str, float]]
     difference: Interval | None
+    live: ShadowComparison | None = None
 
     @property
     def better(self) -> bool:
@@ -114,6 +118,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         "difference": asdict(comparison.difference) if comparison.difference else None,
         "figures": comparison.figures,
         "checks": [asdict(check) for check in comparison.checks],
+        "live": comparison.live.summary() if comparison.live else None,
     }
     (folder / JSON_FILE).write_text(json.dumps(content, indent=1) + "\n")
     draw_comparison(comparison.scored).savefig(folder / CURVES_FILE, dpi=100)
@@ -141,6 +146,7 @@ def markdown(comparison: Comparison) -> str:
             table(comparison.checks),
             "",
             *_chart(comparison.scored),
+            *([shadow.markdown(comparison.live)] if comparison.live else []),
         ]
     )
 

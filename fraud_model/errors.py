@@ -2,7 +2,7 @@
 
 FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
-├── DataError             a table that cannot be trained on
+├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is not worth registering
 ├── RegistryError         a model version, stage or alias that is not there
@@ -25,7 +25,7 @@ class ParameterError(FraudModelError):
 
 
 class DataError(FraudModelError):
-    """A table that cannot be trained on."""
+    """A table, an audit log or labels that cannot be used."""
 
 
 class DownloadError(DataError):

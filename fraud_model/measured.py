@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fraud_model.data import Dataset
 from fraud_model.evaluation import Scored
+from fraud_model.profile import Distribution, Profile, Scores
 from fraud_model.pyfunc import FraudDetector
 from fraud_model.split import Parts
 from fraud_model.threshold import Policy
@@ -29,3 +32,32 @@ class Measured:
     alert_budget: float
     scored: dict[str, Scored]
     figures: dict[str, dict[str, float]]
+
+    def profile(self) -> Profile:
+        """The reference profile: features of all transactions, scores of those held out."""
+        columns, table = self.dataset.columns, self.dataset.table
+        held = [self.parts.validation, self.parts.holdout]
+        probability = np.concatenate(
+            [self.scored[name].probability for name in ("validation", "holdout")]
+        )
+        seconds = None
+        if columns.time is not None and self.parts.how == "time":
+            seconds = float(held[1][columns.time].iloc[-1] - held[0][columns.time].iloc[0])
+        return Profile(
+            target=columns.target,
+            time=columns.time,
+            amount=columns.amount,
+            rows=len(table),
+            fraud_rate=self.dataset.fraud_rate,
+            flagged_rate=float((probability >= self.threshold).mean()),
+            threshold=self.threshold,
+            alert_budget=self.alert_budget,
+            mean_amount=float(table[columns.amount].mean()) if columns.amount else None,
+            features={
+                name: Distribution.of(table[name].to_numpy())
+                for name in columns.features
+                if name != columns.time
+            },
+            scores=Scores.of(probability, self.threshold, seconds),
+            figures=self.figures["holdout"],
+        )

@@ -23,6 +23,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud_model import pyfunc
+from fraud_model.profile import PROFILE_FILE, Profile
 from fraud_model.pyfunc import FraudDetector
 
 MODEL_NAME_IN_RUN = "model"
@@ -35,9 +36,13 @@ REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy", "scikit-learn"
 
 
 def log_detector(
-    detector: FraudDetector, known_rows: pd.DataFrame, card: str, tags: dict[str, str]
+    detector: FraudDetector,
+    known_rows: pd.DataFrame,
+    card: str,
+    profile: Profile,
+    tags: dict[str, str],
 ) -> ModelInfo:
-    """Logs the detector as the model of the active run.
+    """Logs the detector as the model of the active run, with card and reference profile.
 
     `known_rows` holds some transactions (features only); they travel with the model together
     with the probabilities it gives them now, and the first of them are its input example.
@@ -50,6 +55,7 @@ def log_detector(
         detector=detector,
         known_rows=known_rows,
         card=card,
+        profile=profile,
     )
 
 
@@ -58,6 +64,7 @@ def save_model(
     detector: FraudDetector,
     known_rows: pd.DataFrame,
     card: str,
+    profile: Profile,
     mlflow_model: Model | None = None,
 ) -> None:
     """Writes the model directory `path`, which must not exist yet."""
@@ -67,6 +74,8 @@ def save_model(
         artifacts["known_rows"] = str(_write_known_rows(Path(folder), detector, known_rows))
         artifacts["model_card"] = str(Path(folder) / CARD_FILE)
         Path(artifacts["model_card"]).write_text(card)
+        artifacts["profile"] = str(Path(folder) / PROFILE_FILE)
+        profile.write(Path(artifacts["profile"]))
         mlflow.pyfunc.save_model(
             path,
             python_model=pyfunc.__file__,

@@ -66,7 +66,7 @@ def train(request: Request) -> Trained:
     record.log_card(card)
     tags = record.version_tags(measured, commit)
     known_rows = _known_rows(measured.parts.holdout, measured.dataset.columns)
-    model = log_detector(measured.detector, known_rows, card, tags)
+    model = log_detector(measured.detector, known_rows, card, measured.profile(), tags)
     version = registry.register(
         request.model_name,
         model.model_id,

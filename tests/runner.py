@@ -16,6 +16,7 @@ import yaml
 from tests.conftest import REPOSITORY, own_environment
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
+ALWAYS = "always() && "
 EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
 
 
@@ -62,7 +63,10 @@ def run_job(
     job_variables = {key: fill(text) for key, text in job.get("env", {}).items()}
     for step in job["steps"]:
         variables = job_variables | {key: fill(text) for key, text in step.get("env", {}).items()}
-        if "if" in step and not _holds(step["if"], variables, value):
+        condition = step.get("if", "")
+        if done.failed and not condition.startswith(ALWAYS):
+            continue
+        if condition and not _holds(condition.removeprefix(ALWAYS), variables, value):
             continue
         action = step.get("uses", "").partition("@")[0]
         options = step.get("with", {})
@@ -95,9 +99,7 @@ def run_job(
         for line in output.read_text().splitlines():
             name, _, text = line.partition("=")
             done.outputs[name] = text
-        if process.returncode:
-            done.failed = True
-            return done
+        done.failed = done.failed or process.returncode != 0
     return done
 
 

@@ -35,6 +35,7 @@ WALKED = (
     "",
     "Serve and query",
     "Serve with health, metrics, audit and a page",
+    "Watch it",
     "Deploy",
     "Train on your own data",
     "Figures",
@@ -236,6 +237,24 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
     assert answers[0] == answers[1]
     shell(f"{activated}{export} --env-manager local", clone)
     assert (clone / "model" / "MLmodel").is_file()
+
+    serve, monitor = commands("Watch it")
+    served = pd.read_csv(clone / "creditcard.csv").head(2_000)
+    with in_background(f"{activated}{serve} --env-manager local", clone):
+        answer = requests.post(
+            "http://127.0.0.1:5001/invocations",
+            json={"dataframe_records": served.drop(columns="Class").to_dict("records")},
+            timeout=60,
+        )
+    assert answer.ok
+    labels = pd.DataFrame({"row": range(2_000), "Class": served["Class"]})
+    labels.assign(request_id=answer.headers["X-Request-ID"]).to_csv(
+        clone / "labels.csv", index=False
+    )
+    said = shell(f"{activated}{monitor} --env-manager local || true", clone)
+    assert "2,000 scored transactions" in said
+    assert "average precision is" in said
+    assert (clone / "monitoring" / "report.html").is_file()
 
     # tests/test_image.py runs the commands that make images, tests/test_deploy.py the one for a
     # Space, and tests/test_compose.py what Compose would start.

@@ -13,14 +13,17 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from fraud_model.simulation import Drift, simulate
+from tests.audit_lines import scored_lines, write_lines
 from tests.conftest import REPOSITORY, copy_checkout, own_environment
 from tests.fake_github import TOKEN, GitHub, running_github
-from tests.file_server import serve
+from tests.file_server import serve, serve_api, serve_folder
 from tests.runner import WORKFLOWS, Job, load, run_job
 
 NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
@@ -70,8 +73,8 @@ def test_the_ground_rules_hold(name: str) -> None:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action), action
     if "pull_request" in workflow["on"]:
         assert "secrets." not in text
-    if name != "training-schedule.yml":
-        assert "schedule" not in workflow["on"]
+    if "schedule" in workflow["on"]:
+        assert set(workflow["on"]) == {"schedule"}
 
 
 @pytest.mark.parametrize(("name", "run"), RUNS)
@@ -275,3 +278,44 @@ def test_broken_data_fails_and_is_reported_as_one_issue(
     assert issue["labels"] == ["model-training-failed"]
     assert "/owner/fraud/actions/runs/7" in issue["body"]
     assert len(hub.comments) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the workflow fetches with curl")
+def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
+    clone: Path, exported: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(exported, clone / "model")
+    detector = mlflow.pyfunc.load_model(str(exported)).unwrap_python_model()
+    name = json.loads((exported / "origin.json").read_text())["model_name"]
+    hooked: list[bytes] = []
+
+    def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        hooked.append(body)
+        return 200, {}
+
+    job = load("monitoring.yml")["jobs"]["monitor"]
+    nothing = run_job(job, clone, tmp_path / "nothing", {})
+    assert not nothing.failed
+    assert nothing.outputs == {}
+    for drift, retrain in ((None, "false"), (Drift(shift={"V3": 1.0}), "true")):
+        lines = []
+        for day in range(2):
+            table = simulate(5_000, 250, seed=day, drift=drift).tail(2_000)
+            lines += scored_lines(detector, table, day=day, name=name)
+        write_lines(tmp_path / "served.jsonl", lines)
+        with serve_folder(tmp_path) as url, serve_api(answer) as hook:
+            done = run_job(
+                job,
+                clone,
+                tmp_path / retrain,
+                {
+                    "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
+                    "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
+                    "secrets.ALERT_WEBHOOK": hook,
+                },
+            )
+        assert done.failed == (retrain == "true"), done.log
+        assert done.outputs == {"retrain": retrain}
+        assert (tmp_path / retrain / "monitoring" / "report.html").is_file()
+        assert len(hooked) == done.failed

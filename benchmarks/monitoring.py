@@ -1,0 +1,237 @@
+"""The monitoring: how often it cries wolf, what it catches and how soon, and what a day costs.
+
+    python -m benchmarks.monitoring
+
+In the environment of requirements.txt. A model is trained on the full simulated set, and simulated
+traffic is given to the check window by window, a window standing for a day; the number of frauds
+of each is drawn (Poisson), and every window is another seed's.
+
+- quiet: traffic of the same distribution; a false alarm is a window whose scores leave their band,
+  or that ends two windows in a row in which a feature's PSI is too high.
+- drift: three windows of traffic that changed, as often as `--repeats` says, and in how many of
+  those the check alarms, without labels and by the labels alone.
+- cost: `mlflow run . -e monitor`'s own command on an audit log of a million lines, written by the
+  server's own audit log, and on a quarter of it: seconds, and the highest resident memory.
+
+Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from tqdm import tqdm
+
+from fraud_model import registry
+from fraud_model.export import export
+from fraud_model.monitoring.check import check
+from fraud_model.monitoring.drift import PSI_LIMIT
+from fraud_model.monitoring.labels import Labels
+from fraud_model.monitoring.outcome import Check
+from fraud_model.monitoring.traffic import Batch, Key, Scored, Tally
+from fraud_model.monitoring.windows import Span
+from fraud_model.pipeline import Request, train
+from fraud_model.profile import Profile, read_profile
+from fraud_model.pyfunc import FraudDetector
+from fraud_model.schema import SECONDS_PER_DAY
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.origin import Origin
+from fraud_model.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
+from fraud_model.tracking import open_run
+
+NAME = "fraud-detector"
+ROOT = Path(__file__).parents[1]
+# The last size is a day of the real data.
+SIZES = (10_000, 20_000, FULL_ROWS // 2)
+WINDOWS_TO_CATCH = 3
+CHANGES = {
+    "means of V3, V7 and V14 moved by one standard deviation": (
+        Drift(shift={"V3": 1.0, "V7": 1.0, "V14": 1.0}),
+        1.0,
+    ),
+    "fraud rate doubled": (None, 2.0),
+    "half of the frauds follow a new pattern": (Drift(new_pattern=0.5), 1.0),
+    "all frauds follow a new pattern": (Drift(new_pattern=1.0), 1.0),
+}
+SPEED_LINES = (250_000, 1_000_000)
+LINES_PER_WRITE = 1_000
+
+
+def main() -> None:
+    """Measures everything and prints the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--windows", type=int, default=200, help="quiet windows of each size")
+    parser.add_argument("--repeats", type=int, default=20, help="of each change and size")
+    parser.add_argument("--lines", type=int, default=max(SPEED_LINES), help="most audit lines")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_model(Path(folder))
+        detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
+        profile = read_profile(model, NAME)
+        print("| transactions a window | quiet windows | false alarms |", "|---|---|---|", sep="\n")
+        for rows in SIZES:
+            done = run(detector, profile, rows, arguments.windows, None, 1.0, seed=10_000)
+            print(f"| {rows:,} | {arguments.windows} | {alarmed_windows(done)} |", flush=True)
+        print("\n| change | transactions a window | caught by drift | caught by labels |")
+        print("|---|---|---|---|")
+        for change, (drift, rate) in CHANGES.items():
+            for rows in SIZES:
+                caught = [
+                    by_what(run(detector, profile, rows, WINDOWS_TO_CATCH, drift, rate, seed))
+                    for seed in tqdm(
+                        range(20_000, 20_000 + 10 * arguments.repeats, 10), leave=False, desc=change
+                    )
+                ]
+                by_drift, by_labels = (sum(column) for column in zip(*caught, strict=True))
+                of = f"of {arguments.repeats}"
+                print(f"| {change} | {rows:,} | {by_drift} {of} | {by_labels} {of} |", flush=True)
+        print("\n| audit lines | seconds | most memory, MiB |", "|---|---|---|", sep="\n")
+        for lines in sorted({min(lines, arguments.lines) for lines in SPEED_LINES}):
+            seconds, mebibytes = cost(detector, model, Path(folder), lines)
+            print(f"| {lines:,} | {seconds:.1f} | {mebibytes:,.0f} |", flush=True)
+
+
+def make_model(folder: Path) -> Path:
+    """Trains on the full simulated set, and exports the model."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    mlflow.create_experiment(NAME, artifact_location=f"file://{folder}/artifacts")
+    with redirect_stdout(StringIO()), open_run("train"):
+        trained = train(Request(data="simulated"))
+    registry.move(trained.name, trained.version, "Production")
+    export(trained.name, "Production", folder / "model")
+    return folder / "model"
+
+
+class SimulatedTraffic:
+    """Windows of simulated transactions, a day each, with keys that tell their labels."""
+
+    key_columns: tuple[str, ...] = ("key",)
+    has_time = True
+    in_calendar = False
+
+    def __init__(
+        self, detector: FraudDetector, profile: Profile, rows: int, drift: Drift | None, rate: float
+    ) -> None:
+        self.tally = Tally()
+        self.windows: Sequence[int] = ()
+        self._detector = detector
+        self._features = list(profile.features)
+        self._rows = rows
+        self._drift = drift
+        self._frauds = rate * rows * FULL_FRAUDS / FULL_ROWS
+
+    def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
+        """A batch per window."""
+        for day, seed in enumerate(self.windows):
+            frauds = int(np.random.default_rng(seed).poisson(self._frauds))
+            table = simulate(self._rows, frauds, seed, self._drift)
+            _, scaler, decision = self._detector.parts
+            probability = self._detector.probability(table[list(scaler.features)])
+            labels = table["Class"].map(str)
+            yield Batch(
+                Scored(
+                    seconds=day * SECONDS_PER_DAY
+                    + np.arange(self._rows) * SECONDS_PER_DAY / self._rows,
+                    values=table[self._features].to_numpy(),
+                    probability=probability,
+                    flagged=probability >= decision.threshold,
+                    keys=[(label,) for label in labels],
+                ),
+                np.empty(0),
+            )
+
+
+def run(
+    detector: FraudDetector,
+    profile: Profile,
+    rows: int,
+    windows: int,
+    drift: Drift | None,
+    rate: float,
+    seed: int,
+) -> Check:
+    """A check of some windows of simulated traffic, labelled."""
+    traffic = SimulatedTraffic(detector, profile, rows, drift, rate)
+    known: dict[Key, int] = {("0",): 0, ("1",): 1}
+    traffic.windows = range(seed, seed + windows)
+    # The check's own progress, with every run anew, says little here.
+    with redirect_stderr(StringIO()):
+        return check(traffic, NAME, profile, Span(SECONDS_PER_DAY, None), Labels(("key",), known))
+
+
+def alarmed_windows(done: Check) -> int:
+    """How many windows alarm by themselves, or with the one before."""
+    alarmed = 0
+    for before, window in zip([None, *done.windows], done.windows, strict=False):
+        twice = before is not None and any(
+            window.features[name].psi >= PSI_LIMIT and before.features[name].psi >= PSI_LIMIT
+            for name in window.features
+        )
+        alarmed += window.ratio > 1 or twice
+    return alarmed
+
+
+def by_what(done: Check) -> tuple[bool, bool]:
+    """Whether drift alarms, and whether labels do."""
+    alarms = [finding.text for finding in done.findings if finding.kind == "alarm"]
+    by_labels = sum(text.startswith("average precision") for text in alarms)
+    return len(alarms) > by_labels, by_labels > 0
+
+
+def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tuple[float, float]:
+    """Seconds and mebibytes of checking an audit log of `lines` lines, median of three."""
+    log = folder / "audit.jsonl"
+    log.unlink(missing_ok=True)
+    _, scaler, _ = detector.parts
+    audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"), scaler.features, shared=False)
+    values = simulate(50_000, 86)[list(scaler.features)].to_numpy()
+    scored = detector.score(values)
+    for first in range(0, lines, LINES_PER_WRITE):
+        piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
+        audit.write(str(first), values[piece], {k: v[piece] for k, v in scored.items()})
+    taken, most = [], 0.0
+    for _ in range(3):
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "entrypoints.monitor", "--log", str(log)),
+                *("--model-dir", str(model), "--report", str(folder / "report")),
+            ],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None:
+            most = max(most, peak_memory(process.pid))
+            time.sleep(0.05)
+        taken.append(time.perf_counter() - start)
+        if process.returncode not in (0, 3):
+            raise RuntimeError(f"the check ended with status {process.returncode}")
+    return statistics.median(taken), most
+
+
+def peak_memory(process: int) -> float:
+    """The most resident memory of a process so far, in mebibytes; Linux only."""
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Check a version's served transactions for drift, and its performance once labels are in.
+
+`log` is the server's audit log, or a table of transactions, which the version then scores. The
+exit status is 3 on an alarm, 4 where there was too little to judge, and 0 where all is quiet. An
+alarm is posted to ALERT_WEBHOOK, if that is set, signed where ALERT_WEBHOOK_SECRET is. In a
+workflow of GitHub Actions `retrain` (true or false) is the step's output.
+
+example:
+  mlflow run . -e monitor -P log=audit.jsonl -P labels=labels.csv
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from entrypoints.arguments import add_option, new_parser
+from entrypoints.reporting import run_entry_point
+from fraud_model import github, registry
+from fraud_model.monitoring.check import check
+from fraud_model.monitoring.monitored import open_traffic, resolve
+from fraud_model.monitoring.outcome import Check
+from fraud_model.monitoring.record import EXPERIMENT, log_check
+from fraud_model.monitoring.report import HTML_FILE, read_line, write_report
+from fraud_model.monitoring.webhook import send_alarm
+from fraud_model.monitoring.windows import Span
+from fraud_model.tracking import open_run_in
+
+EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
+
+
+def main() -> None:
+    """Checks, reports, records, and tells the webhook."""
+    parser = new_parser(__doc__)
+    add_option(parser, "log", "")
+    add_option(parser, "labels", "")
+    add_option(parser, "window", "1d")
+    add_option(parser, "stage", "Production")
+    add_option(parser, "model_name", registry.DEFAULT_MODEL_NAME)
+    add_option(parser, "model_dir", "")
+    add_option(parser, "report", "monitoring")
+    arguments = parser.parse_args()
+    parameters = {name: getattr(arguments, name) for name in ("log", "labels", "window")}
+    folder = Path(arguments.report)
+    with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}"):
+        span = Span.parse(arguments.window)
+        stage = registry.parse_stage(arguments.stage)
+        with resolve(arguments.model_name, stage, arguments.model_dir) as monitored:
+            traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            done = check(traffic, monitored.label, monitored.profile, span, labels)
+        write_report(done, folder)
+        github.set_output("retrain", str(done.retrain).lower())
+        report(done, folder)
+        log_check(done, parameters, folder, monitored.version)
+    sys.exit(EXIT_STATUS[done.status])
+
+
+def report(done: Check, folder: Path) -> None:
+    """Prints what was read and found, and tells the webhook of an alarm."""
+    print(f"{done.version}: {read_line(done)}")
+    for finding in done.findings:
+        print(f"{finding.kind}: {finding.text}")
+    if done.status == "alarm":
+        told = send_alarm(done)
+        print("recommended: retrain (mlflow run . -e train)" + (f"\n{told}" if told else ""))
+    print(f"status: {done.status}; see {folder / HTML_FILE}")
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

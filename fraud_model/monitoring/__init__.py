@@ -1,0 +1,1 @@
+"""Watches served transactions: drift, performance with late labels, champion against shadow."""

@@ -1,0 +1,99 @@
+"""One check of a version's traffic: windows, all of it together, late labels and shadows."""
+
+from __future__ import annotations
+
+import numpy as np
+from tqdm import tqdm
+
+from fraud_model.monitoring.drift import FEWEST_ROWS, ScoreBand, feature_drifts
+from fraud_model.monitoring.findings import findings
+from fraud_model.monitoring.labels import UNKNOWN, Labelled, Labels, measure
+from fraud_model.monitoring.outcome import OVERALL, Check, Judged
+from fraud_model.monitoring.shadow import ShadowTally
+from fraud_model.monitoring.traffic import Batch, Traffic
+from fraud_model.monitoring.windows import Span, Window, Windows
+from fraud_model.profile import Counts, Profile
+
+
+def check(
+    traffic: Traffic, version: str, profile: Profile, span: Span, labels: Labels | None
+) -> Check:
+    """Reads all of the traffic once, and judges it.
+
+    Raises:
+        ParameterError: the windows do not fit the traffic.
+        DataError: the traffic cannot be read.
+    """
+    span.check(traffic)
+    windows = Windows(profile, span, traffic.has_time)
+    labelled = Labelled()
+    shadows: dict[str, ShadowTally] = {}
+    with tqdm(unit=" lines", unit_scale=True, desc="traffic") as progress:
+        for batch in traffic.batches(labels.columns if labels else ()):
+            numbers = windows.add(batch)
+            if labels is not None:
+                _label(batch, numbers, labels, labelled, windows, profile)
+            for part in batch.shadowed:
+                shadows.setdefault(part.version, ShadowTally(part.version)).add(part, labels)
+            progress.update(traffic.tally.lines - progress.n)
+    band = ScoreBand(profile.scores)
+    judged = [
+        _judge(
+            number,
+            span.label(number, traffic.in_calendar),
+            float(number * span.seconds) if span.seconds and traffic.in_calendar else None,
+            window,
+            profile,
+            band,
+        )
+        for number, window in sorted(windows.by_number.items())
+    ]
+    together = Window.empty(profile)
+    for window in windows.by_number.values():
+        together.add(window)
+    performance = None
+    if labels is not None and windows.by_number:
+        performance = measure(labelled.table(), windows.by_number, profile)
+    done = Check(
+        version=version,
+        profile=profile,
+        tally=traffic.tally,
+        windows=judged,
+        overall=_judge(-1, OVERALL, None, together, profile, band),
+        performance=performance,
+        shadows=[tally.result(profile.alert_budget) for tally in shadows.values()],
+    )
+    done.findings.extend(findings(done))
+    return done
+
+
+def _label(
+    batch: Batch,
+    numbers: Counts,
+    labels: Labels,
+    labelled: Labelled,
+    windows: Windows,
+    profile: Profile,
+) -> None:
+    scored = batch.scored
+    codes = labels.of(scored.keys)
+    names = list(profile.features)
+    amounts = scored.values[:, names.index(profile.amount)] if profile.amount in names else None
+    labelled.add(codes, scored.probability, amounts, scored.seconds, numbers)
+    found = numbers[(codes != UNKNOWN) & ~np.isnan(scored.probability)]
+    for number, count in zip(*np.unique(found, return_counts=True), strict=True):
+        windows.by_number[int(number)].labelled += int(count)
+
+
+def _judge(
+    number: int,
+    label: str,
+    start: float | None,
+    window: Window,
+    profile: Profile,
+    band: ScoreBand,
+) -> Judged:
+    if window.rows < FEWEST_ROWS:
+        return Judged(number, label, start, window, {}, None)
+    shift = band.shift(window.scores, window.seconds)
+    return Judged(number, label, start, window, feature_drifts(window, profile), shift)

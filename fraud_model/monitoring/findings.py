@@ -1,0 +1,96 @@
+"""What is an alarm, what is worth a remark, and what nobody can know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_LIMIT
+from fraud_model.monitoring.labels import FEWEST_FRAUDS, MATURED_SHARE
+from fraud_model.monitoring.outcome import Check, Finding, Judged
+
+WINDOWS_IN_A_ROW = 2
+
+
+def findings(done: Check) -> list[Finding]:
+    """What is to be said about a check, alarms and all."""
+    judged = [window for window in done.windows if window.scores is not None]
+    found = [*_moved_features(judged), *_moved_scores(done, judged), *_performance(done)]
+    small = [window for window in done.windows if window.scores is None]
+    if not done.windows:
+        found.append(Finding("unknown", f"no transaction of {done.version} in the traffic"))
+    elif small:
+        sizes = ", ".join(f"{w.label} ({w.window.rows:,})" for w in small[:5])
+        found.append(
+            Finding(
+                "unknown",
+                f"{len(small)} of {len(done.windows)} windows hold fewer than {FEWEST_ROWS:,} "
+                f"scored transactions: {sizes}{', …' if len(small) > 5 else ''}",
+            )
+        )
+    return found
+
+
+def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
+    """An alarm for each feature that moved in windows in a row, a remark for others that moved."""
+    found = []
+    names = judged[0].features if judged else {}
+    for name in names:
+        moved = [window.features[name].psi >= PSI_LIMIT for window in judged]
+        if not any(moved):
+            continue
+        runs = [all(moved[i : i + WINDOWS_IN_A_ROW]) for i in range(len(moved))]
+        runs = runs[: len(moved) - WINDOWS_IN_A_ROW + 1]
+        worst = max(judged, key=lambda window: window.features[name].psi)
+        drift = worst.features[name]
+        where = (
+            f"{name} has moved: PSI {drift.psi:.2f} in {worst.label}, median {drift.before:.4g} -> "
+            f"{drift.now:.4g}, KS {drift.ks:.2f}; {PSI_LIMIT:g} or more in {sum(moved)} of "
+            f"{len(moved)} windows"
+        )
+        if any(runs):
+            found.append((drift.psi, Finding("alarm", where)))
+        else:
+            found.append((0.0, Finding("note", f"{where}, never {WINDOWS_IN_A_ROW} in a row")))
+    return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
+    beyond = [window for window in (*judged, done.overall) if window.ratio > 1]
+    if not beyond:
+        return []
+    worst = max(beyond, key=lambda window: window.ratio)
+    labels = ", ".join(window.label for window in beyond[:5])
+    return [
+        Finding(
+            "alarm",
+            f"scores have moved {worst.ratio:.2f} times as far as their band in {worst.label}: "
+            f"{worst.window.flagged_rate:.3%} flagged, {done.profile.flagged_rate:.3%} in the "
+            f"reference; beyond the band in {labels}{', …' if len(beyond) > 5 else ''}",
+        )
+    ]
+
+
+def _performance(done: Check) -> list[Finding]:
+    reached = done.performance
+    if reached is None:
+        return []
+    if not reached.figures:
+        return [
+            Finding(
+                "unknown",
+                f"performance: {len(reached.windows)} windows have matured (a label for "
+                f"{MATURED_SHARE:.0%} of their transactions), with {reached.frauds} frauds in "
+                f"{reached.rows:,} labelled transactions; {FEWEST_FRAUDS} frauds and genuine "
+                "transactions, labelled 0, are needed",
+            )
+        ]
+    now = reached.figures["average_precision"]
+    before = done.profile.figures
+    low, high = before["average_precision_low"], before["average_precision_high"]
+    text = (
+        f"average precision is {now.value:.4f} [{now.low:.4f}, {now.high:.4f}] on "
+        f"{reached.rows:,} labelled transactions with {reached.frauds:,} frauds, and was "
+        f"{before['average_precision']:.4f} [{low:.4f}, {high:.4f}] on the holdout"
+    )
+    # Both are estimates: only intervals that lie apart say that the model got worse.
+    return [Finding("alarm" if now.high < low else "note", text)]

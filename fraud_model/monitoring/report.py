@@ -1,0 +1,205 @@
+"""A check as one HTML page that needs nothing else, and as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from fraud_model.monitoring.drift import KS_LEVEL, PSI_LIMIT
+from fraud_model.monitoring.outcome import Check, Judged
+from fraud_model.monitoring.pictures import draw
+
+HTML_FILE = "report.html"
+JSON_FILE = "report.json"
+
+COLOURS = {"alarm": "#b3261e", "quiet": "#2e6b34", "unknown": "#8a5a00"}
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:960px;margin:2em auto;padding:0 1em}
+h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
+.status{color:#fff;border-radius:4px;padding:.1em .6em}
+table{border-collapse:collapse;font-size:.9em}td,th{padding:.2em .8em;text-align:right}
+td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}
+.over{color:#b3261e;font-weight:600}img{max-width:100%}li{margin:.3em 0}
+"""
+CAPTIONS = {
+    "timeline": "The traffic over time",
+    "features_by_window": "Which features moved, and when",
+    "features_moved_most": "From where to where",
+    "scores": "The score distribution in the window that moved most",
+    "performance": "Performance on labelled transactions",
+}
+NAMES = {
+    "average_precision": "average precision",
+    "precision_at_budget": "precision at the alert budget",
+    "recall_at_budget": "recall at the alert budget",
+    "calibration": "frauds seen over frauds expected",
+    "fraud_value_caught_share": "share of the frauds' value that was flagged",
+}
+
+
+def write_report(check: Check, folder: Path) -> None:
+    """Writes the page and the JSON into `folder`, which is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JSON_FILE).write_text(json.dumps(content(check), indent=1) + "\n")
+    (folder / HTML_FILE).write_text(page(check), encoding="utf-8")
+
+
+def content(check: Check) -> dict[str, Any]:
+    """The check's figures for a program."""
+    reached = check.performance
+    return {
+        "version": check.version,
+        "status": check.status,
+        "retrain": check.retrain,
+        "findings": [{"kind": f.kind, "text": f.text} for f in check.findings],
+        "read": _tally(check),
+        "overall": _window(check.overall),
+        "windows": [_window(window) for window in check.windows],
+        "performance": reached
+        and {
+            "matured_windows": len(reached.windows),
+            "transactions": reached.rows,
+            "frauds": reached.frauds,
+            "figures": {k: [v.value, v.low, v.high] for k, v in reached.figures.items()},
+        },
+        "shadows": [shadow.summary() for shadow in check.shadows],
+    }
+
+
+def page(check: Check) -> str:
+    """The check as HTML."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'>",
+        f"<title>{escape(check.version)}: {check.status}</title><style>{STYLE}</style></head>",
+        f"<body><h1>{escape(check.version)} <span class='status' style='background:"
+        f"{COLOURS[check.status]}'>{check.status}</span></h1>",
+        f"<p>Checked {now}: {escape(read_line(check))}.</p>",
+        _list(f"{f.kind}: {f.text}" for f in check.findings),
+        "<p><strong>Recommended: retrain.</strong></p>" if check.retrain else "",
+    ]
+    for name, figure in draw(check).items():
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=100)
+        data = base64.b64encode(picture.getvalue()).decode()
+        caption = CAPTIONS.get(name, "Champion and shadow on the same transactions")
+        parts.append(
+            f"<h2>{caption}</h2><img alt='{escape(caption)}' src='data:image/png;base64,{data}'>"
+        )
+    parts += [_performance_table(check), *_shadow_tables(check), _feature_table(check)]
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def read_line(check: Check) -> str:
+    """What was read, in a line."""
+    tally, overall = check.tally, check.overall.window
+    others = ", ".join(
+        f"{count:,} of {name}" for name, count in tally.other_versions.most_common(5)
+    )
+    left_out = [
+        f"{tally.torn:,} torn" if tally.torn else "",
+        f"{tally.unreadable:,} unreadable" if tally.unreadable else "",
+        f"other versions: {others}" if others else "",
+    ]
+    return (
+        f"{tally.lines:,} lines in {tally.files} file{'s' * (tally.files != 1)}, "
+        f"{overall.rows:,} scored transactions, {overall.refused:,} refused requests, "
+        f"{overall.incomplete:,} incomplete transactions"
+        + "".join(f"; {part}" for part in left_out if part)
+    )
+
+
+def _tally(check: Check) -> dict[str, Any]:
+    tally = check.tally
+    return {
+        "lines": tally.lines,
+        "files": tally.files,
+        "torn": tally.torn,
+        "unreadable": tally.unreadable,
+        "other_versions": dict(tally.other_versions),
+    }
+
+
+def _window(judged: Judged) -> dict[str, Any]:
+    window = judged.window
+    return {
+        "window": judged.label,
+        "transactions": window.rows,
+        "refused_share": window.refused_share,
+        "flagged_rate": window.flagged_rate,
+        "mean_amount": window.mean_amount,
+        "flagged_amount": window.amount_flagged,
+        "score_shift": judged.ratio if judged.scores else None,
+        "psi": {name: drift.psi for name, drift in judged.features.items()},
+        "ks": {name: drift.ks for name, drift in judged.features.items()},
+        "missing_share": {name: drift.missing_share for name, drift in judged.features.items()},
+    }
+
+
+def _feature_table(check: Check) -> str:
+    features = check.overall.features
+    rows = [
+        (
+            name,
+            _marked(f"{drift.psi:.3f}", drift.psi >= PSI_LIMIT),
+            _marked(f"{drift.ks:.3f}", drift.p_value < KS_LEVEL),
+            f"{drift.p_value:.2g}",
+            f"{drift.before:.4g}",
+            f"{drift.now:.4g}",
+            f"{drift.missing_share:.2%}",
+        )
+        for name, drift in sorted(features.items(), key=lambda item: -item[1].psi)
+    ]
+    heads = ("feature", "PSI", "KS", "p, corrected", "median before", "median now", "missing")
+    return f"<h2>Every feature, all windows together</h2>{_table(heads, rows)}" if rows else ""
+
+
+def _performance_table(check: Check) -> str:
+    reached = check.performance
+    if reached is None or not reached.figures:
+        return ""
+    rows = [
+        (NAMES[name], f"{known.value:.4f}", f"{known.low:.4f} to {known.high:.4f}")
+        for name, known in reached.figures.items()
+    ]
+    return (
+        f"<h2>Performance on {reached.rows:,} labelled transactions, {reached.frauds:,} frauds</h2>"
+        + _table(("figure", "value", "95 % interval"), rows)
+    )
+
+
+def _shadow_tables(check: Check) -> list[str]:
+    return [
+        f"<h2>Shadow version {escape(shadow.version)}</h2><p>{escape(shadow.verdict())}</p>"
+        + _table(("on the same transactions", "champion", "shadow"), shadow.table())
+        for shadow in check.shadows
+    ]
+
+
+def _marked(text: str, over: bool) -> str:
+    return f"*{text}" if over else text
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
+    for row in rows:
+        cells = [
+            f"<td class='over'>{escape(cell[1:])}</td>"
+            if cell.startswith("*")
+            else f"<td>{escape(cell)}</td>"
+            for cell in row
+        ]
+        lines.append("<tr>" + "".join(cells) + "</tr>")
+    return "<table>" + "".join(lines) + "</table>"
+
+
+def _list(lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else "<p>Nothing has moved.</p>"

@@ -1,0 +1,69 @@
+"""Tells a webhook about an alarm, in the JSON that Slack's incoming webhooks take."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from fraud_model.monitoring.outcome import Check
+
+URL = "ALERT_WEBHOOK"
+SECRET = "ALERT_WEBHOOK_SECRET"
+# The name and form that GitHub gave it, which receivers know.
+SIGNATURE = "X-Hub-Signature-256"
+
+RETRIES = Retry(
+    total=3,
+    backoff_factor=0.5,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=None,
+    raise_on_status=False,
+    # A receiver may ask for an hour's patience.
+    respect_retry_after_header=False,
+)
+SECONDS = 5
+
+
+def send_alarm(check: Check) -> str:
+    """Posts an alarm to ALERT_WEBHOOK, if that is set; returns what became of it, or nothing.
+
+    With ALERT_WEBHOOK_SECRET the header X-Hub-Signature-256 holds `sha256=` and the hexadecimal
+    HMAC-SHA256 of the body. A webhook that does not answer is tried again for some seconds, and
+    never makes a check fail; its address, which often is a secret, is not named but for its host.
+    """
+    url = os.environ.get(URL)
+    if not url:
+        return ""
+    text = "\n".join(
+        [f"{check.version}: {check.status}, retrain recommended"]
+        + [f"- {finding.text}" for finding in check.findings if finding.kind == "alarm"]
+    )
+    content = {
+        "text": text,
+        "version": check.version,
+        "status": check.status,
+        "recommended_action": "retrain",
+        "findings": [f.text for f in check.findings if f.kind == "alarm"],
+    }
+    body = json.dumps(content).encode()
+    headers = {"Content-Type": "application/json"}
+    secret = os.environ.get(SECRET)
+    if secret:
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers[SIGNATURE] = f"sha256={digest}"
+    try:
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+            answer = session.post(url, data=body, headers=headers, timeout=SECONDS, stream=True)
+        outcome = "was told" if answer.ok else f"refused the alarm ({answer.status_code})"
+    except (requests.RequestException, ValueError) as error:
+        outcome = f"was not reached ({type(error).__name__})"
+    return f"webhook at {urlsplit(url).hostname or 'an address that is none'} {outcome}"

@@ -1,0 +1,200 @@
+"""Windows of traffic, each reduced to counts, so that memory does not grow with the traffic."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from fraud_model.errors import ParameterError
+from fraud_model.monitoring.traffic import Batch, Scored, Traffic
+from fraud_model.profile import Counts, Floats, Profile
+
+UNITS = {"m": 60, "h": 3_600, "d": 86_400}
+MOST_WINDOWS = 1_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """How long a window is: `seconds` of time, or a number of `rows`."""
+
+    seconds: int | None
+    rows: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Reads `1d`, `12h`, `30m`, or a number of rows.
+
+        Raises:
+            ParameterError: it is none of these.
+        """
+        match = re.fullmatch(r"([1-9]\d*)([mhd]?)", text.strip())
+        if match is None:
+            raise ParameterError(
+                f"window={text!r}: it is a time as 1d, 12h or 30m, or a number of transactions."
+            )
+        number = int(match[1])
+        return cls(number * UNITS[match[2]], None) if match[2] else cls(None, number)
+
+    def check(self, traffic: Traffic) -> None:
+        """Raises ParameterError where the window is a time, and the traffic has none."""
+        if self.seconds is not None and not traffic.has_time:
+            raise ParameterError(
+                "window is a time, and the table has no time column: give a number of "
+                "transactions, as in -P window=10000."
+            )
+
+    def label(self, number: int, in_calendar: bool) -> str:
+        """What the window of a number is called."""
+        if self.rows is not None:
+            return f"transactions {number * self.rows:,} to {(number + 1) * self.rows - 1:,}"
+        start = number * (self.seconds or 0)
+        if in_calendar:
+            moment = datetime.fromtimestamp(start, UTC)
+            return moment.strftime("%Y-%m-%d" if start % UNITS["d"] == 0 else "%Y-%m-%d %H:%M")
+        return f"{start / UNITS['d']:.6g} d" if start % UNITS["d"] == 0 else f"{start / 3600:.6g} h"
+
+
+@dataclass
+class Window:
+    """What is counted of one window.
+
+    `features` holds the counts of all features' bins one after the other, in the profile's order,
+    shape (bins of all features,); `missing` how often each has no value, shape (features,);
+    `scores` the counts of the score bins. `rows` were scored; `incomplete` ones could not be,
+    because a value is missing; `refused` counts requests. `first` and `last` are the seconds of the
+    earliest and the latest row; amounts are sums, and `amounts` how many were added up.
+    """
+
+    features: Counts
+    missing: Counts
+    scores: Counts
+    rows: int = 0
+    incomplete: int = 0
+    refused: int = 0
+    flagged: int = 0
+    labelled: int = 0
+    amount: float = 0.0
+    amount_flagged: float = 0.0
+    amounts: int = 0
+    first: float = np.inf
+    last: float = -np.inf
+
+    @classmethod
+    def empty(cls, profile: Profile) -> Window:
+        """A window of nothing."""
+        return cls(
+            features=np.zeros(sum(len(d.shares) for d in profile.features.values()), np.int64),
+            missing=np.zeros(len(profile.features), np.int64),
+            scores=np.zeros(len(profile.scores.edges) + 1, np.int64),
+        )
+
+    def add(self, other: Window) -> None:
+        """Adds another window's counts."""
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        for name in self.__dataclass_fields__.keys() - {"first", "last"}:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first to the last scored transaction, or None without time."""
+        return self.last - self.first if self.last >= self.first else None
+
+    @property
+    def refused_share(self) -> float:
+        """Share of refused requests and incomplete rows in all that came, 0 to 1."""
+        lost = self.refused + self.incomplete
+        return lost / max(1, lost + self.rows)
+
+    @property
+    def flagged_rate(self) -> float:
+        """Share of the scored transactions that were flagged."""
+        return self.flagged / max(1, self.rows)
+
+    @property
+    def mean_amount(self) -> float | None:
+        """Mean amount, or None without amounts."""
+        return self.amount / self.amounts if self.amounts else None
+
+    def feature_counts(self, profile: Profile) -> dict[str, Counts]:
+        """The counts of each feature's bins."""
+        ends = np.cumsum([len(known.shares) for known in profile.features.values()])
+        return dict(zip(profile.features, np.split(self.features, ends[:-1]), strict=True))
+
+
+class Windows:
+    """The windows of traffic by number, filled batch by batch.
+
+    Attributes:
+        by_number: the windows; the numbers count spans from time 0, or from the first row.
+    """
+
+    def __init__(self, profile: Profile, span: Span, has_time: bool) -> None:
+        self.by_number: dict[int, Window] = {}
+        self._profile = profile
+        self._span = span
+        self._rows = 0
+        self._has_time = has_time
+        names = list(profile.features)
+        self._amount = names.index(profile.amount) if profile.amount in names else None
+
+    def add(self, batch: Batch) -> Counts:
+        """Counts a batch; returns the number of the window of each scored row.
+
+        Raises:
+            ParameterError: there are too many windows to keep.
+        """
+        scored = batch.scored
+        span = self._span
+        if span.rows is not None:
+            numbers = (self._rows + np.arange(len(scored.seconds))) // span.rows
+            self._rows += len(scored.seconds)
+            # Refused requests have no place among the rows but the present one.
+            refused = np.full(len(batch.refused), max(0, self._rows - 1) // span.rows)
+        else:
+            numbers, refused = (
+                np.floor_divide(seconds, span.seconds or 1).astype(np.int64)
+                for seconds in (scored.seconds, batch.refused)
+            )
+        for number in np.unique(numbers):
+            self._window(int(number)).add(self._count(scored, numbers == number))
+        for number, count in zip(*np.unique(refused, return_counts=True), strict=True):
+            self._window(int(number)).refused += int(count)
+        return numbers
+
+    def _window(self, number: int) -> Window:
+        if number not in self.by_number:
+            if len(self.by_number) == MOST_WINDOWS:
+                raise ParameterError(
+                    f"window: the traffic covers more than {MOST_WINDOWS:,} windows. Choose "
+                    "longer ones with -P window=, or check less traffic at a time."
+                )
+            self.by_number[number] = Window.empty(self._profile)
+        return self.by_number[number]
+
+    def _count(self, scored: Scored, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Window:
+        values, probability = scored.values[chosen], scored.probability[chosen]
+        flagged = scored.flagged[chosen]
+        whole = ~np.isnan(probability)
+        window = Window.empty(self._profile)
+        first = 0
+        for column, known in enumerate(self._profile.features.values()):
+            present = values[:, column][~np.isnan(values[:, column])]
+            window.features[first : first + len(known.shares)] = known.count(present)
+            window.missing[column] = len(values) - len(present)
+            first += len(known.shares)
+        window.scores = self._profile.scores.count(probability[whole])
+        window.rows = int(whole.sum())
+        window.incomplete = len(values) - window.rows
+        window.flagged = int(flagged[whole].sum())
+        seconds = scored.seconds[chosen]
+        if self._has_time and len(seconds):
+            window.first, window.last = float(seconds.min()), float(seconds.max())
+        if self._amount is not None:
+            amounts: Floats = np.nan_to_num(values[:, self._amount])
+            window.amount = float(amounts.sum())
+            window.amount_flagged = float(amounts[flagged].sum())
+            window.amounts = len(values) - int(window.missing[self._amount])
+        return window
