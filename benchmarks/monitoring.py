@@ -75,8 +75,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--windows", type=int, default=200, help="quiet windows of each size")
-    parser.add_argument("--repeats", type=int, default=20, help="of each change and size")
+    parser.add_argument("--windows", type=int, default=100, help="quiet windows of each size")
+    parser.add_argument("--repeats", type=int, default=10, help="of each change and size")
     parser.add_argument("--lines", type=int, default=max(SPEED_LINES), help="most audit lines")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,9 @@ fastest way we know:
 One server is alive at a time. In every round each is started, checked to give the model's own
 probabilities, warmed up, and asked for some seconds on 1 and on 16 keep-alive connections by one
 client; every answer has to be the checked one. Rounds take the servers in turn from another start.
-Then, in turns, ours with metrics and audit log against ours with neither; 1,000-row requests
-against `json.loads`, `booster.predict` and `json.dumps` in process; and the start of ours against
+Then, in turns, ours with metrics and audit log against ours with neither; ours with audit log and
+a shadow that scores every row against ours with audit log; 1,000-row requests against
+`json.loads`, `booster.predict` and `json.dumps` in process; and the start of ours against
 importing what it cannot do without.
 
 Prints Markdown: medians over rounds, and ratios as the median of each round's ratio, against the
@@ -41,6 +42,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.serving_peers import servers
-from benchmarks.serving_peers.client import ask, load, request
+from benchmarks.serving_peers.client import ask, load, request, wait_for_shadow
 from benchmarks.serving_peers.detector import Detector
 from benchmarks.serving_peers.report import (
     CONNECTIONS,
@@ -93,11 +95,12 @@ def main() -> None:
         gc.freeze()
         measured = compare_servers(places, arguments.rounds, arguments.seconds)
         recording = compare_recording(places, arguments.rounds, arguments.seconds)
+        shadow = compare_shadow(places, arguments.rounds, arguments.seconds)
         large = compare_large(places, arguments.rounds, arguments.seconds)
         starts = compare_starts(places, arguments.rounds)
     print_servers(measured)
-    print_pairs(recording, large, starts)
-    print_limits(measured, recording, large, starts)
+    print_pairs(recording, shadow, large, starts)
+    print_limits(measured, recording, shadow, large, starts)
 
 
 def compare_servers(places: Mapping[str, str], rounds: int, seconds: float) -> Measured:
@@ -141,11 +144,24 @@ def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[s
 
 
 def compare_recording(places: Mapping[str, str], rounds: int, seconds: float) -> Pairs:
-    """Milliseconds of a one-row request with metrics and audit log, and without either.
+    """Milliseconds of a one-row request with metrics and audit log, and without either."""
+    return _compare(servers.AUDITED, servers.UNRECORDED, places, rounds, seconds)
 
-    Both servers are alive at once and take turns of a tenth of `seconds`: the difference is less
-    than what two starts of the same server differ by.
+
+def compare_shadow(places: Mapping[str, str], rounds: int, seconds: float) -> Pairs:
+    """Milliseconds of a one-row request with a shadow that scores each, and without one.
+
+    Raises:
+        RuntimeError: the shadow does not come up.
     """
+    return _compare(servers.SHADOWED, servers.AUDITED, places, rounds, seconds)
+
+
+def _compare(
+    one: Server, other: Server, places: Mapping[str, str], rounds: int, seconds: float
+) -> Pairs:
+    # Both servers are alive at once and take turns of a tenth of `seconds`: the difference is less
+    # than what two starts of the same server differ by.
     (form,) = servers.RECORDS.values()
     table, _ = read_known_rows(Path(places["model"]))
     messages = [
@@ -153,14 +169,17 @@ def compare_recording(places: Mapping[str, str], rounds: int, seconds: float) ->
         for values in table.to_numpy().tolist()
     ]
     pairs = []
-    with started(servers.AUDITED, places) as one, started(servers.UNRECORDED, places) as other:
-        answers = [ask(one, message) for message in messages]
-        for port in (one, other):
+    with ExitStack() as stack:
+        ports = [stack.enter_context(started(server, places)) for server in (one, other)]
+        answers = [ask(ports[0], message) for message in messages]
+        for server, port in zip((one, other), ports, strict=True):
             load(port, messages, answers, 1, WARM_UP_SECONDS)
+            if server is servers.SHADOWED:
+                wait_for_shadow(port)
         for _ in range(rounds * TURNS):
-            both = [load(port, messages, answers, 1, seconds / TURNS) for port in (one, other)]
-            recorded, bare = (statistics.median(side.latencies) * 1000 for side in both)
-            pairs.append((recorded, bare))
+            both = [load(port, messages, answers, 1, seconds / TURNS) for port in ports]
+            first, second = (statistics.median(side.latencies) * 1000 for side in both)
+            pairs.append((first, second))
     return pairs
 
 

@@ -65,12 +65,12 @@ def main() -> None:
 def report(load: Load, logged: collections.Counter[str], memory: list[float]) -> int:
     """Prints the three findings; 1 where one is bad."""
     failed = {status: n for status, n in load.statuses.items() if status >= 500}
-    lost = sum(1 for request, rows in load.rows_answered.items() if logged[request] != rows)
+    lost = sum(1 for request, lines in load.lines_due.items() if logged[request] != lines)
     quarter = max(1, len(memory) // 4)
     first, last = statistics.median(memory[:quarter]), statistics.median(memory[-quarter:])
     answered = ", ".join(f"{status}: {n:,}" for status, n in sorted(load.statuses.items()))
     print(f"answers by status: {answered}")
-    print(f"answered requests whose rows are not all in the audit log: {lost}")
+    print(f"requests whose rows or refusal are not all in the audit log: {lost}")
     print(f"workers' memory: {first:,.0f} MiB at first, {last:,.0f} MiB at last")
     return 1 if failed or lost or last > first * MOST_GROWTH else 0
 
@@ -108,7 +108,8 @@ class Load:
 
     def __init__(self, port: int, requests: list[Request], seconds: float) -> None:
         self.statuses: collections.Counter[int] = collections.Counter()
-        self.rows_answered: dict[str, int] = {}
+        # A line per scored row, and one of a request that is refused for its content.
+        self.lines_due: dict[str, int] = {}
         self._port = port
         self._requests = requests
         self._end = time.monotonic() + seconds
@@ -153,8 +154,10 @@ class Load:
         content = await reader.readexactly(length)
         self.statuses[status] += 1
         if status == 200:
-            self.rows_answered[request_id] = len(json.loads(content)["predictions"])
-        elif status == 413:
+            self.lines_due[request_id] = len(json.loads(content)["predictions"])
+        elif status in (400, 413, 415):
+            self.lines_due[request_id] = 1
+        if status == 413:
             raise ConnectionError
 
 
@@ -196,7 +199,7 @@ def workers_memory(server: int) -> float:
 
 
 def logged_rows(folder: Path) -> collections.Counter[str]:
-    """How many audit lines each request has; a line that is not whole raises."""
+    """How many lines each request has in the audit log; one that is not whole raises."""
     rows: collections.Counter[str] = collections.Counter()
     for file in folder.glob("audit.jsonl*"):
         if file.suffix != ".lock":

@@ -191,10 +191,48 @@ def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> 
                 (row["fraud_probability"], row["is_fraud"]) for row in answer["predictions"]
             ]
             assert {line["request_id"] for line in logged} == {"order-17"}
-        log.unlink()
-        assert server.post({"dataframe_records": [{"V1": "x"}]}).status_code == 400
-        assert not log.exists()
         assert server.stop() == 0
+
+
+def test_a_refused_request_leaves_a_line_without_its_content(
+    exported: Path, tmp_path: Path
+) -> None:
+    rows, _ = read_known_rows(exported)
+    records = rows.head(1).to_dict("records")
+    log = tmp_path / "audit.jsonl"
+    limits = {"MAX_ROWS": "5", "MAX_BYTES": "20000"}
+    json_type, text = {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}
+    refused = [
+        ("bad_request", 400, json.dumps({"dataframe_records": [{"V1": "4111"}]}), json_type),
+        ("too_many_rows", 413, json.dumps({"dataframe_records": records * 6}), json_type),
+        ("too_large", 413, "4111" * 10_000, json_type),
+        ("unsupported_media_type", 415, "4111", text),
+    ]
+    with serving(tmp_path, "--model-uri", str(exported), AUDIT_LOG=str(log), **limits) as server:
+        for kind, status, body, headers in refused:
+            answer = requests.post(
+                f"{server.url}/invocations",
+                data=body,
+                headers={**headers, "X-Request-ID": f"of-{kind}"},
+                timeout=60,
+            )
+            assert answer.status_code == status
+        # What is refused for another reason than its content leaves none.
+        assert server.get("/invocations").status_code == 405
+        assert server.post({"dataframe_records": records}).ok
+        assert server.stop() == 0
+    *of_refused, scored = lines(log)
+    assert "features" in scored
+    assert all(line.pop("time").startswith("20") for line in of_refused)
+    assert of_refused == [
+        {
+            "request_id": f"of-{kind}",
+            "model_name": scored["model_name"],
+            "model_version": "1",
+            "refused": kind,
+        }
+        for kind, *_ in refused
+    ]
 
 
 @pytest.mark.parametrize("required", ["true", "false"])

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.packaging import read_known_rows
+from fraud_model.serving.command import WORKER_SILENCE_SECONDS
 from tests.conftest import REPOSITORY, own_environment
 from tests.server import Server, serving
 
@@ -83,7 +84,8 @@ def test_a_killed_worker_comes_back_and_the_others_answer(
     for _ in range(10):
         assert two_workers.post(payload, headers={"Connection": "close"}).status_code == 200
         assert two_workers.get("/health").status_code == 200
-    for _ in range(300):
+    # A worker that ends while its supervisor asks how it is comes back only when that gives up.
+    for _ in range(5 * (WORKER_SILENCE_SECONDS + 30)):
         now = worker_pids(two_workers)
         if len(now) == 2 and before[0] not in now:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def traffic_of(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return late.sample(ROWS, replace=True, random_state=seed).sort_values("Time")
 
 
+def wait_for_shadow(server: Server) -> None:
+    """Waits until the shadow takes rows, where there is one."""
+    for _ in range(300):
+        if server.get("/health").json()["shadow"] in ("off", "ok"):
+            return
+        time.sleep(0.2)
+    raise AssertionError(server.log.read_text())
+
+
 def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:
     """Posts transactions in order, and writes what later turned out to be fraud."""
     known = []
@@ -80,10 +90,11 @@ def test_drift_is_noticed_and_mended(project: Project, sample_csv: Path, tmp_pat
             fails=fails,
         )
 
-    def serve_and_send(traffic: pd.DataFrame, version: str) -> None:
+    def serve_and_send(traffic: pd.DataFrame, version: str, shadow: str = "") -> None:
         environment = {"MLFLOW_TRACKING_URI": project.uri, "AUDIT_LOG": str(log)}
-        with serving(tmp_path, **environment) as server:
+        with serving(tmp_path, SHADOW_MODEL_URI=shadow, **environment) as server:
             assert server.get("/health").json()["model_version"] == version
+            wait_for_shadow(server)
             assert server.post({"dataframe_records": [{"V1": 1.0}]}).status_code == 400
             send(server, traffic, labels)
             server.stop()
@@ -115,12 +126,19 @@ def test_drift_is_noticed_and_mended(project: Project, sample_csv: Path, tmp_pat
         new_data = tmp_path / "new.csv"
         drifted.to_csv(new_data, index=False)
         project.run("-e", "train", "-P", f"data={new_data}")
+        log.unlink()
+        shadow = "models:/fraud-detector/2"
+        serve_and_send(traffic_of(drifted, seed=3), version="1", shadow=shadow)
+        said = project.run("-e", "compare", "-P", f"log={log}", "-P", f"labels={labels}")
+        assert "## Shadow version 2 against the champion on live traffic" in said
+        assert "| transactions that both scored | 6,000 | 6,000 |" in said
+        assert "Shadow version 2: average precision +" in said
         assert "version 2 stands in Production" in project.run("-e", "promote")
         # The log goes on; the lines of version 1 in it are no concern of version 2.
-        serve_and_send(traffic_of(drifted, seed=3), version="2")
+        serve_and_send(traffic_of(drifted, seed=4), version="2")
         said = monitor()
         assert "status: quiet" in said
-        assert "other versions: 6,001 of fraud-detector 1" in said
+        assert "other versions: 12,001 of fraud-detector 1" in said
         assert len(told) == 1
 
     statuses = [

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+import requests
+
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 PATIENCE_SECONDS = 30
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,21 @@ def load(
     for connection in sockets:
         connection.close()
     return Load(latencies, elapsed)
+
+
+def wait_for_shadow(port: int) -> None:
+    """Waits until the shadow of our server scores along.
+
+    Raises:
+        RuntimeError: it does not in time.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        state = requests.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS).json()
+        if state["shadow"] == "ok":
+            return
+        time.sleep(POLL_SECONDS)
+    raise RuntimeError(f"after {PATIENCE_SECONDS} s the shadow is {state['shadow']}")
 
 
 def _connect(port: int) -> socket.socket:

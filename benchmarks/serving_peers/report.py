@@ -55,11 +55,15 @@ def print_servers(measured: Measured) -> None:
         )
 
 
-def print_pairs(recording: Pairs, large: Mapping[str, Pairs], starts: Pairs) -> None:
-    """The table of recording, large requests and start-up."""
-    print(f"\n| recording, {LARGE:,} rows, start | ours | bare | ratio |\n|---|---|---|---|")
+def print_pairs(recording: Pairs, shadow: Pairs, large: Mapping[str, Pairs], starts: Pairs) -> None:
+    """The table of recording, the shadow, large requests and start-up."""
+    print(
+        f"\n| recording, shadow, {LARGE:,} rows, start | ours | bare | ratio |\n|---|---|---|---|"
+    )
     ours, bare = (statistics.median(side) for side in zip(*recording, strict=True))
     print(f"| metrics and audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(recording):.2f} |")
+    ours, bare = (statistics.median(side) for side in zip(*shadow, strict=True))
+    print(f"| shadow beside an audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(shadow):.2f} |")
     for name, pairs in large.items():
         ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(f"| {name}, ms | {ours:.1f} | {bare:.1f} | {_ratio(pairs):.2f} |")
@@ -68,7 +72,11 @@ def print_pairs(recording: Pairs, large: Mapping[str, Pairs], starts: Pairs) -> 
 
 
 def print_limits(
-    measured: Measured, recording: Pairs, large: Mapping[str, Pairs], starts: Pairs
+    measured: Measured,
+    recording: Pairs,
+    shadow: Pairs,
+    large: Mapping[str, Pairs],
+    starts: Pairs,
 ) -> None:
     """What the project promises, and whether this run keeps it."""
 
@@ -94,6 +102,7 @@ def print_limits(
         line(f"latency / {text}", latency(OURS_RECORDS, other), most)
         line(f"throughput at {CONNECTIONS} / {text}", throughput(other), least=least)
     line("latency with metrics and audit / without", _ratio(recording), 1.1)
+    line("latency with a shadow / without", _ratio(shadow), 1.05)
     for name, pairs in large.items():
         line(f"{LARGE:,} rows, {name} / bare", _ratio(pairs), 1.5)
     line("start / imports", _ratio(starts), 1.5)

@@ -115,6 +115,12 @@ AUDITED = Server(
     RECORDS,
     environment={"AUDIT_LOG": "{folder}/audit.jsonl"},
 )
+SHADOWED = Server(
+    "ours, with audit log and shadow",
+    OURS.command,
+    RECORDS,
+    environment={"AUDIT_LOG": "{folder}/shadowed.jsonl", "SHADOW_MODEL_URI": "{model}"},
+)
 UNRECORDED = Server(
     "ours, without metrics",
     "{python} -m benchmarks.serving_peers.unrecorded --model-uri {model} --port {port}",

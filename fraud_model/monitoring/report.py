@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from fraud_model.errors import ParameterError
 from fraud_model.monitoring.drift import KS_LEVEL, PSI_LIMIT
 from fraud_model.monitoring.outcome import Check, Judged
 from fraud_model.monitoring.pictures import draw
@@ -44,10 +45,19 @@ NAMES = {
 
 
 def write_report(check: Check, folder: Path) -> None:
-    """Writes the page and the JSON into `folder`, which is made where it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_FILE).write_text(json.dumps(content(check), indent=1) + "\n")
-    (folder / HTML_FILE).write_text(page(check), encoding="utf-8")
+    """Writes the page and the JSON into `folder`, which is made where it is not there.
+
+    Raises:
+        ParameterError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / JSON_FILE).write_text(json.dumps(content(check), indent=1) + "\n")
+        (folder / HTML_FILE).write_text(page(check), encoding="utf-8")
+    except OSError as error:
+        raise ParameterError(
+            f"report={str(folder)!r}: cannot be written: {error.strerror}. Choose another."
+        ) from error
 
 
 def content(check: Check) -> dict[str, Any]:

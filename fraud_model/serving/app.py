@@ -31,6 +31,7 @@ from fraud_model.serving.invocations import Invocations, refuse, send_reply
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.shadow import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -62,12 +63,15 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
             shared=WORKERS in os.environ,
         )
         audit.check()
-    health = Health(served, settings, audit)
+    shadow = None
+    if audit and settings.shadow_model_uri:
+        shadow = Shadow(served, settings, metrics, audit)
+    health = Health(served, settings, audit, shadow)
     app: ASGIApp = Server(
-        Invocations(served, settings, metrics, audit),
+        Invocations(served, settings, metrics, audit, shadow),
         scoring_server.init(served.pyfunc),
         # What a proxy says of the scheme matters to the addresses in the pages alone.
-        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health)),  # type: ignore[arg-type]
+        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, shadow)),  # type: ignore[arg-type]
         settings.api_token,
     )
     if settings.origins:
@@ -125,7 +129,11 @@ class Server:
 
 
 def _other_routes(
-    served: ServedModel, settings: Settings, metrics: prometheus.Metrics, health: Health
+    served: ServedModel,
+    settings: Settings,
+    metrics: prometheus.Metrics,
+    health: Health,
+    shadow: Shadow | None,
 ) -> Starlette:
     described = openapi.document(served, with_token=bool(settings.api_token))
     page = PAGE.read_text(encoding="utf-8")
@@ -159,7 +167,12 @@ def _other_routes(
             origin.path,
             origin.source,
         )
+        if shadow is None:
+            yield
+            return
+        shadow.start()
         yield
+        await shadow.stop()
 
     return Starlette(
         routes=[

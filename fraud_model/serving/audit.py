@@ -1,4 +1,7 @@
-"""The audit log: one JSON line per scored row, written before the answer leaves."""
+"""The audit log: one JSON line per scored row, written before the answer leaves.
+
+A refused request leaves one line without any of its content, and what a shadow scores follows.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +91,20 @@ class AuditLog:
             for row, (features, probability, flagged) in enumerate(rows)
         ]
         return self._tried(b"".join(lines))
+
+    def write_refusal(self, request_id: str, kind: str) -> bool:
+        """Writes that a request was refused, and nothing of what it held; False as `write`."""
+        line = {
+            "time": datetime.now(UTC),
+            "request_id": request_id,
+            **self._model,
+            "refused": kind,
+        }
+        return self._tried(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def write_lines(self, lines: bytes) -> bool:
+        """Writes whole lines that somebody else has made; False as `write`."""
+        return self._tried(lines)
 
     def check(self) -> None:
         """Opens the log, so that a start shows whether it can be written."""

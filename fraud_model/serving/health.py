@@ -12,6 +12,7 @@ from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.shadow import Shadow
 
 WORKERS = "FRAUD_MODEL_WORKERS"
 
@@ -19,10 +20,17 @@ WORKERS = "FRAUD_MODEL_WORKERS"
 class Health:
     """The state of this server; workers count each other in the folder that their metrics share."""
 
-    def __init__(self, served: ServedModel, settings: Settings, audit: AuditLog | None) -> None:
+    def __init__(
+        self,
+        served: ServedModel,
+        settings: Settings,
+        audit: AuditLog | None,
+        shadow: Shadow | None,
+    ) -> None:
         self._served = served
         self._settings = settings
         self._audit = audit
+        self._shadow = shadow
         self._start = time.monotonic()
         self._ready = False
 
@@ -60,4 +68,6 @@ class Health:
             "threshold": self._served.threshold,
             "uptime_seconds": round(time.monotonic() - self._start, 1),
             "audit": "off" if self._audit is None else failure or "ok",
+            "shadow": "off" if self._shadow is None else self._shadow.state,
+            "shadow_version": "" if self._shadow is None else self._shadow.version,
         }

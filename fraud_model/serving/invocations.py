@@ -16,10 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import Metrics
-from fraud_model.serving.model import Observed, Plain, Scored, ServedModel
+from fraud_model.serving.model import Floats, Observed, Plain, Scored, ServedModel
 from fraud_model.serving.payload import Recogniser
 from fraud_model.serving.refusal import explain_refusal
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.shadow import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -27,14 +28,19 @@ log = logging.getLogger("fraud_model.serving")
 INLINE_BYTES = 20_000
 THREADS = 8
 
+CLIENT_GONE = "client_gone"
+# The statuses of requests that are refused for what they hold, which leave a line in the audit log.
+CONTENT_REFUSED = frozenset((400, 413, 415))
+
 
 class Reply(NamedTuple):
-    """Status, body, kind of error, if it is one, and what was scored, if anything was."""
+    """Status, body, kind of error, if it is one, and what was scored to what, if anything was."""
 
     status: int
     body: bytes
     error: str = ""
     media_type: str = "application/json"
+    values: Floats | None = None
     scored: Scored | None = None
 
 
@@ -55,11 +61,13 @@ class Invocations:
         settings: Settings,
         metrics: Metrics,
         audit: AuditLog | None,
+        shadow: Shadow | None,
     ) -> None:
         self._served = served
         self._settings = settings
         self._metrics = metrics
         self._audit = audit
+        self._shadow = shadow
         self._recogniser = Recogniser(served.features)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scoring")
         self._in_flight = 0
@@ -73,20 +81,25 @@ class Invocations:
         try:
             reply = await self._reply(scope, receive)
         except ClientDisconnect:
-            reply = refuse(400, "client_gone", "The client went away.")
+            reply = refuse(400, CLIENT_GONE, "The client went away.")
         finally:
             self._in_flight -= 1
             # Counting waits until the answer has left.
             seconds = time.perf_counter() - start
-            asyncio.get_running_loop().call_soon(self._count, reply, seconds)
+            asyncio.get_running_loop().call_soon(self._count, reply, seconds, scope["request_id"])
         await send_reply(reply, send)
 
-    def _count(self, reply: Reply, seconds: float) -> None:
+    def _count(self, reply: Reply, seconds: float, request_id: str) -> None:
         if reply.error:
             self._metrics.error(reply.error)
         if reply.scored:
             self._metrics.scored(reply.scored)
         self._metrics.end(reply.status, seconds)
+        if self._audit and reply.status in CONTENT_REFUSED and reply.error != CLIENT_GONE:
+            if not self._audit.write_refusal(request_id, reply.error):
+                self._metrics.audit_failed()
+        elif self._shadow and reply.scored and reply.values is not None:
+            self._shadow.offer(request_id, reply.values, reply.scored)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         settings = self._settings
@@ -158,7 +171,7 @@ class Invocations:
             self._metrics.audit_failed()
             if self._settings.audit_required:
                 return refuse(503, "audit", "The audit log cannot be written; nothing is scored.")
-        return Reply(200, answer.encode(), scored=model.scored)
+        return Reply(200, answer.encode(), values=model.values, scored=model.scored)
 
     def _too_many_rows(self) -> Reply:
         return refuse(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 from prometheus_client import (
@@ -69,6 +69,12 @@ class Metrics:
             "Requests whose audit lines could not be written.",
             registry=own,
         )
+        self._shadow_rows = Counter(
+            "fraud_shadow_rows",
+            "Rows for the shadow model, by what became of them.",
+            ["outcome"],
+            registry=own,
+        )
         model = Gauge(
             "fraud_model_info",
             "Always 1; the served model is in the labels.",
@@ -113,6 +119,10 @@ class Metrics:
     def audit_failed(self) -> None:
         """Audit lines could not be written."""
         self._audit_failures.inc()
+
+    def shadow_rows(self, outcome: Literal["scored", "dropped"], rows: int) -> None:
+        """The shadow's scores of rows were logged, or never will be."""
+        self._shadow_rows.labels(outcome).inc(rows)
 
     def text(self) -> bytes:
         """The exposition of all workers in Prometheus' text format."""

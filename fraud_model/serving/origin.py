@@ -56,18 +56,12 @@ def find_model(settings: Settings) -> Origin:
     Raises:
         RegistryError: neither the registry nor the directory has a model.
     """
-    registered = REGISTERED.fullmatch(settings.uri)
-    if registered is None:
-        return _from_files(settings.uri)
     try:
-        return _from_registry(registered)
+        return resolve(settings.uri)
     except FraudModelError as error:
+        if REGISTERED.fullmatch(settings.uri) is None:
+            raise
         reason = str(error)
-    except (MlflowException, OSError) as error:
-        # MLflow's message spells out the request, with what the URI holds of user and password.
-        where = without_credentials(mlflow.get_registry_uri())
-        kind = error.error_code if isinstance(error, MlflowException) else error.strerror
-        reason = f"the registry at {where} does not give it ({kind})."
     if not (Path(settings.model_dir) / "MLmodel").is_file():
         raise RegistryError(
             f"{settings.uri} cannot be served: {reason} And MODEL_DIR={settings.model_dir!r} holds "
@@ -76,6 +70,24 @@ def find_model(settings: Settings) -> Origin:
     note = f"{settings.uri}: {reason} Serving the files in {settings.model_dir}."
     log.warning(note)
     return replace(_from_files(settings.model_dir), note=note)
+
+
+def resolve(uri: str) -> Origin:
+    """Finds exactly what the URI names, and nothing in its place.
+
+    Raises:
+        FraudModelError: the registry is out of reach or has no such version, or no model is there.
+    """
+    registered = REGISTERED.fullmatch(uri)
+    if registered is None:
+        return _from_files(uri)
+    try:
+        return _from_registry(registered)
+    except (MlflowException, OSError) as error:
+        # MLflow's message spells out the request, with what the URI holds of user and password.
+        where = without_credentials(mlflow.get_registry_uri())
+        kind = error.error_code if isinstance(error, MlflowException) else error.strerror
+        raise RegistryError(f"the registry at {where} does not give it ({kind}).") from error
 
 
 def without_credentials(uri: str) -> str:

@@ -17,7 +17,8 @@ class Settings:
 
     `model_uri` empty means the version of `fraud-detector` in `model_stage`, and `model_dir` where
     the registry has none. Sizes are in bytes, times in seconds; `max_in_flight` counts the
-    requests that one worker has begun and not answered.
+    requests that one worker has begun and not answered. `shadow_share` is the share of the scored
+    requests that the shadow scores too.
     """
 
     model_uri: str = ""
@@ -32,13 +33,15 @@ class Settings:
     audit_log: str = ""
     audit_max_bytes: int = 100_000_000
     audit_required: bool = False
+    shadow_model_uri: str = ""
+    shadow_share: float = 1.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Reads the variables that are set.
 
         Raises:
-            ParameterError: a value cannot be read, or is out of range.
+            ParameterError: a value cannot be read, or is out of range, or another is missing.
         """
         values: dict[str, object] = {}
         for name in cls.__dataclass_fields__:
@@ -47,6 +50,13 @@ class Settings:
                 values[name] = _read(name, text, getattr(cls, name))
         settings = cls(**values)  # type: ignore[arg-type]
         parse_stage(settings.model_stage)
+        if settings.shadow_share > 1:
+            raise ParameterError(f"SHADOW_SHARE={settings.shadow_share:g}: it is at most 1.")
+        if settings.shadow_model_uri and not settings.audit_log:
+            raise ParameterError(
+                "SHADOW_MODEL_URI is set and AUDIT_LOG is not: the shadow's scores go to the audit "
+                "log only. Set AUDIT_LOG to a file."
+            )
         return settings
 
     @property
