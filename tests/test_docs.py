@@ -277,7 +277,7 @@ def test_the_commands_of_the_readme_run_in_a_fresh_clone(clone: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the soak test reads memory from /proc")
 def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
-    environment, recipes, overhead, peers, serving, soak, images = commands("Figures")
+    environment, recipes, overhead, peers, serving, soak, monitoring, images = commands("Figures")
     shell(environment, clone)
     activated = ". .bench/bin/activate && "
     said = shell(f"{activated}{recipes} --repeats 1", clone)
@@ -291,6 +291,8 @@ def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
     assert "| latency / MLServer, one tensor |" in said
     said = shell(f"{activated}{soak} --minutes 0.3", clone)
     assert "answered requests whose rows are not all in the audit log: 0" in said
+    said = shell(f"{activated}{monitoring} --windows 3 --repeats 1 --lines 20000", clone)
+    assert "| 20,000 |" in said
     if has_docker():
         said = shell(f"{activated}{images} --repeats 1", clone)
         assert "| fraud-benchmark:ours |" in said

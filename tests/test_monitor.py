@@ -143,6 +143,7 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     said = monitored.run("--log", str(monitored.log(DRIFT)), "--report", "out", status=3)
     assert "alarm: V3 has moved: PSI" in said
     assert "0.2 or more in 3 of 3 windows" in said
+    assert "alarm: scores have moved" in said
     assert "recommended: retrain" in said
     assert "webhook at 127.0.0.1 was told" in said
     assert "secret-path" not in said
@@ -243,11 +244,12 @@ def test_a_shadow_is_reported_beside_the_champion(monitored: Monitored) -> None:
     shadows = [
         shadow_line(line, "2", 0.1 + 0.8 * int(truth[line["request_id"]])) for line in scored
     ]
-    write_lines(log, [*lines, *shadows])
+    # And another one of which nobody asks.
+    other = shadow_line(scored[0], "3", 0.5)
+    write_lines(log, [*lines, *shadows, other])
     monitored.run("--log", str(log), "--labels", "labels.csv")
     report = json.loads((monitored.folder / "monitoring" / "report.json").read_text())
-    (shadow,) = report["shadows"]
-    assert shadow["version"] == "2"
+    shadow = next(shadow for shadow in report["shadows"] if shadow["version"] == "2")
     assert "average precision +0." in shadow["verdict"]
     rows = {row[0]: row[1:] for row in shadow["table"]}
     assert rows["transactions that both scored"] == ["3,000", "3,000"]

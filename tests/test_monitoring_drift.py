@@ -75,6 +75,21 @@ def test_scores_that_move_leave_the_band(a: float, b: float) -> None:
     assert ScoreBand(scores).shift(scores.count(moved), 86_400.0).ratio > 1
 
 
+def test_evenly_spread_frauds_do_not_narrow_the_band() -> None:
+    # Every block of the reference holds as many frauds as any other.
+    scores = Scores.of(np.tile(np.append(np.zeros(499), 0.9), 80), 0.5, 86_400.0)
+    band = ScoreBand(scores)
+    random = np.random.default_rng(3)
+    drawn = [np.where(random.random(20_000) < 1 / 500, 0.9, 0.0) for _ in range(100)]
+    assert sum(band.shift(scores.count(window), 43_200.0).ratio > 1 for window in drawn) <= 1
+
+
+def test_a_shift_of_no_consequence_is_none_in_a_large_window() -> None:
+    scores = uniform_scores()
+    moved = np.random.default_rng(5).beta(0.1035, 5, 1_000_000)
+    assert ScoreBand(scores).shift(scores.count(moved), 86_400.0).ratio < 1
+
+
 def test_the_band_knows_that_scores_change_over_the_day() -> None:
     # The second half of the day scores higher than the first, every day.
     random = np.random.default_rng(0)

@@ -20,6 +20,9 @@ KS_LEVEL = 0.01
 # A window that is like the reference leaves the band about once in a thousand.
 BAND_LEVEL = 0.999
 BAND_DRAWS = 4_000
+# Of the smaller of the shares above and below an edge: what less traffic than this moves is
+# significant in a large window, and of no consequence.
+LEAST_SHIFT = 0.1
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class ScoreBand:
     of a window takes as many blocks as the window lasts, and then as many rows as it has. So the
     band knows how much the scores change over a day by themselves, and how uncertain the reference
     is. All cumulative shares are watched at once: the band is the multiple of their standard
-    deviations that `BAND_LEVEL` of the draws stay within.
+    deviations that `BAND_LEVEL` of the draws stay within. It is at least the band of draws row by
+    row, and at least `LEAST_SHIFT` of the share.
     """
 
     def __init__(self, scores: Scores, seed: int = 0) -> None:
@@ -140,7 +144,8 @@ class ScoreBand:
     def shift(self, counts: Counts, seconds: float | None) -> ScoreShift:
         """Where a window's score counts lie in the band; the window lasts `seconds`, if known."""
         difference = _above(counts.astype(np.float64)) - self._reference
-        band = self._band(int(counts.sum()), seconds)
+        least = LEAST_SHIFT * np.minimum(self._reference, 1 - self._reference)
+        band = np.maximum(self._band(int(counts.sum()), seconds), least)
         return ScoreShift(difference, band, float((np.abs(difference) / band).max()))
 
     def _band(self, rows: int, seconds: float | None) -> Floats:
@@ -167,11 +172,22 @@ class ScoreBand:
             share = window / window.sum(axis=1, keepdims=True)
             drawn = random.multinomial(round(rows * held / (held - rows)), share)
             window = drawn.astype(np.float64)
-        difference = _above(window) - _above(reference)
-        # A share that no draw moves still moves by a row.
-        deviation = np.maximum(difference.std(axis=0), 1 / rows)
-        multiple = np.quantile(np.abs(difference / deviation).max(axis=1), BAND_LEVEL)
-        return np.asarray(multiple * deviation)
+        together = self._blocks.sum(axis=0)
+        alone, beside = (
+            random.multinomial(size, together / together.sum(), BAND_DRAWS).astype(np.float64)
+            for size in (int(together.sum()), rows)
+        )
+        # Frauds may be spread over the blocks more evenly than chance would; traffic need not be.
+        return np.maximum(_band(reference, window, rows), _band(alone, beside, rows))
+
+
+def _band(reference: Floats, window: Floats, rows: int) -> Floats:
+    """How far the shares above each edge differ between draws, of shape (draws, bins) each."""
+    difference = _above(window) - _above(reference)
+    # A share that no draw moves still moves by a row.
+    deviation = np.maximum(difference.std(axis=0), 1 / rows)
+    multiple = np.quantile(np.abs(difference / deviation).max(axis=1), BAND_LEVEL)
+    return np.asarray(multiple * deviation)
 
 
 def _above(counts: Floats) -> Floats:
