@@ -22,7 +22,7 @@ from fraud_model.tracking import log_curve
 
 # SHAP values of about this many holdout transactions, evenly spaced, rank the features; more change
 # nothing visible.
-ROWS_EXPLAINED = 500
+ROWS_EXPLAINED = 300
 DIGEST_SHOWN = 16
 
 

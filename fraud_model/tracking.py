@@ -17,6 +17,7 @@ EXPERIMENT = "fraud-detector"
 
 # The tracking store's own limit for one call of log_batch.
 METRICS_PER_BATCH = 1000
+POINTS_PER_CURVE = 100
 
 
 @contextmanager
@@ -60,14 +61,18 @@ def log_parameters(parameters: Mapping[str, object]) -> None:
 
 
 def log_curve(curve: Mapping[str, Sequence[float]], prefix: str) -> None:
-    """Logs one metric per name with the round (from 1) as its step, so that charts draw it."""
+    """Logs one metric per name with the round (from 1) as its step, so that charts draw it.
+
+    Of long curves evenly spaced rounds are logged, and the last: a store takes longer to write each
+    one than the booster to learn from it.
+    """
     now = get_current_time_millis()
-    metrics = [
-        Metric(f"{prefix}{name}", float(value), now, step)
-        for name, values in curve.items()
-        for step, value in enumerate(values, start=1)
-    ]
-    log_metrics(metrics)
+    metrics = []
+    for name, values in curve.items():
+        apart = -(-len(values) // POINTS_PER_CURVE)
+        steps = range(len(values), 0, -apart)
+        metrics += [Metric(f"{prefix}{name}", float(values[s - 1]), now, s) for s in steps]
+    log_metrics(reversed(metrics))
 
 
 def log_metrics(metrics: Iterable[Metric]) -> None:

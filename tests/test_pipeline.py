@@ -11,7 +11,7 @@ import pytest
 from fraud_model import registry
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.pipeline import Request, train
-from fraud_model.tracking import open_run
+from fraud_model.tracking import log_curve, open_run
 from fraud_model.training import Recipe
 from tests.conftest import Store
 
@@ -31,12 +31,19 @@ def test_parameters_and_figures_of_both_parts_are_logged(logged: mlflow.entities
             assert f"{part}/{name}" in logged.data.metrics
 
 
-def test_the_learning_curve_has_a_point_per_round(logged: mlflow.entities.Run) -> None:
+def test_the_learning_curve_is_logged_by_round(logged: mlflow.entities.Run) -> None:
     history = mlflow.MlflowClient().get_metric_history(
         logged.info.run_id, "learning_curve/average_precision"
     )
-    assert [point.step for point in history] == list(range(1, len(history) + 1))
-    assert len(history) > 1
+    assert [point.step for point in history] == list(range(1, 61))
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_last_round(run: str) -> None:
+    log_curve({"loss": [1 / round_ for round_ in range(1, 402)]}, "curve/")
+    history = mlflow.MlflowClient().get_metric_history(run, "curve/loss")
+    assert 50 <= len(history) <= 100
+    assert history[-1].step == 401
+    assert all(point.value == 1 / point.step for point in history)
 
 
 def test_the_dataset_is_logged_with_digest_size_and_fraud_rate(
