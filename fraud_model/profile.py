@@ -130,6 +130,12 @@ class Profile:
     scores: Scores
     figures: dict[str, float]
 
+    @property
+    def amount_column(self) -> int | None:
+        """Which of the features the amount is, from 0; None without amounts."""
+        names = list(self.features)
+        return names.index(self.amount) if self.amount in names else None
+
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""
         path.write_text(json.dumps(asdict(self)))

@@ -77,8 +77,8 @@ def _label(
 ) -> None:
     scored = batch.scored
     codes = labels.of(scored.keys)
-    names = list(profile.features)
-    amounts = scored.values[:, names.index(profile.amount)] if profile.amount in names else None
+    column = profile.amount_column
+    amounts = None if column is None else scored.values[:, column]
     labelled.add(codes, scored.probability, amounts, scored.seconds, numbers)
     found = numbers[(codes != UNKNOWN) & ~np.isnan(scored.probability)]
     for number, count in zip(*np.unique(found, return_counts=True), strict=True):

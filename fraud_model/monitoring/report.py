@@ -44,6 +44,10 @@ NAMES = {
 }
 
 
+class Over(str):
+    """The text of a cell that is over its limit."""
+
+
 def write_report(check: Check, folder: Path) -> None:
     """Writes the page and the JSON into `folder`, which is made where it is not there.
 
@@ -158,8 +162,8 @@ def _feature_table(check: Check) -> str:
     rows = [
         (
             name,
-            _marked(f"{drift.psi:.3f}", drift.psi >= PSI_LIMIT),
-            _marked(f"{drift.ks:.3f}", drift.p_value < KS_LEVEL),
+            (Over if drift.psi >= PSI_LIMIT else str)(f"{drift.psi:.3f}"),
+            (Over if drift.p_value < KS_LEVEL else str)(f"{drift.ks:.3f}"),
             f"{drift.p_value:.2g}",
             f"{drift.before:.4g}",
             f"{drift.now:.4g}",
@@ -193,16 +197,12 @@ def _shadow_tables(check: Check) -> list[str]:
     ]
 
 
-def _marked(text: str, over: bool) -> str:
-    return f"*{text}" if over else text
-
-
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
     for row in rows:
         cells = [
-            f"<td class='over'>{escape(cell[1:])}</td>"
-            if cell.startswith("*")
+            f"<td class='over'>{escape(cell)}</td>"
+            if isinstance(cell, Over)
             else f"<td>{escape(cell)}</td>"
             for cell in row
         ]

@@ -137,8 +137,7 @@ class Windows:
         self._span = span
         self._rows = 0
         self._has_time = has_time
-        names = list(profile.features)
-        self._amount = names.index(profile.amount) if profile.amount in names else None
+        self._amount = profile.amount_column
 
     def add(self, batch: Batch) -> Counts:
         """Counts a batch; returns the number of the window of each scored row.
@@ -181,7 +180,8 @@ class Windows:
         window = Window.empty(self._profile)
         first = 0
         for column, known in enumerate(self._profile.features.values()):
-            present = values[:, column][~np.isnan(values[:, column])]
+            given = values[:, column]
+            present = given[~np.isnan(given)]
             window.features[first : first + len(known.shares)] = known.count(present)
             window.missing[column] = len(values) - len(present)
             first += len(known.shares)
