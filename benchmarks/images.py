@@ -23,8 +23,9 @@ import requests
 from tqdm import tqdm
 
 from benchmarks.small_model import make_model
-from fraud_model import container, registry
-from fraud_model.bundle import Bundle, assemble
+from fraud_model.delivery import container
+from fraud_model.delivery.bundle import Bundle, assemble
+from fraud_model.registry import versions
 
 BASE = "python:3.11-slim"
 OURS, PLAIN = "fraud-benchmark:ours", "fraud-benchmark:build-docker"
@@ -57,9 +58,9 @@ def main() -> None:
 def build(folder: Path) -> Bundle:
     """Trains a model and builds both images of it."""
     model = make_model(folder)
-    registry.move(registry.DEFAULT_MODEL_NAME, "1", "Production")
+    versions.move(versions.DEFAULT_MODEL_NAME, "1", "Production")
     (folder / "bundle").mkdir()
-    bundle = assemble(folder / "bundle", registry.DEFAULT_MODEL_NAME, "Production")
+    bundle = assemble(folder / "bundle", versions.DEFAULT_MODEL_NAME, "Production")
     container.build(bundle.folder, OURS)
     mlflow = Path(sys.executable).with_name("mlflow")
     command = [str(mlflow), "models", "build-docker", "-m", model, "--env-manager", "local"]

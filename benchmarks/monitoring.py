@@ -35,22 +35,23 @@ import mlflow
 import numpy as np
 from tqdm import tqdm
 
-from fraud_model import registry
-from fraud_model.export import export
+from fraud_model.data.schema import SECONDS_PER_DAY
+from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
+from fraud_model.data.traffic import Batch, Key, Scored, Tally
+from fraud_model.model.detector import FraudDetector
+from fraud_model.model.profile import Profile, read_profile
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.drift import PSI_LIMIT
 from fraud_model.monitoring.labels import Labels
-from fraud_model.monitoring.outcome import Check
-from fraud_model.monitoring.traffic import Batch, Key, Scored, Tally
+from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
-from fraud_model.pipeline import Request, train
-from fraud_model.profile import Profile, read_profile
-from fraud_model.pyfunc import FraudDetector
-from fraud_model.schema import SECONDS_PER_DAY
+from fraud_model.registry import versions
+from fraud_model.registry.export import export
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.origin import Origin
-from fraud_model.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.tracking import open_run
+from fraud_model.training.config import TrainingConfig
+from fraud_model.training.pipeline import train
 
 NAME = "fraud-detector"
 ROOT = Path(__file__).parents[1]
@@ -111,8 +112,8 @@ def make_model(folder: Path) -> Path:
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
     mlflow.create_experiment(NAME, artifact_location=f"file://{folder}/artifacts")
     with redirect_stdout(StringIO()), open_run("train"):
-        trained = train(Request(data="simulated"))
-    registry.move(trained.name, trained.version, "Production")
+        trained = train(TrainingConfig(data="simulated"))
+    versions.move(trained.name, trained.version, "Production")
     export(trained.name, "Production", folder / "model")
     return folder / "model"
 

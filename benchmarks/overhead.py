@@ -27,13 +27,13 @@ from pathlib import Path
 import lightgbm
 import mlflow
 
-from fraud_model.data import load_dataset
-from fraud_model.pipeline import Request, Trained, train
-from fraud_model.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
-from fraud_model.simulation import simulate
-from fraud_model.split import split
+from fraud_model.data.dataset import load_dataset
+from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
+from fraud_model.data.simulation import simulate
+from fraud_model.data.split import split
 from fraud_model.tracking import open_run
-from fraud_model.training import Recipe
+from fraud_model.training.config import Hyperparameters, TrainingConfig
+from fraud_model.training.pipeline import Trained, train
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def compare_training(path: Path, repeats: int) -> tuple[float, float]:
     part = split(dataset, "time", 0).train
     features = part[list(dataset.columns.features)].to_numpy()
     labels = part[dataset.columns.target].to_numpy()
-    recipe = Recipe()
+    recipe = Hyperparameters()
 
     def bare() -> None:
         lightgbm.train(
@@ -90,7 +90,7 @@ def compare_scoring(path: Path, repeats: int) -> tuple[float, float]:
 
 def _train(path: Path) -> Trained:
     with redirect_stdout(StringIO()), open_run("train"):
-        return train(Request(data=str(path)))
+        return train(TrainingConfig(data=str(path)))
 
 
 def _medians(

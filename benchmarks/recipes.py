@@ -25,7 +25,6 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
-import numpy.typing as npt
 import xgboost
 from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
@@ -35,12 +34,11 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from fraud_model.data import load_dataset
-from fraud_model.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
-from fraud_model.training import Recipe
+from fraud_model.arrays import Floats, Labels
+from fraud_model.data.dataset import load_dataset
+from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
+from fraud_model.training.config import Hyperparameters
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 Scorer = Callable[[Floats], Floats]
 Peer = Callable[[Floats, Labels, int], Scorer]
 
@@ -51,7 +49,7 @@ LEARNING_RATE = 0.05
 
 def ours(features: Floats, labels: Labels, seed: int) -> Scorer:
     """The recipe of the `train` entry point."""
-    recipe = Recipe(seed=seed)
+    recipe = Hyperparameters(seed=seed)
     return _boosted(recipe.lightgbm_parameters(), recipe.rounds, features, labels)
 
 

@@ -65,8 +65,8 @@ from benchmarks.serving_peers.report import (
 )
 from benchmarks.serving_peers.servers import SERVERS, Server, started
 from benchmarks.small_model import make_model
-from fraud_model.packaging import read_known_rows
-from fraud_model.simulation import simulate
+from fraud_model.data.simulation import simulate
+from fraud_model.model.flavor import read_known_rows
 
 WARM_UP_SECONDS = 1.0
 TURNS = 10

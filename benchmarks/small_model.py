@@ -9,9 +9,10 @@ from pathlib import Path
 import mlflow
 from mlflow.artifacts import download_artifacts
 
-from fraud_model.pipeline import Request, train
-from fraud_model.simulation import simulate
+from fraud_model.data.simulation import simulate
 from fraud_model.tracking import open_run
+from fraud_model.training.config import TrainingConfig
+from fraud_model.training.pipeline import train
 
 ROWS, FRAUDS = 20_000, 200
 
@@ -23,6 +24,6 @@ def make_model(folder: Path) -> str:
     table = folder / "transactions.csv"
     simulate(ROWS, FRAUDS).to_csv(table, index=False)
     with redirect_stdout(StringIO()), open_run("train"):
-        trained = train(Request(data=str(table)))
+        trained = train(TrainingConfig(data=str(table)))
     uri = f"models:/{trained.name}/{trained.version}"
     return str(download_artifacts(uri, dst_path=str(folder / "model")))

@@ -31,7 +31,7 @@ from pathlib import Path
 import requests
 
 from benchmarks.small_model import make_model
-from fraud_model.packaging import read_known_rows
+from fraud_model.model.flavor import read_known_rows
 
 CLIENTS = 64
 WORKERS = 2

@@ -6,9 +6,8 @@ import argparse
 from dataclasses import fields
 
 from fraud_model.errors import ParameterError
-from fraud_model.gates import Limits
-from fraud_model.pipeline import Request
-from fraud_model.training import Recipe
+from fraud_model.registry.gate import GateThresholds
+from fraud_model.training.config import Hyperparameters, TrainingConfig
 
 HELP = {
     "data": "CSV, CSV.gz or Parquet file, http(s) URL, kaggle, simulated, or auto",
@@ -73,18 +72,18 @@ def add_option(parser: argparse.ArgumentParser, name: str, default: object) -> N
     )
 
 
-def add_request(parser: argparse.ArgumentParser) -> None:
-    """One option per field of Request and Recipe."""
-    for field in fields(Request):
-        if field.name != "recipe":
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """One option per field of TrainingConfig and Hyperparameters."""
+    for field in fields(TrainingConfig):
+        if field.name != "hyperparameters":
             add_option(parser, field.name, field.default)
-    for field in fields(Recipe):
+    for field in fields(Hyperparameters):
         add_option(parser, field.name, field.default)
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """One option per field of Limits that the parser does not have yet."""
-    for field in fields(Limits):
+def add_thresholds(parser: argparse.ArgumentParser) -> None:
+    """One option per field of GateThresholds that the parser does not have yet."""
+    for field in fields(GateThresholds):
         if not any(field.name == action.dest for action in parser._actions):
             add_option(parser, field.name, field.default)
 
@@ -100,13 +99,21 @@ def parse_truth(name: str, text: str) -> bool:
     return text.lower() == "true"
 
 
-def request_from(arguments: argparse.Namespace) -> Request:
-    """The training request that the options describe."""
-    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in fields(Recipe)})
-    own = {f.name: getattr(arguments, f.name) for f in fields(Request) if f.name != "recipe"}
-    return Request(**own, recipe=recipe)
+def config_from(arguments: argparse.Namespace) -> TrainingConfig:
+    """The training config that the options describe."""
+    hyperparameters = Hyperparameters(
+        **{field.name: getattr(arguments, field.name) for field in fields(Hyperparameters)}
+    )
+    own = {
+        f.name: getattr(arguments, f.name)
+        for f in fields(TrainingConfig)
+        if f.name != "hyperparameters"
+    }
+    return TrainingConfig(**own, hyperparameters=hyperparameters)
 
 
-def limits_from(arguments: argparse.Namespace) -> Limits:
-    """The limits of the gate that the options describe."""
-    return Limits(**{field.name: getattr(arguments, field.name) for field in fields(Limits)})
+def thresholds_from(arguments: argparse.Namespace) -> GateThresholds:
+    """The thresholds of the gate that the options describe."""
+    return GateThresholds(
+        **{field.name: getattr(arguments, field.name) for field in fields(GateThresholds)}
+    )

@@ -2,7 +2,7 @@
 
 The champion stands in a stage of the registry, or is an exported directory. The challenger's run
 lies beside the comparison, without its transactions. Where the challenger is better, `proposal`
-names a directory for what a pull request will carry. `log` names the champion's audit log, where
+names a directory for what a pull config will carry. `log` names the champion's audit log, where
 it served with the challenger as its shadow; both are then compared on live traffic too. In a
 workflow of GitHub Actions the Markdown joins the job's summary, and `better` (true or false) is the
 step's output.
@@ -16,15 +16,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
+from entrypoints.arguments import add_option, add_thresholds, new_parser, thresholds_from
 from entrypoints.reporting import run_entry_point
-from fraud_model import github, registry
-from fraud_model.comparison import compare, markdown, write_comparison
-from fraud_model.gates import Champion
-from fraud_model.monitoring.monitored import open_traffic, resolve
-from fraud_model.monitoring.shadow import compare_live
-from fraud_model.proposal import prepare
-from fraud_model.run_files import write_run
+from fraud_model.monitoring.shadow_comparison import compare_live
+from fraud_model.monitoring.target import open_traffic, resolve
+from fraud_model.registry import versions
+from fraud_model.registry.gate import Champion
+from fraud_model.review import github
+from fraud_model.review.comparison import compare, markdown, write_comparison
+from fraud_model.review.pull_request import prepare
+from fraud_model.review.run_export import write_run
 
 
 def main() -> None:
@@ -32,18 +33,18 @@ def main() -> None:
     parser = new_parser(__doc__)
     add_option(parser, "version", "latest")
     add_option(parser, "stage", "Production")
-    add_option(parser, "model_name", registry.DEFAULT_MODEL_NAME)
+    add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     add_option(parser, "champion_dir", "")
     add_option(parser, "comparison", "comparison")
     add_option(parser, "proposal", "")
     add_option(parser, "log", "")
     add_option(parser, "labels", "")
-    add_limits(parser)
+    add_thresholds(parser)
     arguments = parser.parse_args()
-    stage = registry.parse_stage(arguments.stage)
-    limits = limits_from(arguments)
-    challenger = registry.find_version(arguments.model_name, arguments.version)
-    standing = registry.holder(arguments.model_name, stage)
+    stage = versions.parse_stage(arguments.stage)
+    limits = thresholds_from(arguments)
+    challenger = versions.find_version(arguments.model_name, arguments.version)
+    standing = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
         champion = Champion.exported(Path(arguments.champion_dir))
     else:

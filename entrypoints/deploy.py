@@ -15,10 +15,10 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser, parse_truth
 from entrypoints.reporting import run_entry_point
-from fraud_model import space
-from fraud_model.bundle import assemble
+from fraud_model.delivery import space
+from fraud_model.delivery.bundle import assemble
 from fraud_model.errors import ParameterError, SpaceError
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.data import DEFAULT_FILE
-from fraud_model.download import download_creditcard, parse_source
+from fraud_model.data.dataset import DEFAULT_FILE
+from fraud_model.data.download import download_creditcard, parse_source
 
 
 def main() -> None:

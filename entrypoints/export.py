@@ -10,8 +10,8 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.export import export
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.registry.export import export
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 
 def main() -> None:

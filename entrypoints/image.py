@@ -11,9 +11,9 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.bundle import assemble
-from fraud_model.image import DEFAULT_NAME, build_image
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.delivery.bundle import assemble
+from fraud_model.delivery.image import DEFAULT_NAME, build_image
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 
 def main() -> None:

@@ -12,11 +12,17 @@ import mlflow.artifacts
 
 from entrypoints import promote as promotion_report
 from entrypoints import train as training_report
-from entrypoints.arguments import add_limits, add_request, limits_from, new_parser, request_from
+from entrypoints.arguments import (
+    add_config,
+    add_thresholds,
+    config_from,
+    new_parser,
+    thresholds_from,
+)
 from entrypoints.reporting import run_entry_point
-from fraud_model.pipeline import Trained, train
-from fraud_model.promotion import promote
+from fraud_model.registry.promotion import promote
 from fraud_model.tracking import open_run
+from fraud_model.training.pipeline import Trained, train
 
 PORT = 5001
 
@@ -24,12 +30,12 @@ PORT = 5001
 def main() -> None:
     """Trains and promotes; the promotion is a run of its own under the training run."""
     parser = new_parser(__doc__)
-    add_request(parser)
-    add_limits(parser)
+    add_config(parser)
+    add_thresholds(parser)
     arguments = parser.parse_args()
-    request, limits = request_from(arguments), limits_from(arguments)
+    config, limits = config_from(arguments), thresholds_from(arguments)
     with open_run("train and promote"):
-        trained = train(request)
+        trained = train(config)
         training_report.report(trained)
         with open_run("promote"):
             moved = promote(trained.name, trained.version, "Production", limits)

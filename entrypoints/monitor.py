@@ -16,14 +16,15 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model import github, registry
 from fraud_model.monitoring.check import check
-from fraud_model.monitoring.monitored import open_traffic, resolve
-from fraud_model.monitoring.outcome import Check
-from fraud_model.monitoring.record import EXPERIMENT, log_check
 from fraud_model.monitoring.report import HTML_FILE, read_line, write_report
+from fraud_model.monitoring.result import Check
+from fraud_model.monitoring.run_log import EXPERIMENT, log_check
+from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.monitoring.webhook import send_alarm
 from fraud_model.monitoring.windows import Span
+from fraud_model.registry import versions
+from fraud_model.review import github
 from fraud_model.tracking import open_run_in
 
 EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
@@ -36,7 +37,7 @@ def main() -> None:
     add_option(parser, "labels", "")
     add_option(parser, "window", "1d")
     add_option(parser, "stage", "Production")
-    add_option(parser, "model_name", registry.DEFAULT_MODEL_NAME)
+    add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     add_option(parser, "model_dir", "")
     add_option(parser, "report", "monitoring")
     arguments = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
     folder = Path(arguments.report)
     with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}"):
         span = Span.parse(arguments.window)
-        stage = registry.parse_stage(arguments.stage)
+        stage = versions.parse_stage(arguments.stage)
         with resolve(arguments.model_name, stage, arguments.model_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
             done = check(traffic, monitored.label, monitored.profile, span, labels)

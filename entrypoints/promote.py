@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from entrypoints.arguments import add_limits, add_option, limits_from, new_parser
+from entrypoints.arguments import add_option, add_thresholds, new_parser, thresholds_from
 from entrypoints.reporting import run_entry_point
-from fraud_model.export import read_origin
-from fraud_model.gates import table
-from fraud_model.promotion import Moved, promote
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.registry.export import read_origin
+from fraud_model.registry.gate import table
+from fraud_model.registry.promotion import Moved, promote
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     add_option(parser, "version", "latest")
     add_option(parser, "model_dir", "")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
-    add_limits(parser)
+    add_thresholds(parser)
     arguments = parser.parse_args()
     name, version = arguments.model_name, arguments.version
     if arguments.model_dir:
@@ -35,7 +35,7 @@ def main() -> None:
             name,
             version,
             parse_stage(arguments.stage),
-            limits_from(arguments),
+            thresholds_from(arguments),
         )
     report(moved)
 

@@ -1,6 +1,6 @@
-"""Propose a better version: push a branch with the exported model, and open its pull request.
+"""Propose a better version: push a branch with the exported model, and open its pull config.
 
-The branch is always the same, and so is its pull request: a later proposal replaces an earlier one.
+The branch is always the same, and so is its pull config: a later proposal replaces an earlier one.
 GITHUB_REPOSITORY and GITHUB_TOKEN, from the environment, say where and with which rights.
 
 example:
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.github import Repository
-from fraud_model.proposal import publish
+from fraud_model.review.github import Repository
+from fraud_model.review.pull_request import publish
 
 
 def main() -> None:
-    """Pushes, and opens or updates the pull request."""
+    """Pushes, and opens or updates the pull config."""
     parser = new_parser(__doc__)
     add_option(parser, "proposal", "proposal")
     arguments = parser.parse_args()

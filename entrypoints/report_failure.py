@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.github import Repository
+from fraud_model.review.github import Repository
 
 
 def main() -> None:

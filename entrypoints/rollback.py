@@ -9,8 +9,8 @@ from __future__ import annotations
 from entrypoints.arguments import add_option, new_parser
 from entrypoints.promote import report
 from entrypoints.reporting import run_entry_point
-from fraud_model.promotion import rollback
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.registry.promotion import rollback
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
 
 

@@ -6,19 +6,19 @@ example:
 
 from __future__ import annotations
 
-from entrypoints.arguments import add_request, new_parser, request_from
+from entrypoints.arguments import add_config, config_from, new_parser
 from entrypoints.reporting import run_entry_point
-from fraud_model.pipeline import Trained, train
 from fraud_model.tracking import open_run
+from fraud_model.training.pipeline import Trained, train
 
 
 def main() -> None:
     """Trains, and says what came out and what to do next."""
     parser = new_parser(__doc__)
-    add_request(parser)
+    add_config(parser)
     arguments = parser.parse_args()
     with open_run("train"):
-        trained = train(request_from(arguments))
+        trained = train(config_from(arguments))
     report(trained)
     print(f"next: mlflow run . -e promote -P version={trained.version} -P stage=Production")
 

@@ -5,58 +5,22 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import subprocess
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
 import pytest
 
-from fraud_model import registry
-from fraud_model.export import export
-from fraud_model.pipeline import Request, Trained, train
-from fraud_model.simulation import simulate
+from fraud_model.data.simulation import simulate
+from fraud_model.registry import versions
+from fraud_model.registry.export import export
 from fraud_model.tracking import open_run
-from fraud_model.training import Recipe
-
-if TYPE_CHECKING:
-    from tests.server import Server
-
-REPOSITORY = Path(__file__).parents[1]
-SAMPLE_VARIABLE = "FRAUD_SAMPLE_DATA"
-
-
-def own_environment(**more: str) -> dict[str, str]:
-    """Environment variables for a process that shares no run or experiment with this one.
-
-    `mlflow.set_experiment` puts the experiment into the environment, and so into child processes.
-    """
-    return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | more
-
-
-def copy_checkout(folder: Path) -> None:
-    """Copies the files that a clone of this work tree would have."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, folder / name)
-
-
-def has_docker() -> bool:
-    """Whether there is an engine to build and run images with; its command alone is not enough."""
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+from fraud_model.training.config import Hyperparameters, TrainingConfig
+from fraud_model.training.pipeline import train
+from tests.support.environment import SAMPLE_VARIABLE
+from tests.support.server import Server, serving
+from tests.support.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -85,35 +49,6 @@ def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Store:
-    """A tracking store and registry in a folder, with one model logged in it."""
-
-    uri: str
-    trained: Trained
-
-    def new_model(self, versions: int = 1, **tags: str) -> str:
-        """Registers the logged model under a new name, as often as asked; returns the name."""
-        name = f"model-{uuid.uuid4().hex[:8]}"
-        for _ in range(versions):
-            self.new_version(name, **tags)
-        return name
-
-    def new_version(self, name: str, model: Trained | None = None, /, **tags: str) -> str:
-        """One more version of `name`: `model`'s files with the shared model's run and holdout."""
-        client = mlflow.MlflowClient()
-        original = client.get_model_version(self.trained.name, self.trained.version)
-        model = model or self.trained
-        version = registry.register(
-            name,
-            client.get_model_version(model.name, model.version).source.removeprefix("models:/"),
-            original.run_id,
-            description="a copy",
-            tags={**original.tags, **tags},
-        )
-        return str(version.version)
-
-
 @pytest.fixture(scope="session")
 def store(table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store that tests share; each takes a model name of its own from it."""
@@ -125,7 +60,9 @@ def store(table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     patch.chdir(folder)
     mlflow.set_tracking_uri(uri)
     with open_run("train"):
-        trained = train(Request(data=str(table_csv), recipe=Recipe(rounds=60)))
+        trained = train(
+            TrainingConfig(data=str(table_csv), hyperparameters=Hyperparameters(rounds=60))
+        )
     yield Store(uri, trained)
     patch.undo()
     mlflow.set_tracking_uri(None)
@@ -143,7 +80,7 @@ def exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shared model as an exported directory."""
     output = tmp_path_factory.mktemp("exported") / "model"
     name = store.new_model()
-    registry.move(name, "1", "Production")
+    versions.move(name, "1", "Production")
     export(name, "Production", output)
     return output
 
@@ -151,8 +88,5 @@ def exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the shared model that tests may query and not change."""
-    # Started late, because tests.server takes its environment from this module.
-    from tests.server import serving
-
     with serving(tmp_path_factory.mktemp("server"), "--model-uri", str(exported)) as running:
         yield running

@@ -20,7 +20,7 @@ import requests
 import yaml
 
 from fraud_model.serving.settings import Settings
-from tests.conftest import REPOSITORY, copy_checkout, has_docker, own_environment
+from tests.support.environment import REPOSITORY, copy_checkout, has_docker, own_environment
 
 README = (REPOSITORY / "README.md").read_text()
 SECTIONS = re.split(r"^## ", "\n" + README, flags=re.MULTILINE)

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     # As the server itself does, before LightGBM is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-    from fraud_model.serving.command import main
+    from fraud_model.serving.cli import main
     from fraud_model.serving.metrics import Metrics
 
     with patch.multiple(Metrics, begin=_nothing, end=_nothing, scored=_nothing):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
+from fraud_model.arrays import Counts
+from fraud_model.data.traffic import Batch, Traffic
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring.drift import FEWEST_ROWS, ScoreBand, feature_drifts
 from fraud_model.monitoring.findings import findings
-from fraud_model.monitoring.labels import UNKNOWN, Labelled, Labels, measure
-from fraud_model.monitoring.outcome import OVERALL, Check, Judged
-from fraud_model.monitoring.shadow import ShadowTally
-from fraud_model.monitoring.traffic import Batch, Traffic
+from fraud_model.monitoring.labels import UNKNOWN, Labels
+from fraud_model.monitoring.performance import Labelled, measure
+from fraud_model.monitoring.result import OVERALL, Check, Judged
+from fraud_model.monitoring.shadow_comparison import ShadowTally
 from fraud_model.monitoring.windows import Span, Window, Windows
-from fraud_model.profile import Counts, Profile
 
 
 def check(

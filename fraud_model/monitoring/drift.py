@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from fraud_model.arrays import Counts, Floats
+from fraud_model.model.profile import Distribution, Profile, Scores
 from fraud_model.monitoring.windows import Window
-from fraud_model.profile import Counts, Distribution, Floats, Profile, Scores
 
 # Fewer rows say too little: chance alone then moves a PSI by some hundredths.
 FEWEST_ROWS = 1_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_LIMIT
-from fraud_model.monitoring.labels import FEWEST_FRAUDS, MATURED_SHARE
-from fraud_model.monitoring.outcome import Check, Finding, Judged
+from fraud_model.monitoring.performance import FEWEST_FRAUDS, MATURED_SHARE
+from fraud_model.monitoring.result import Check, Finding, Judged
 
 WINDOWS_IN_A_ROW = 2
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from fraud_model.errors import ParameterError
 from fraud_model.monitoring.drift import KS_LEVEL, PSI_LIMIT
-from fraud_model.monitoring.outcome import Check, Judged
-from fraud_model.monitoring.pictures import draw
+from fraud_model.monitoring.plots import draw
+from fraud_model.monitoring.result import Check, Judged
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from fraud_model.monitoring.outcome import Check
+from fraud_model.monitoring.result import Check
 
 URL = "ALERT_WEBHOOK"
 SECRET = "ALERT_WEBHOOK_SECRET"

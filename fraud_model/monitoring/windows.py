@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from fraud_model.arrays import Counts, Floats
+from fraud_model.data.traffic import Batch, Scored, Traffic
 from fraud_model.errors import ParameterError
-from fraud_model.monitoring.traffic import Batch, Scored, Traffic
-from fraud_model.profile import Counts, Floats, Profile
+from fraud_model.model.profile import Profile
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 MOST_WINDOWS = 1_000

@@ -7,6 +7,6 @@ if __name__ == "__main__":
     # is read when LightGBM is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-    from fraud_model.serving.command import main
+    from fraud_model.serving.cli import main
 
     main()

@@ -31,7 +31,7 @@ from fraud_model.serving.invocations import Invocations, refuse, send_reply
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow import Shadow
+from fraud_model.serving.shadow.supervisor import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 

@@ -12,7 +12,7 @@ from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow import Shadow
+from fraud_model.serving.shadow.supervisor import Shadow
 
 WORKERS = "FRAUD_MODEL_WORKERS"
 

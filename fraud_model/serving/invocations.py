@@ -14,13 +14,14 @@ from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from fraud_model.arrays import Floats
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.fast_path import Recogniser
 from fraud_model.serving.metrics import Metrics
-from fraud_model.serving.model import Floats, Observed, Plain, Scored, ServedModel
-from fraud_model.serving.payload import Recogniser
+from fraud_model.serving.model import Observed, Plain, Scored, ServedModel
 from fraud_model.serving.refusal import explain_refusal
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow import Shadow
+from fraud_model.serving.shadow.supervisor import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 

@@ -14,11 +14,11 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema
 
-from fraud_model.packaging import read_known_rows
-from fraud_model.pyfunc import FraudDetector
+from fraud_model.arrays import Floats
+from fraud_model.model.detector import FraudDetector
+from fraud_model.model.flavor import read_known_rows
 from fraud_model.serving.origin import Origin
 
-Floats = npt.NDArray[np.float64]
 # The columns of an answer by name, each of shape (rows,).
 Scored = Mapping[str, npt.NDArray[Any]]
 

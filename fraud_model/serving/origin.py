@@ -16,9 +16,9 @@ import mlflow.artifacts
 import yaml
 from mlflow.exceptions import MlflowException
 
-from fraud_model import registry
 from fraud_model.errors import FraudModelError, RegistryError
-from fraud_model.export import ORIGIN_FILE
+from fraud_model.registry import versions
+from fraud_model.registry.export import ORIGIN_FILE
 from fraud_model.serving.settings import Settings
 
 log = logging.getLogger("fraud_model.serving")
@@ -103,17 +103,17 @@ def _from_registry(registered: re.Match[str]) -> Origin:
         os.environ.setdefault(variable, value)
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     client = mlflow.MlflowClient()
-    stages = {stage.lower(): stage for stage in get_args(registry.Stage)}
+    stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
     if alias:
         version = client.get_model_version_by_alias(name, alias)
     elif which.lower() in stages:
         stage = stages[which.lower()]
-        standing = registry.holder(name, stage) if registry.is_registered(name) else None
+        standing = versions.current_version(name, stage) if versions.is_registered(name) else None
         if standing is None:
             raise RegistryError(f"nothing stands in {stage} of {name}.")
         version = standing
     else:
-        version = registry.find_version(name, which)
+        version = versions.find_version(name, which)
     return Origin(
         path=mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}"),
         source="registry",

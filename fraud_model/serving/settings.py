@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fraud_model.errors import ParameterError
-from fraud_model.registry import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -1,0 +1,202 @@
+"""Reads the server's audit log, with the files that it was turned over to."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from operator import itemgetter
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import orjson
+
+from fraud_model.errors import DataError
+from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Key, Scored, Shadowed, Tally
+
+KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
+
+
+class AuditTraffic:
+    """The lines of one model version in an audit log: `path.1`, `path.2`, …, and `path` last.
+
+    Raises:
+        DataError: there is no such file, or it holds no line of an audit log.
+    """
+
+    key_columns = KEY_COLUMNS
+    has_time = True
+    in_calendar = True
+
+    def __init__(self, path: Path, name: str, version: str, features: Sequence[str]) -> None:
+        self.tally = Tally()
+        self._path = path
+        self._name = name
+        self._version = version
+        self._features = tuple(features)
+        if not _files(path):
+            raise DataError(
+                f"{path}: no such audit log (looked in {Path.cwd()}). The server writes one where "
+                "AUDIT_LOG names a file; a table of transactions ends in .csv, .csv.gz or .parquet."
+            )
+
+    def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
+        """The log in order of its files; see Traffic."""
+        piece = _Piece(self._features, bool(keys))
+        with contextlib.ExitStack() as stack:
+            for file in self._opened(stack):
+                try:
+                    for line in file:
+                        self.tally.lines += 1
+                        self._read(line, piece)
+                        if piece.lines >= ROWS_PER_BATCH:
+                            yield piece.take()
+                except (EOFError, zlib.error, gzip.BadGzipFile):
+                    self.tally.torn += 1
+        yield piece.take()
+        tally = self.tally
+        if tally.lines and tally.unreadable + tally.torn == tally.lines:
+            raise DataError(
+                f"{self._path}: none of its {tally.lines:,} lines is one of an audit log with the "
+                f"features of {self._name} version {self._version}. Is it the file that AUDIT_LOG "
+                "names? A table ends in .csv, .csv.gz or .parquet."
+            )
+
+    def _opened(self, stack: contextlib.ExitStack) -> list[IO[bytes]]:
+        # All at once, so that a file that is turned over meanwhile is read, and read once. One that
+        # is turned over between the look and the opening shows in a second look.
+        while True:
+            known = _files(self._path)
+            with contextlib.ExitStack() as opened:
+                files = [opened.enter_context(_open(file)) for file in known]
+                if _files(self._path) == known:
+                    stack.push(opened.pop_all())
+                    self.tally.files = len(files)
+                    return files
+
+    def _read(self, line: bytes, piece: _Piece) -> None:
+        try:
+            entry = orjson.loads(line)
+            if "shadow_of" in entry:
+                served = (self._name, entry["shadow_of"])
+            else:
+                served = (entry["model_name"], entry["model_version"])
+            if served == (self._name, self._version):
+                piece.add(entry)
+            else:
+                label = f"{served[0] or 'unnamed'} {served[1] or 'unregistered'}"
+                self.tally.other_versions[label] += 1
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            if line.endswith(b"\n"):
+                self.tally.unreadable += 1
+            else:
+                self.tally.torn += 1
+
+
+class _Piece:
+    """Lines on their way into a batch, as columns."""
+
+    def __init__(self, features: tuple[str, ...], with_keys: bool) -> None:
+        self._values_of = itemgetter(*features)
+        self._single = len(features) == 1
+        self._features = len(features)
+        self._with_keys = with_keys
+        self._reset()
+
+    def _reset(self) -> None:
+        self.lines = 0
+        self._seconds: list[float] = []
+        self._values: list[tuple[Any, ...]] = []
+        self._probability: list[float] = []
+        self._flagged: list[bool] = []
+        self._keys: list[Key] = []
+        self._refused: list[float] = []
+        self._shadowed: dict[str, list[tuple[float, float, float, bool, bool, Key]]]
+        self._shadowed = defaultdict(list)
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Takes one line in; what raises leaves nothing behind."""
+        seconds = datetime.fromisoformat(entry["time"]).timestamp()
+        if "refused" in entry:
+            self._refused.append(seconds)
+        elif "shadow_of" in entry:
+            row = (
+                seconds,
+                float(entry["champion_probability"]),
+                float(entry["fraud_probability"]),
+                bool(entry["champion_is_fraud"]),
+                bool(entry["is_fraud"]),
+                self._key(entry),
+            )
+            self._shadowed[str(entry["model_version"])].append(row)
+        else:
+            values = self._values_of(entry["features"])
+            probability, flagged = float(entry["fraud_probability"]), bool(entry["is_fraud"])
+            key = self._key(entry)
+            self._values.append((values,) if self._single else values)
+            self._seconds.append(seconds)
+            self._probability.append(probability)
+            self._flagged.append(flagged)
+            self._keys.append(key)
+        self.lines += 1
+
+    def _key(self, entry: dict[str, Any]) -> Key:
+        return (str(entry["request_id"]), str(entry["row"])) if self._with_keys else ()
+
+    def take(self) -> Batch:
+        """The lines so far as a batch; starts anew."""
+        try:
+            values = np.array(self._values, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.array([_numbers(row) for row in self._values], dtype=np.float64)
+        scored = Scored(
+            seconds=np.array(self._seconds),
+            values=values.reshape(len(self._values), self._features),
+            probability=np.array(self._probability),
+            flagged=np.array(self._flagged, dtype=bool),
+            keys=self._keys if self._with_keys else (),
+        )
+        shadowed = [_shadowed(version, rows) for version, rows in self._shadowed.items()]
+        batch = Batch(scored, np.array(self._refused), shadowed)
+        self._reset()
+        return batch
+
+
+def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Key]]) -> Shadowed:
+    seconds, champion, shadow, champion_flagged, shadow_flagged, keys = zip(*rows, strict=True)
+    return Shadowed(
+        version=version,
+        seconds=np.array(seconds),
+        champion=np.array(champion),
+        shadow=np.array(shadow),
+        champion_flagged=np.array(champion_flagged),
+        shadow_flagged=np.array(shadow_flagged),
+        keys=keys,
+    )
+
+
+def _numbers(row: tuple[Any, ...]) -> list[float]:
+    # The server writes numbers; whatever else stands in a line counts as missing.
+    return [float(v) if isinstance(v, int | float) else np.nan for v in row]
+
+
+def _files(path: Path) -> list[Path]:
+    turned_over = re.compile(re.escape(path.name) + r"\.(\d+)(\.gz)?")
+    numbered = []
+    for file in path.parent.glob("*"):
+        match = turned_over.fullmatch(file.name)
+        if match:
+            numbered.append((int(match[1]), file))
+    return [file for _, file in sorted(numbered)] + ([path] if path.is_file() else [])
+
+
+def _open(file: Path) -> IO[bytes]:
+    try:
+        return cast(IO[bytes], gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}.") from error

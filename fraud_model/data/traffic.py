@@ -1,0 +1,91 @@
+"""Served transactions in batches, whatever they are read from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fraud_model.arrays import Flags, Floats
+
+
+
+
+# What a label is found by: request id and row, or key columns of a table, all as text.
+Key = tuple[str, ...]
+
+ROWS_PER_BATCH = 50_000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Transactions that the monitored version scored, in the order in which they were served.
+
+    `seconds` since 1970 (or since a table's own start; NaN without time), `probability` and
+    `flagged` have shape (rows,). `values` has shape (rows, features), the features being those of
+    the profile, and NaN where a value is missing; a row with a missing value has no probability
+    (NaN). `keys` is empty where nobody asked for them.
+    """
+
+    seconds: Floats
+    values: Floats
+    probability: Floats
+    flagged: Flags
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True)
+class Shadowed:
+    """Transactions that a shadow scored too; arrays of shape (rows,)."""
+
+    version: str
+    seconds: Floats
+    champion: Floats
+    shadow: Floats
+    champion_flagged: Flags
+    shadow_flagged: Flags
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A piece of traffic: scored rows, the seconds of refused requests, and shadow scores."""
+
+    scored: Scored
+    refused: Floats
+    shadowed: Sequence[Shadowed] = ()
+
+
+@dataclass
+class Tally:
+    """What was read, and what could not be used, filled in while the traffic is read.
+
+    `torn` lines end a file without a line end; `unreadable` ones are no audit lines; lines of
+    `other_versions` are counted by version, and left out.
+    """
+
+    lines: int = 0
+    files: int = 0
+    torn: int = 0
+    unreadable: int = 0
+    other_versions: Counter[str] = field(default_factory=Counter)
+
+
+class Traffic(Protocol):
+    """A source of served transactions.
+
+    `key_columns` are the columns that labels may be found by; `has_time` tells whether seconds
+    are known, and `in_calendar` whether they count from 1970.
+    """
+
+    tally: Tally
+    key_columns: tuple[str, ...]
+    has_time: bool
+    in_calendar: bool
+
+    def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
+        """The traffic in order; `keys` names the columns of the rows' keys, or none."""

@@ -1,0 +1,1 @@
+"""The serving image of a version, and where it goes."""

@@ -1,0 +1,1 @@
+"""How good a detector is: metrics, intervals, thresholds, plots and the holdout."""

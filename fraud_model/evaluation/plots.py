@@ -1,0 +1,283 @@
+"""The pictures of a training run: curves of one part, and what the trees looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from fraud_model.arrays import Floats
+from fraud_model.evaluation.evaluate import Scored
+from fraud_model.evaluation.threshold import Policy, operating_points, total_cost
+
+GENUINE, FRAUD, ACCENT = "#4477aa", "#cc3311", "#222222"
+MOST_FEATURES = 20
+RELIABILITY_BINS = 10
+MOST_POINTS = 2_000
+# Fixed, since matplotlib's own fitting of margins doubles the time that a picture takes.
+MARGINS = {"left": 0.13, "right": 0.97, "bottom": 0.12, "top": 0.87}
+
+
+def draw_curves(
+    scored: Scored,
+    figures: Mapping[str, float],
+    *,
+    part: str,
+    threshold: float,
+    policy: Policy,
+) -> dict[str, Figure]:
+    """One figure per question about a scored part, by file name without its ending."""
+    title = f"{part} part, {len(scored.labels):,} transactions, {scored.labels.sum():,} frauds"
+    return {
+        "precision_recall": _precision_recall(scored, figures, threshold, title),
+        "roc": _roc(scored, figures, title),
+        "reliability": _reliability(scored, figures, title),
+        "score_distribution": _score_distribution(scored, threshold, title),
+        "threshold": _against_threshold(scored, threshold, policy, title),
+        "confusion_matrix": _confusion_matrix(figures, threshold, title),
+    }
+
+
+def draw_learning_curve(curve: Mapping[str, Sequence[float]], best_round: int) -> Figure:
+    """Validation metrics after each boosting round, one panel each."""
+    figure = Figure(figsize=(8, 3.2 * len(curve)))
+    figure.suptitle("Learning curve on the validation part")
+    figure.subplots_adjust(**MARGINS, hspace=0.3)
+    panels = figure.subplots(len(curve), 1, squeeze=False)[:, 0]
+    for panel, (metric, values) in zip(panels, curve.items(), strict=True):
+        panel.plot(np.arange(1, len(values) + 1), values, color=GENUINE)
+        panel.axvline(best_round, color=ACCENT, linestyle=":", label=f"kept: round {best_round}")
+        panel.set(xlabel="boosting round", ylabel=metric.replace("_", " "))
+        panel.legend()
+        panel.grid(alpha=0.3)
+    return figure
+
+
+def draw_importance(features: Sequence[str], gain: Floats, shap: Floats) -> Figure:
+    """Total gain of each feature's splits beside its mean absolute SHAP value.
+
+    `shap` has shape (transactions, features), in log-odds.
+    """
+    height = 0.28 * min(len(features), MOST_FEATURES) + 1.8
+    # Names of features have any length, so this one figure measures its labels.
+    figure = Figure(figsize=(11, height), layout="constrained")
+    figure.suptitle("Feature importance")
+    left, right = figure.subplots(1, 2)
+    _bars(left, features, 100 * gain / max(gain.sum(), 1e-12), "share of the trees' gain, %")
+    _bars(right, features, np.abs(shap).mean(axis=0), "mean |SHAP value|, log-odds")
+    return figure
+
+
+def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 5))
+    figure.subplots_adjust(**MARGINS)
+    axes = figure.subplots()
+    figure.suptitle(title)
+    axes.set_title(subtitle, fontsize=9)
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _precision_recall(
+    scored: Scored, figures: Mapping[str, float], threshold: float, subtitle: str
+) -> Figure:
+    figure, axes = _axes("Precision and recall", subtitle, "recall", "precision")
+    precision, recall, _ = precision_recall_curve(
+        scored.labels, scored.probability, drop_intermediate=True
+    )
+    label = (
+        f"average precision {figures['average_precision']:.3f} "
+        f"[{figures['average_precision_low']:.3f}, {figures['average_precision_high']:.3f}]"
+    )
+    axes.step(recall, precision, where="post", color=GENUINE, label=label)
+    axes.plot(
+        figures["recall"],
+        figures["precision"],
+        "o",
+        color=FRAUD,
+        label=f"threshold {threshold:.3g}",
+    )
+    axes.axhline(
+        scored.labels.mean(),
+        color=ACCENT,
+        linestyle=":",
+        label=f"chance {scored.labels.mean():.2%}",
+    )
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
+    axes.legend(loc="lower left")
+    return figure
+
+
+def _roc(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
+    figure, axes = _axes(
+        "ROC curve",
+        subtitle,
+        "false positive rate (share of genuine transactions flagged, log scale)",
+        "true positive rate (recall)",
+    )
+    false_rate, true_rate, _ = roc_curve(scored.labels, scored.probability)
+    # Alerts live far left: on a linear axis the useful part is one pixel wide.
+    lowest = 0.5 / max(1, int((scored.labels == 0).sum()))
+    axes.step(
+        np.maximum(false_rate, lowest),
+        true_rate,
+        where="post",
+        color=GENUINE,
+        label=f"area {figures['roc_auc']:.4f}",
+    )
+    axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.03))
+    axes.minorticks_off()
+    axes.legend(loc="lower right")
+    return figure
+
+
+def _reliability(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
+    figure, axes = _axes(
+        "Reliability of the probabilities",
+        f"{subtitle}; Brier score {figures['brier']:.5f}",
+        "mean predicted fraud probability (log scale)",
+        "observed share of frauds (log scale)",
+    )
+    # Nearly all scores are tiny: bins of equal width or count would hold genuine transactions
+    # only. Edges at quantiles of the frauds' own scores put equally many frauds into each bin.
+    fraud_scores = scored.probability[scored.labels == 1]
+    inner = np.quantile(fraud_scores, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1])
+    bins = np.digitize(scored.probability, np.unique(inner))
+    counts = np.bincount(bins)
+    predicted = np.bincount(bins, scored.probability) / np.maximum(counts, 1)
+    observed = np.bincount(bins, scored.labels) / np.maximum(counts, 1)
+    shown = observed > 0
+    axes.plot(
+        predicted[shown],
+        observed[shown],
+        "o-",
+        color=GENUINE,
+        label="bins with as many frauds each",
+    )
+    low = max(1e-5, 0.5 * min(predicted[shown].min(), observed[shown].min()))
+    axes.plot([low, 1], [low, 1], color=ACCENT, linestyle=":", label="perfect")
+    axes.set(xscale="log", yscale="log")
+    axes.minorticks_off()
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _score_distribution(scored: Scored, threshold: float, subtitle: str) -> Figure:
+    figure, axes = _axes(
+        "Score distribution",
+        subtitle,
+        "fraud probability (log-odds scale)",
+        "transactions per bin (log scale)",
+    )
+    odds = _logit(scored.probability)
+    bins = np.linspace(odds.min(), max(odds.max(), odds.min() + 1e-6), 60).tolist()
+    for label, name, color in ((0, "genuine", GENUINE), (1, "fraud", FRAUD)):
+        axes.hist(odds[scored.labels == label], bins=bins, color=color, alpha=0.65, label=name)
+    axes.axvline(
+        _logit(np.array([threshold]))[0],
+        color=ACCENT,
+        linestyle=":",
+        label=f"threshold {threshold:.3g}",
+    )
+    ticks = [
+        p
+        for p in (1e-6, 1e-4, 1e-2, 0.5, 0.99, 0.9999)
+        if odds.min() <= _logit(np.array([p]))[0] <= odds.max()
+    ]
+    axes.set_xticks([_logit(np.array([p]))[0] for p in ticks], [f"{p:g}" for p in ticks])
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitle: str) -> Figure:
+    if policy.kind == "cost" and policy.figure is not None and scored.amounts is not None:
+        figure, axes = _axes(
+            "Cost against threshold",
+            subtitle,
+            "threshold (log scale)",
+            "cost, in units of the amounts",
+        )
+        at, cost = total_cost(scored, scored.amounts, policy.figure)
+        axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {policy.figure:g} per review")
+    else:
+        figure, axes = _axes(
+            "F1, precision and recall against threshold", subtitle, "threshold (log scale)", "share"
+        )
+        points = operating_points(scored)
+        # Dense where few transactions are flagged, which is where the shares change.
+        ranks = np.geomspace(1, len(points.threshold), MOST_POINTS).round()
+        shown = np.unique(ranks.astype(np.int64)) - 1
+        at = points.threshold[shown]
+        axes.plot(at, points.f1[shown], color=ACCENT, label="F1")
+        axes.plot(at, points.precision[shown], color=GENUINE, alpha=0.7, label="precision")
+        axes.plot(at, points.recall[shown], color=FRAUD, alpha=0.7, label="recall")
+    axes.axvline(
+        threshold, color=ACCENT, linestyle=":", label=f"chosen by {policy}: {threshold:.3g}"
+    )
+    axes.set_xscale("log")
+    axes.set_xlim(left=max(1e-5, float(at.min())))
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def _confusion_matrix(figures: Mapping[str, float], threshold: float, subtitle: str) -> Figure:
+    figure = Figure(figsize=(5.5, 4.6))
+    figure.subplots_adjust(**MARGINS)
+    axes = figure.subplots()
+    figure.suptitle(f"Confusion matrix at threshold {threshold:.3g}")
+    axes.set_title(subtitle, fontsize=9)
+    counts = np.array(
+        [
+            [figures["true_negatives"], figures["false_positives"]],
+            [figures["false_negatives"], figures["true_positives"]],
+        ]
+    )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(2, 2):
+        axes.text(
+            column,
+            row,
+            f"{counts[row, column]:,.0f}\n{shares[row, column]:.2%}",
+            ha="center",
+            va="center",
+            color="white" if shares[row, column] > 0.5 else "black",
+        )
+    axes.set_xticks([0, 1], ["passed", "flagged"])
+    axes.set_yticks([0, 1], ["genuine", "fraud"])
+    axes.set(xlabel="decision (count, share of the row)", ylabel="truth")
+    return figure
+
+
+def _bars(axes: Axes, features: Sequence[str], values: Floats, unit: str) -> None:
+    top = np.argsort(-values, kind="stable")[:MOST_FEATURES][::-1]
+    axes.barh([features[i] for i in top], values[top], color=GENUINE)
+    axes.set_xlabel(unit)
+    axes.grid(alpha=0.3, axis="x")
+
+
+def _logit(probability: Floats) -> Floats:
+    inside = np.clip(probability, 1e-9, 1 - 1e-9)
+    return np.log(inside / (1 - inside))
+
+
+def draw_comparison(scored: Mapping[str, Scored]) -> Figure:
+    """Precision against recall of several models on the same part, by what each is called."""
+    figure = Figure(figsize=(6.4, 4.8))
+    figure.subplots_adjust(**MARGINS)
+    panel = figure.subplots()
+    for (name, part), color in zip(scored.items(), (FRAUD, GENUINE), strict=False):
+        precision, recall, _ = precision_recall_curve(part.labels, part.probability)
+        panel.step(recall, precision, where="post", color=color, label=name)
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    panel.set_title("Precision and recall on the challenger's holdout")
+    panel.legend(loc="lower left")
+    panel.grid(alpha=0.3)
+    return figure

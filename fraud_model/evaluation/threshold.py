@@ -1,0 +1,153 @@
+"""Chooses the probability from which a transaction is flagged, by a policy that people state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fraud_model.arrays import Floats
+from fraud_model.errors import DataError, ParameterError
+from fraud_model.evaluation.evaluate import Scored
+
+EXAMPLES = "f1, precision:0.9, recall:0.8, alerts:100, cost:5, or a number from 0 to 1"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A stated policy: its kind and its figure (None for `f1`)."""
+
+    kind: Literal["f1", "precision", "recall", "alerts", "cost", "fixed"]
+    figure: float | None = None
+
+    def __str__(self) -> str:
+        if self.figure is None:
+            return self.kind
+        return f"{self.figure:g}" if self.kind == "fixed" else f"{self.kind}:{self.figure:g}"
+
+
+@dataclass(frozen=True)
+class Operating:
+    """What each candidate threshold would do: arrays over descending distinct scores.
+
+    At `threshold[i]` all transactions that score at least that much are flagged.
+    """
+
+    threshold: Floats
+    flagged: Floats
+    caught: Floats
+    frauds: float
+
+    @property
+    def precision(self) -> Floats:
+        """Share of flagged transactions that are frauds."""
+        return self.caught / self.flagged
+
+    @property
+    def recall(self) -> Floats:
+        """Share of frauds that are flagged."""
+        return self.caught / self.frauds
+
+    @property
+    def f1(self) -> Floats:
+        """Harmonic mean of precision and recall, 2 TP / (flagged + frauds)."""
+        return 2 * self.caught / (self.flagged + self.frauds)
+
+
+def parse_policy(text: str) -> Policy:
+    """Reads `f1`, `precision:0.9`, `recall:0.8`, `alerts:100`, `cost:5` or a number.
+
+    Raises:
+        ParameterError: the text is none of these, or its figure is out of range.
+    """
+    kind, colon, figure_text = text.strip().partition(":")
+    if kind == "f1" and not colon:
+        return Policy("f1")
+    try:
+        figure = float(figure_text if colon else kind)
+    except ValueError:
+        figure = math.nan
+    if not colon and 0 <= figure <= 1:
+        return Policy("fixed", figure)
+    match kind:
+        case "precision" | "recall" if 0 < figure <= 1:
+            return Policy(kind, figure)
+        case "alerts" | "cost" if 0 < figure < math.inf:
+            return Policy(kind, figure)
+    raise ParameterError(f"threshold={text!r} is no policy. Use {EXAMPLES}.")
+
+
+def operating_points(scored: Scored) -> Operating:
+    """The operating point of each distinct score, from the strictest to the laxest."""
+    order = np.argsort(-scored.probability, kind="stable")
+    ranked = scored.probability[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    caught = np.cumsum(scored.labels[order])[last]
+    return Operating(
+        ranked[last], last + 1.0, caught.astype(np.float64), float(scored.labels.sum())
+    )
+
+
+def total_cost(scored: Scored, amounts: Floats, review: float) -> tuple[Floats, Floats]:
+    """Thresholds (as `operating_points`) and the cost of each, in the currency of `amounts`.
+
+    A flagged transaction costs a review of the fixed sum `review`, a missed fraud its amount.
+    """
+    points = operating_points(scored)
+    at_stake = amounts * scored.labels
+    order = np.argsort(-scored.probability, kind="stable")
+    saved = np.cumsum(at_stake[order])[points.flagged.astype(np.int64) - 1]
+    return points.threshold, float(at_stake.sum()) - saved + review * points.flagged
+
+
+def choose_threshold(policy: Policy, scored: Scored) -> float:
+    """The threshold on the probabilities that `policy` asks for, on these transactions.
+
+    `f1` takes the best F1; `precision:p` the highest recall with at least that precision;
+    `recall:r` the highest threshold with at least that recall; `alerts:n` the lowest threshold
+    that flags at most n a day over the covered days; `cost:c` the cheapest by `total_cost`.
+
+    Raises:
+        DataError: the policy cannot be met on these transactions.
+    """
+    points = operating_points(scored)
+    match policy.kind, policy.figure:
+        case "fixed", float(figure):
+            return figure
+        case "precision", float(figure):
+            meets = np.flatnonzero(points.precision >= figure)
+            if not len(meets):
+                raise DataError(
+                    f"threshold={policy}: no threshold reaches that precision on the validation "
+                    f"part; the best is {points.precision.max():.3f}. Ask for less."
+                )
+            best = int(meets[-1])
+        case "recall", float(figure):
+            best = int(np.argmax(points.recall >= figure))
+        case "alerts", float(figure):
+            within = np.flatnonzero(points.flagged <= figure * scored.days)
+            if not len(within):
+                raise DataError(
+                    f"threshold={policy}: the validation part covers {scored.days:.3g} days, so "
+                    f"that is {figure * scored.days:.3g} alerts, and the strictest threshold flags "
+                    f"{points.flagged[0]:.0f}. Ask for more alerts a day."
+                )
+            best = int(within[-1])
+        case "cost", float(figure):
+            if scored.amounts is None:
+                raise DataError(
+                    f"threshold={policy}: a missed fraud costs its amount, and the table has no "
+                    "amount column. Name it with -P amount_column=, or use another policy."
+                )
+            best = int(np.argmin(total_cost(scored, scored.amounts, figure)[1]))
+        case _:
+            best = int(np.argmax(points.f1))
+    return _between(points.threshold, best)
+
+
+def _between(thresholds: Floats, best: int) -> float:
+    # Half-way to the next score flags the same rows here and leaves room on both sides elsewhere.
+    below = thresholds[best + 1] if best + 1 < len(thresholds) else 0.0
+    return float((thresholds[best] + below) / 2)

@@ -1,0 +1,132 @@
+"""Writes a detector as an MLflow model: pyfunc and LightGBM flavors over the same files.
+
+This module is itself a flavor as MLflow understands one (`save_model` here, `Model.log` calls
+it). A pyfunc alone would do for serving by `mlflow models serve`; the `lightgbm` flavor beside it
+makes `mlflow.lightgbm.load_model` work on the same version, and tells `mlflow models build-docker`
+to install libgomp, without which LightGBM does not import in a slim image.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+from fraud_model.model import detector as detector_module
+from fraud_model.model.detector import FraudDetector
+from fraud_model.model.profile import PROFILE_FILE, Profile
+
+MODEL_NAME_IN_RUN = "model"
+KNOWN_ROWS_FILE = "known_rows.json"
+CARD_FILE = "model_card.md"
+EXAMPLE_ROWS = 2
+
+# What `fraud_model/pyfunc.py` imports, and what LightGBM and MLflow need to load it.
+REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy", "scikit-learn", "cloudpickle")
+
+
+def log_detector(
+    detector: FraudDetector,
+    known_rows: pd.DataFrame,
+    card: str,
+    profile: Profile,
+    tags: dict[str, str],
+) -> ModelInfo:
+    """Logs the detector as the model of the active run, with card and reference profile.
+
+    `known_rows` holds some transactions (features only); they travel with the model together
+    with the probabilities it gives them now, and the first of them are its input example.
+    """
+    return Model.log(
+        artifact_path=None,
+        name=MODEL_NAME_IN_RUN,
+        flavor=sys.modules[__name__],
+        tags=tags,
+        detector=detector,
+        known_rows=known_rows,
+        card=card,
+        profile=profile,
+    )
+
+
+def save_model(
+    path: str,
+    detector: FraudDetector,
+    known_rows: pd.DataFrame,
+    card: str,
+    profile: Profile,
+    mlflow_model: Model | None = None,
+) -> None:
+    """Writes the model directory `path`, which must not exist yet."""
+    mlflow_model = mlflow_model or Model()
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = detector.save(Path(folder))
+        artifacts["known_rows"] = str(_write_known_rows(Path(folder), detector, known_rows))
+        artifacts["model_card"] = str(Path(folder) / CARD_FILE)
+        Path(artifacts["model_card"]).write_text(card)
+        artifacts["profile"] = str(Path(folder) / PROFILE_FILE)
+        profile.write(Path(artifacts["profile"]))
+        mlflow.pyfunc.save_model(
+            path,
+            python_model=detector_module.__file__,
+            artifacts=artifacts,
+            mlflow_model=mlflow_model,
+            signature=signature(detector),
+            input_example=known_rows.head(EXAMPLE_ROWS),
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        )
+    mlflow_model.add_flavor(
+        "lightgbm",
+        lgb_version=lightgbm.__version__,
+        data=f"artifacts/{detector_module.BOOSTER_FILE}",
+        model_class="lightgbm.basic.Booster",
+        code=None,
+    )
+    mlflow_model.save(str(Path(path) / "MLmodel"))
+
+
+def signature(detector: FraudDetector) -> ModelSignature:
+    """One required double per feature in; probability, flag and risk level out; two params."""
+    _, scaler, decision = detector.parts
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.double, name) for name in scaler.features]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.double, "fraud_probability"),
+                ColSpec(DataType.boolean, "is_fraud"),
+                ColSpec(DataType.string, "risk_level"),
+            ]
+        ),
+        params=ParamSchema(
+            [
+                ParamSpec("threshold", DataType.double, decision.threshold),
+                ParamSpec("explain", DataType.long, 0),
+            ]
+        ),
+    )
+
+
+def read_known_rows(model_path: Path) -> tuple[pd.DataFrame, list[float]]:
+    """The known rows of a model directory and the probabilities they must score."""
+    known = json.loads((model_path / "artifacts" / KNOWN_ROWS_FILE).read_text())
+    return pd.DataFrame(**known["dataframe_split"]), known["fraud_probability"]
+
+
+def _write_known_rows(folder: Path, detector: FraudDetector, rows: pd.DataFrame) -> Path:
+    path = folder / KNOWN_ROWS_FILE
+    known: dict[str, Any] = {
+        "dataframe_split": {"columns": list(rows.columns), "data": rows.to_numpy().tolist()},
+        "fraud_probability": detector.probability(rows).tolist(),
+    }
+    path.write_text(json.dumps(known))
+    return path

@@ -1,0 +1,161 @@
+"""The reference profile of a model version: what its transactions and scores looked like.
+
+Training stores it among the version's own files, so that monitoring needs no training data. It
+holds shares and counts between quantiles, no transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fraud_model.arrays import Counts, Floats
+from fraud_model.errors import RegistryError
+
+PROFILE_FILE = "profile.json"
+
+# Finer at both ends, where a distribution moves first.
+LEVELS = np.concatenate([[0.001, 0.002, 0.005], np.linspace(0.01, 0.99, 99), [0.995, 0.998, 0.999]])
+# Frauds are few, so scores are watched far into their upper tail.
+SCORE_LEVELS = np.concatenate(
+    [
+        np.linspace(0.05, 0.95, 19),
+        np.linspace(0.96, 0.99, 4),
+        np.linspace(0.991, 0.999, 9),
+        np.linspace(0.9991, 0.9999, 9),
+    ]
+)
+FEWEST_ABOVE = 5
+BLOCKS = 24
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Shares of the reference's values between edges.
+
+    `edges`, of shape (bins - 1,), ascend; bin i holds the values above `edges[i - 1]` and up to
+    `edges[i]`. The first and the last bin lie outside of all that was seen, so their share is 0.
+    """
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Floats) -> Distribution:
+        """The distribution of finite values, shape (rows,)."""
+        ordered = np.sort(values)
+        rows = len(ordered)
+        inner = ordered[np.minimum((LEVELS * rows).astype(np.int64), rows - 1)]
+        below = np.nextafter(ordered[0], -np.inf)
+        edges = np.unique(np.concatenate([[below], inner, [ordered[-1]]]))
+        upto = np.searchsorted(ordered, edges, side="right")
+        counts = np.diff(upto, prepend=0, append=rows)
+        return cls(tuple(edges.tolist()), tuple((counts / rows).tolist()))
+
+    def count(self, values: Floats) -> Counts:
+        """How many finite values lie in each bin, shape (bins,)."""
+        return np.bincount(self.places(values), minlength=len(self.shares))
+
+    def places(self, values: Floats) -> Counts:
+        """The bin of each value, of the values' shape."""
+        return self._edges.searchsorted(values, side="left")
+
+    @cached_property
+    def _edges(self) -> Floats:
+        return np.array(self.edges)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The fraud probabilities of transactions that the trees did not learn from.
+
+    `counts`, of shape (blocks, bins), counts them in consecutive blocks of time, so that a
+    bootstrap over blocks knows how much the distribution changes over a day by itself. A block
+    spans `seconds_per_block`, or None where the table has no time. Bins are as in Distribution.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[tuple[int, ...], ...]
+    seconds_per_block: float | None
+
+    @classmethod
+    def of(cls, probability: Floats, threshold: float, seconds: float | None) -> Scores:
+        """The distribution of probabilities in order of time, which cover `seconds`."""
+        rows = len(probability)
+        levels = SCORE_LEVELS[rows * (1 - SCORE_LEVELS) >= FEWEST_ABOVE]
+        # An edge just below the threshold makes what lies above it what is flagged.
+        at_threshold = np.nextafter(threshold, -np.inf)
+        edges = np.unique([*np.quantile(probability, levels, method="lower"), at_threshold])
+        blocks = [
+            np.bincount(edges.searchsorted(block), minlength=len(edges) + 1)
+            for block in np.array_split(probability, min(BLOCKS, rows))
+        ]
+        return cls(
+            tuple(edges.tolist()),
+            tuple(tuple(block.tolist()) for block in blocks),
+            None if seconds is None else seconds / len(blocks),
+        )
+
+    def count(self, probability: Floats) -> Counts:
+        """How many probabilities lie in each bin, shape (bins,)."""
+        return np.bincount(np.searchsorted(self.edges, probability), minlength=len(self.edges) + 1)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a version's traffic is compared with.
+
+    `features` leaves out the time column, which moves by nature; the distributions are those of
+    all transactions that the version was made from. `figures` are `evaluation.evaluate`'s of the
+    holdout; `flagged_rate` is a share of the transactions behind `scores`.
+    """
+
+    target: str
+    time: str | None
+    amount: str | None
+    rows: int
+    fraud_rate: float
+    flagged_rate: float
+    threshold: float
+    alert_budget: float
+    mean_amount: float | None
+    features: dict[str, Distribution]
+    scores: Scores
+    figures: dict[str, float]
+
+    @property
+    def amount_column(self) -> int | None:
+        """Which of the features the amount is, from 0; None without amounts."""
+        names = list(self.features)
+        return names.index(self.amount) if self.amount in names else None
+
+    def write(self, path: Path) -> None:
+        """Writes the profile as JSON."""
+        path.write_text(json.dumps(asdict(self)))
+
+
+def read_profile(model_path: Path, label: str) -> Profile:
+    """The profile in a model directory; `label` is what a message calls the version.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    path = model_path / "artifacts" / PROFILE_FILE
+    if not path.is_file():
+        raise RegistryError(
+            f"{label} has no reference profile ({PROFILE_FILE}), so there is nothing to compare "
+            "its traffic with. Train a version again: mlflow run . -e train"
+        )
+    content = json.loads(path.read_text())
+    features = {
+        name: Distribution(tuple(known["edges"]), tuple(known["shares"]))
+        for name, known in content.pop("features").items()
+    }
+    scores = content.pop("scores")
+    counts = tuple(tuple(block) for block in scores.pop("counts"))
+    edges = tuple(scores.pop("edges"))
+    return Profile(**content, features=features, scores=Scores(edges, counts, **scores))

@@ -1,0 +1,148 @@
+"""How well a version did on the part of its traffic that has labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import average_precision_score
+
+from fraud_model.arrays import Floats
+from fraud_model.data.schema import SECONDS_PER_DAY
+from fraud_model.evaluation.bootstrap import CONFIDENCE, Interval
+from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.model.profile import Profile
+from fraud_model.monitoring.labels import UNKNOWN, Codes
+from fraud_model.monitoring.windows import Window
+
+# A window has matured when this share of its transactions has a label: frauds are often reported
+# before the others are cleared, and judging on those alone would flatter nobody and scare everyone.
+MATURED_SHARE = 0.95
+FEWEST_FRAUDS = 10
+BOOTSTRAP_SAMPLES = 500
+
+
+class Labelled:
+    """The scored transactions that have a label, as they come."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, npt.NDArray[np.float64] | Codes]] = []
+
+    def add(
+        self,
+        labels: Codes,
+        probability: Floats,
+        amounts: Floats | None,
+        seconds: Floats,
+        windows: Codes,
+    ) -> None:
+        """Keeps the rows with a label and a probability; all arrays have shape (rows,)."""
+        kept = (labels != UNKNOWN) & ~np.isnan(probability)
+        part = {
+            "label": labels[kept],
+            "probability": probability[kept],
+            "seconds": seconds[kept],
+            "window": windows[kept],
+        }
+        if amounts is not None:
+            part["amount"] = amounts[kept]
+        self._parts.append(part)
+
+    def table(self) -> pd.DataFrame:
+        """All of them: label, probability, seconds, window, and amount where there is one."""
+        return pd.concat([pd.DataFrame(part) for part in self._parts], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a version reached on the matured part of its traffic.
+
+    `windows` are the numbers of the matured ones, and `by_window` the average precision of each
+    that holds frauds enough. `figures` are intervals by name; none where frauds are too few.
+    `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is right.
+    """
+
+    windows: tuple[int, ...]
+    rows: int
+    frauds: int
+    figures: dict[str, Interval]
+    by_window: dict[int, float]
+    scored: Scored | None
+
+
+def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile) -> Performance:
+    """Measures the windows that have matured."""
+    matured = tuple(
+        number
+        for number, window in sorted(windows.items())
+        if window.rows and window.labelled >= MATURED_SHARE * window.rows
+    )
+    table = labelled[labelled["window"].isin(matured)]
+    frauds = int(table["label"].sum())
+    by_window = {
+        int(str(number)): float(average_precision_score(part["label"], part["probability"]))
+        for number, part in table.groupby("window")
+        if part["label"].sum() >= FEWEST_FRAUDS and part["label"].min() == 0
+    }
+    if frauds < FEWEST_FRAUDS or frauds == len(table):
+        return Performance(matured, len(table), frauds, {}, by_window, None)
+    days = sum(windows[number].seconds or 0.0 for number in matured) / SECONDS_PER_DAY
+    scored = Scored(
+        labels=table["label"].to_numpy(),
+        probability=table["probability"].to_numpy(),
+        amounts=table["amount"].to_numpy() if "amount" in table else None,
+        days=days or 1.0,
+    )
+    figures = _intervals(scored, profile)
+    return Performance(matured, len(table), frauds, figures, by_window, scored)
+
+
+def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
+    figures = evaluate(scored, profile.threshold, profile.alert_budget)
+    frauds, budget = int(figures["frauds"]), alerts_within(scored, profile.alert_budget)
+    caught = round(figures["recall_at_budget"] * frauds)
+    expected = float(scored.probability.sum())
+    low, high = _poisson(frauds)
+    found = {
+        "average_precision": Interval(
+            figures["average_precision"],
+            figures["average_precision_low"],
+            figures["average_precision_high"],
+        ),
+        "precision_at_budget": _share(caught, budget),
+        "recall_at_budget": _share(caught, frauds),
+        "calibration": Interval(frauds / expected, low / expected, high / expected),
+    }
+    if scored.amounts is not None:
+        fraud = scored.labels == 1
+        flagged = scored.probability[fraud] >= profile.threshold
+        found["fraud_value_caught_share"] = _value_share(scored.amounts[fraud], flagged)
+    return found
+
+
+def _share(part: int, whole: int) -> Interval:
+    """A share with Wilson's interval."""
+    interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(part / whole, float(interval.low), float(interval.high))
+
+
+def _poisson(count: int) -> tuple[float, float]:
+    """Garwood's exact interval of a count's expectation."""
+    tail = (1 - CONFIDENCE) / 2
+    low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return float(low), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
+
+
+def _value_share(amounts: Floats, flagged: npt.NDArray[np.bool_]) -> Interval:
+    """Share of the frauds' amounts that was flagged, with a bootstrap interval over frauds."""
+    random = np.random.default_rng(0)
+    drawn = random.integers(len(amounts), size=(BOOTSTRAP_SAMPLES, len(amounts)))
+    caught = (amounts * flagged)[drawn].sum(axis=1)
+    shares = caught / np.maximum(amounts[drawn].sum(axis=1), 1e-12)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(shares, (tail, 1 - tail))
+    value = float((amounts * flagged).sum() / max(float(amounts.sum()), 1e-12))
+    return Interval(value, float(low), float(high))

@@ -1,0 +1,73 @@
+"""The outcome of a check: windows judged, findings, and the status that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fraud_model.data.traffic import Tally
+from fraud_model.model.profile import Profile
+from fraud_model.monitoring.drift import FeatureDrift, ScoreShift
+from fraud_model.monitoring.performance import Performance
+from fraud_model.monitoring.shadow_comparison import ShadowComparison
+from fraud_model.monitoring.windows import Window
+
+Status = Literal["quiet", "alarm", "unknown"]
+
+OVERALL = "all windows"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of what was found: an alarm, a remark, or what nobody can know."""
+
+    kind: Literal["alarm", "note", "unknown"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A window, and how far it moved; `features` is empty and `scores` None where it is too small.
+
+    `number` counts windows from time 0, or from the first row; `start` is in seconds since 1970, or
+    None where nobody knows.
+    """
+
+    number: int
+    label: str
+    start: float | None
+    window: Window
+    features: dict[str, FeatureDrift]
+    scores: ScoreShift | None
+
+    @property
+    def ratio(self) -> float:
+        """How far the scores moved, in bands; 0 where nobody knows."""
+        return self.scores.ratio if self.scores else 0.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of a check of `version`, what it is called."""
+
+    version: str
+    profile: Profile
+    tally: Tally
+    windows: list[Judged]
+    overall: Judged
+    performance: Performance | None
+    shadows: list[ShadowComparison]
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        """Alarm where one finding is; else unknown where nothing could be judged."""
+        if any(finding.kind == "alarm" for finding in self.findings):
+            return "alarm"
+        judged = any(window.scores is not None for window in self.windows)
+        return "quiet" if judged else "unknown"
+
+    @property
+    def retrain(self) -> bool:
+        """Whether retraining is the recommended action."""
+        return self.status == "alarm"

@@ -1,0 +1,88 @@
+"""A check in MLflow: a run of the experiment `monitoring`, and tags on the version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Metric
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.time import get_current_time_millis
+
+from fraud_model.monitoring.report import read_line
+from fraud_model.monitoring.result import Check, Judged
+from fraud_model.tracking import log_metrics
+
+EXPERIMENT = "monitoring"
+
+
+def log_check(
+    check: Check, parameters: Mapping[str, object], folder: Path, version: ModelVersion | None
+) -> None:
+    """Logs a check to the active run, with the report in `folder`; tags `version`, if there is one.
+
+    Each window is a step, and where it is one of the calendar the metrics carry its time.
+    """
+    mlflow.log_params(dict(parameters))
+    mlflow.set_tags(
+        {
+            "monitoring.status": check.status,
+            "monitoring.version": check.version,
+            "monitoring.read": read_line(check),
+            "monitoring.findings": "\n".join(f.text for f in check.findings)[:5000],
+        }
+    )
+    log_metrics(_metrics(check))
+    mlflow.log_artifacts(str(folder))
+    if version is not None:
+        run = mlflow.active_run()
+        tags = {
+            "monitoring.status": check.status,
+            "monitoring.checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "monitoring.run_id": run.info.run_id if run else "",
+        }
+        client = mlflow.MlflowClient()
+        for key, value in tags.items():
+            client.set_model_version_tag(version.name, version.version, key, value)
+
+
+def _metrics(check: Check) -> Iterator[Metric]:
+    now = get_current_time_millis()
+    for step, judged in enumerate(check.windows):
+        at = int(judged.start * 1000) if judged.start is not None else now
+        for name, value in _figures(judged).items():
+            yield Metric(name, value, at, step)
+        if check.performance and judged.number in check.performance.by_window:
+            value = check.performance.by_window[judged.number]
+            yield Metric("performance/average_precision_by_window", value, at, step)
+    for name, value in _figures(check.overall).items():
+        yield Metric(f"overall/{name}", value, now, 0)
+    if check.performance:
+        for name, known in check.performance.figures.items():
+            for end in ("value", "low", "high"):
+                suffix = "" if end == "value" else f"_{end}"
+                yield Metric(f"performance/{name}{suffix}", getattr(known, end), now, 0)
+
+
+def _figures(judged: Judged) -> dict[str, float]:
+    window = judged.window
+    figures = {
+        "transactions": float(window.rows),
+        "refused_share": window.refused_share,
+        "flagged_rate": window.flagged_rate,
+        "flagged_amount": window.amount_flagged,
+    }
+    if window.mean_amount is not None:
+        figures["mean_amount"] = window.mean_amount
+    if judged.scores is not None:
+        figures["score_shift"] = judged.ratio
+    for name, drift in judged.features.items():
+        # A metric's name takes fewer characters than a column's.
+        safe = re.sub(r"[^\w\-. ]", "_", name)
+        figures |= {f"psi/{safe}": drift.psi, f"ks/{safe}": drift.ks}
+        if drift.missing_share:
+            figures[f"missing_share/{safe}"] = drift.missing_share
+    return figures

@@ -1,0 +1,218 @@
+"""Champion against shadow on live traffic: both have scored the same transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fraud_model.arrays import Counts, Floats
+from fraud_model.data.schema import SECONDS_PER_DAY
+from fraud_model.data.traffic import Shadowed, Traffic
+from fraud_model.errors import DataError
+from fraud_model.evaluation.bootstrap import Interval, paired_difference
+from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.monitoring.labels import UNKNOWN, Labels
+from fraud_model.monitoring.performance import FEWEST_FRAUDS
+
+# Log-odds from a chance of one in a million to all but one in a million.
+ODDS = np.linspace(-14, 14, 57)
+
+
+@dataclass(frozen=True)
+class ShadowComparison:
+    """Both versions on the transactions that both scored.
+
+    `counts`, of shape (odds bins, odds bins), counts them by the champion's and the shadow's
+    log-odds, with edges `ODDS`; `correlation` is that of the log-odds. `figures` have the keys
+    `champion` and `shadow`, and `difference` is the shadow's average precision minus the
+    champion's; both need labels.
+    """
+
+    version: str
+    rows: int
+    champion_flagged: int
+    shadow_flagged: int
+    both_flagged: int
+    champion_mean: float
+    shadow_mean: float
+    correlation: float
+    counts: Counts
+    labelled: int
+    frauds: int
+    figures: dict[str, dict[str, float]]
+    difference: Interval | None
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """Rows of a table: what it is, the champion's and the shadow's."""
+        rows = [
+            ("transactions that both scored", f"{self.rows:,}", f"{self.rows:,}"),
+            ("flagged", f"{self.champion_flagged:,}", f"{self.shadow_flagged:,}"),
+            (
+                "flagged by this one alone",
+                f"{self.champion_flagged - self.both_flagged:,}",
+                f"{self.shadow_flagged - self.both_flagged:,}",
+            ),
+            ("mean fraud probability", f"{self.champion_mean:.6f}", f"{self.shadow_mean:.6f}"),
+        ]
+        labels = {
+            "average_precision": "average precision",
+            "precision_at_budget": "precision at the alert budget",
+            "recall_at_budget": "recall at the alert budget",
+            "brier": "Brier score",
+        }
+        if self.figures:
+            rows += [
+                (
+                    label,
+                    f"{self.figures['champion'][key]:.4f}",
+                    f"{self.figures['shadow'][key]:.4f}",
+                )
+                for key, label in labels.items()
+            ]
+        return rows
+
+    def summary(self) -> dict[str, Any]:
+        """Version, verdict and table, for a program."""
+        return {
+            "version": self.version,
+            "verdict": self.verdict(),
+            "table": [list(row) for row in self.table()],
+        }
+
+    def verdict(self) -> str:
+        """One sentence on how the two compare."""
+        alike = f"the log-odds of both correlate by {self.correlation:.3f}"
+        if self.difference is None:
+            return f"Shadow version {self.version}: {alike}; without labels nobody knows better."
+        return (
+            f"Shadow version {self.version}: average precision {self.difference.value:+.4f} "
+            f"[{self.difference.low:+.4f}, {self.difference.high:+.4f}] against the champion on "
+            f"{self.labelled:,} labelled transactions with {self.frauds:,} frauds; {alike}."
+        )
+
+
+class ShadowTally:
+    """Adds up what one shadow version scored."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._sums = np.zeros(6)
+        self._flagged = np.zeros(3, np.int64)
+        self._means = np.zeros(2)
+        self._counts = np.zeros((len(ODDS) + 1, len(ODDS) + 1), np.int64)
+        self._labelled: list[pd.DataFrame] = []
+
+    def add(self, part: Shadowed, labels: Labels | None) -> None:
+        """Counts a part."""
+        x, y = _log_odds(part.champion), _log_odds(part.shadow)
+        self._sums += [len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
+        both = part.champion_flagged & part.shadow_flagged
+        self._flagged += [
+            int(part.champion_flagged.sum()),
+            int(part.shadow_flagged.sum()),
+            int(both.sum()),
+        ]
+        self._means += [part.champion.sum(), part.shadow.sum()]
+        np.add.at(self._counts, (ODDS.searchsorted(x), ODDS.searchsorted(y)), 1)
+        if labels is not None:
+            codes = labels.of(part.keys)
+            table = pd.DataFrame(
+                {
+                    "label": codes,
+                    "champion": part.champion,
+                    "shadow": part.shadow,
+                    "seconds": part.seconds,
+                }
+            )
+            self._labelled.append(table[codes != UNKNOWN])
+
+    def result(self, alert_budget: float) -> ShadowComparison:
+        """The comparison; `alert_budget` is in alerts a day."""
+        rows, x, y, xx, yy, xy = self._sums.tolist()
+        spread = np.sqrt(max((xx - x * x / rows) * (yy - y * y / rows), 0.0))
+        table = pd.concat(self._labelled) if self._labelled else pd.DataFrame({"label": []})
+        frauds = int(table["label"].sum())
+        figures: dict[str, dict[str, float]] = {}
+        difference = None
+        if FEWEST_FRAUDS <= frauds < len(table):
+            days = (table["seconds"].max() - table["seconds"].min()) / SECONDS_PER_DAY
+            sides = {
+                side: Scored(
+                    table["label"].to_numpy(np.int64), table[side].to_numpy(), None, float(days)
+                )
+                for side in ("champion", "shadow")
+            }
+            figures = {side: _at_budget(scored, alert_budget) for side, scored in sides.items()}
+            difference = paired_difference(
+                sides["champion"].labels, sides["shadow"].probability, sides["champion"].probability
+            )
+        return ShadowComparison(
+            version=self._version,
+            rows=int(rows),
+            champion_flagged=int(self._flagged[0]),
+            shadow_flagged=int(self._flagged[1]),
+            both_flagged=int(self._flagged[2]),
+            champion_mean=float(self._means[0] / rows),
+            shadow_mean=float(self._means[1] / rows),
+            correlation=float((xy - x * y / rows) / spread) if spread else 1.0,
+            counts=self._counts,
+            labelled=len(table),
+            frauds=frauds,
+            figures=figures,
+            difference=difference,
+        )
+
+
+def compare_live(
+    traffic: Traffic, labels: Labels | None, version: str, alert_budget: float
+) -> ShadowComparison:
+    """Champion against one shadow version in an audit log of the champion.
+
+    Raises:
+        DataError: that version scored nothing there.
+    """
+    tally = ShadowTally(version)
+    rows = 0
+    for batch in traffic.batches(labels.columns if labels else ()):
+        for part in batch.shadowed:
+            if part.version == version:
+                tally.add(part, labels)
+                rows += len(part.seconds)
+    if not rows:
+        raise DataError(
+            f"the log holds no transaction that version {version} scored as the champion's shadow. "
+            f"Serve the champion with SHADOW_MODEL_URI=models:/…/{version} and AUDIT_LOG for a "
+            "while, or leave log out."
+        )
+    return tally.result(alert_budget)
+
+
+def markdown(comparison: ShadowComparison) -> str:
+    """The comparison as Markdown."""
+    rows: list[Any] = [f"| {' | '.join(row)} |" for row in comparison.table()]
+    return "\n".join(
+        [
+            f"## Shadow version {comparison.version} against the champion on live traffic",
+            "",
+            comparison.verdict(),
+            "",
+            "| on the same transactions | champion | shadow |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _at_budget(scored: Scored, alert_budget: float) -> dict[str, float]:
+    # The threshold that flags just the budget: each has its own.
+    ranked = np.sort(scored.probability)[::-1]
+    return evaluate(scored, float(ranked[alerts_within(scored, alert_budget) - 1]), alert_budget)
+
+
+def _log_odds(probability: Floats) -> Floats:
+    inside = np.clip(probability, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside / (1 - inside)))

@@ -1,0 +1,90 @@
+"""Which version is monitored, with its profile, and what its traffic is read from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import mlflow.artifacts
+from mlflow.entities.model_registry import ModelVersion
+
+from fraud_model.data.audit_log import AuditTraffic
+from fraud_model.data.table_traffic import SUFFIXES, TableTraffic
+from fraud_model.data.traffic import Traffic
+from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.model.profile import Profile, read_profile
+from fraud_model.monitoring.labels import Labels, read_labels
+from fraud_model.registry import versions
+from fraud_model.registry.export import read_origin
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """A version with its files; `version` is None where an exported directory was named."""
+
+    name: str
+    number: str
+    path: Path
+    profile: Profile
+    version: ModelVersion | None
+
+    @property
+    def label(self) -> str:
+        """What the version is called."""
+        return f"{self.name} version {self.number}"
+
+
+@contextmanager
+def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monitored]:
+    """The version that stands in `stage`, or that an exported directory holds.
+
+    Raises:
+        RegistryError: nothing stands there, or the version has no reference profile.
+        ParameterError: the directory holds no exported model.
+    """
+    if model_dir:
+        origin, path = read_origin(Path(model_dir)), Path(model_dir)
+        name, number = origin["model_name"], origin["model_version"]
+        yield Monitored(name, number, path, read_profile(path, f"{name} version {number}"), None)
+        return
+    version = versions.current_version(name, stage) if versions.is_registered(name) else None
+    if version is None:
+        raise RegistryError(
+            f"{name}: nothing stands in {stage} in {mlflow.get_registry_uri()}, so there is no "
+            f"version to monitor. Promote one first: mlflow run . -e promote -P stage={stage}"
+        )
+    number = str(version.version)
+    with tempfile.TemporaryDirectory() as folder:
+        uri = f"models:/{name}/{number}"
+        path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+        profile = read_profile(path, f"{name} version {number}")
+        yield Monitored(name, number, path, profile, version)
+
+
+def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, Labels | None]:
+    """The traffic in an audit log or table, and its labels where a table of them is named.
+
+    Raises:
+        ParameterError: no log is named.
+        DataError: one of the two cannot be read.
+    """
+    if not log:
+        raise ParameterError(
+            "log is not given: name the server's audit log, or a table of transactions, as in "
+            "-P log=audit.jsonl"
+        )
+    path = Path(log).expanduser()
+    profile = monitored.profile
+    features = list(profile.features)
+    traffic: Traffic
+    if path.name.lower().endswith(SUFFIXES):
+        traffic = TableTraffic(path, monitored.path, features, profile.time)
+    else:
+        traffic = AuditTraffic(path, monitored.name, monitored.number, features)
+    if not labels:
+        return traffic, None
+    return traffic, read_labels(Path(labels).expanduser(), profile.target, traffic.key_columns)

@@ -1,0 +1,110 @@
+"""The record of promotions and rollbacks: one MLflow run each, refused ones too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import mlflow
+
+from fraud_model.registry.versions import Stage
+from fraud_model.tracking import user
+
+Action = Literal["promote", "rollback"]
+Outcome = Literal["refused", "moving", "done"]
+
+MOST_ENTRIES = 10_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger. `origin` is the version that stood in the stage before, if any."""
+
+    run_id: str
+    action: Action
+    outcome: Outcome
+    origin: str | None
+    target: str
+    who: str
+    when: str
+
+
+def write(
+    action: Action, name: str, stage: Stage, origin: str | None, target: str, outcome: Outcome
+) -> None:
+    """Writes an entry to the active run, or updates the one it holds."""
+    mlflow.set_tags(
+        {
+            "ledger.action": action,
+            "ledger.model": name,
+            "ledger.stage": stage,
+            "ledger.from": origin or "none",
+            "ledger.to": target,
+            "ledger.who": user(),
+            "ledger.when": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "ledger.outcome": outcome,
+        }
+    )
+
+
+def complete(entry: Entry) -> None:
+    """Marks an interrupted entry as done, for the run that finished its job."""
+    mlflow.MlflowClient().set_tag(entry.run_id, "ledger.outcome", "done")
+
+
+def entries(name: str, stage: Stage) -> list[Entry]:
+    """All entries of a model's stage, the earliest first."""
+    experiments = [e.experiment_id for e in mlflow.search_experiments()]
+    runs = mlflow.search_runs(
+        experiment_ids=experiments,
+        filter_string=f"tags.`ledger.model` = '{name}' and tags.`ledger.stage` = '{stage}'",
+        max_results=MOST_ENTRIES,
+        output_format="list",
+    )
+    found = []
+    for run in runs:
+        tags = run.data.tags
+        origin = tags["ledger.from"]
+        found.append(
+            Entry(
+                run_id=run.info.run_id,
+                action=tags["ledger.action"],
+                outcome=tags["ledger.outcome"],
+                origin=None if origin == "none" else origin,
+                target=tags["ledger.to"],
+                who=tags["ledger.who"],
+                when=tags["ledger.when"],
+            )
+        )
+    return sorted(found, key=lambda entry: entry.when)
+
+
+def earlier_version(history: list[Entry], current: str) -> str | None:
+    """The version that stood in the stage before `current`, or None where there was none.
+
+    Replays the entries: a promotion puts its version on top, a rollback takes the top off. An
+    entry interrupted before its version moved leaves one on top that never stood there; the next
+    entry's `origin` shows it, and so does `current` at the end.
+    """
+    stood: list[str] = []
+    for entry in history:
+        if entry.outcome == "refused":
+            continue
+        _back_to(stood, entry.origin)
+        if entry.action == "promote":
+            stood.append(entry.target)
+        else:
+            _back_to(stood, entry.target)
+    _back_to(stood, current)
+    return stood[-2] if len(stood) > 1 else None
+
+
+def _back_to(stood: list[str], version: str | None) -> None:
+    if version is None:
+        stood.clear()
+    elif version in stood:
+        while stood[-1] != version:
+            stood.pop()
+    else:
+        stood.append(version)

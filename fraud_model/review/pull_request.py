@@ -1,0 +1,67 @@
+"""A better challenger as a pull request: exported model, model card and comparison."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from mlflow.entities.model_registry import ModelVersion
+
+from fraud_model.errors import ParameterError
+from fraud_model.model.flavor import CARD_FILE
+from fraud_model.registry.export import write_version
+from fraud_model.review.comparison import CURVES_FILE, Comparison, markdown, write_comparison
+from fraud_model.review.github import Repository
+
+BRANCH = "retrained-model"
+MODEL = "model"
+TEXT_FILE = "pull_request.json"
+
+
+def prepare(version: ModelVersion, comparison: Comparison, folder: Path) -> None:
+    """Writes what a pull request will carry: the model directory, a title and a body.
+
+    The folder is made anew. It can travel to a machine that has the right to push.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_version(version, "Production", folder / MODEL)
+    write_comparison(comparison, folder / MODEL)
+    card = (folder / MODEL / "artifacts" / CARD_FILE).read_text()
+    body = "\n".join(
+        [
+            markdown(comparison),
+            f"The curves are in `{MODEL}/{CURVES_FILE}`. Merging deploys this version.",
+            "",
+            "<details><summary>Model card</summary>",
+            "",
+            card,
+            "</details>",
+            "",
+        ]
+    )
+    title = f"Serve {comparison.challenger}"
+    (folder / TEXT_FILE).write_text(json.dumps({"title": title, "body": body}, indent=1) + "\n")
+
+
+def publish(folder: Path, root: Path, repository: Repository) -> tuple[str, str]:
+    """Pushes a prepared proposal to `BRANCH` and opens or updates its pull request.
+
+    `root` is the checkout whose directory `model` is replaced. Returns title and page.
+
+    Raises:
+        ParameterError: the folder holds no proposal.
+        GitHubError: git or GitHub refuses.
+    """
+    if not (folder / TEXT_FILE).is_file() or not (folder / MODEL / "MLmodel").is_file():
+        raise ParameterError(
+            f"proposal={str(folder)!r} holds no proposal. `mlflow run . -e compare -P "
+            f"proposal={folder}` writes one where the challenger is better."
+        )
+    text = json.loads((folder / TEXT_FILE).read_text())
+    shutil.rmtree(root / MODEL, ignore_errors=True)
+    shutil.copytree(folder / MODEL, root / MODEL)
+    repository.push(root, [MODEL], BRANCH, text["title"])
+    body = f"{text['body']}\nTrained in {repository.run_url}\n"
+    return text["title"], repository.propose(BRANCH, text["title"], body)

@@ -1,0 +1,142 @@
+"""The process that a worker scores its shadow model in: `python -m` this module.
+
+Its standard input is a line of JSON, which says what to load and what to expect, and then frames.
+Its standard output is a line that says what was loaded or why nothing was, and then audit lines.
+It is a process of its own so that its Python never holds up the server's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import orjson
+
+from fraud_model.errors import FraudModelError, RegistryError
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.origin import resolve
+from fraud_model.serving.shadow import frames
+
+# The worker has gone, or kills what has not ended after its own patience.
+LONGEST_END_SECONDS = 10
+CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+
+
+def main() -> None:
+    """Loads the model and scores frames until the input ends."""
+    # A terminal and some supervisors signal the whole group; the end of the input is what counts.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(19)
+    # What libraries print is no audit line.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    loaded = threading.Event()
+    threading.Thread(target=_end_with_the_worker, args=[loaded], daemon=True).start()
+    with contextlib.suppress(BrokenPipeError):
+        _serve(sys.stdin.buffer, output, loaded)
+
+
+def _serve(stream: BinaryIO, output: BinaryIO, loaded: threading.Event) -> None:
+    line = stream.readline()
+    if not line:
+        return
+    order = orjson.loads(line)
+    try:
+        served = load(order["model_uri"], order["features"])
+    except Exception as error:
+        output.write(orjson.dumps({"refused": _in_one_line(error)}) + b"\n")
+        output.flush()
+        return
+    loaded.set()
+    origin = served.origin
+    output.write(orjson.dumps({"model_version": origin.model_version}) + b"\n")
+    output.flush()
+    scorer = Scorer(served, order["features"], order["shadow_of"])
+    while frame := frames.read(stream, len(order["features"])):
+        output.write(scorer.lines(frame))
+        output.flush()
+
+
+def load(model_uri: str, features: Sequence[str]) -> ServedModel:
+    """The model that the URI names, if it needs no other than these features.
+
+    Raises:
+        FraudModelError: there is no such model, or it needs more.
+    """
+    served = ServedModel(resolve(model_uri))
+    missing = [feature for feature in served.features if feature not in features]
+    if missing:
+        raise RegistryError(
+            f"it needs {', '.join(missing)}, which the requests of the served model do not hold."
+        )
+    return served
+
+
+class Scorer:
+    """Scores frames whose rows have the champion's `features`, and makes audit lines of them."""
+
+    def __init__(self, served: ServedModel, features: Sequence[str], shadow_of: str) -> None:
+        self._detector = served.detector
+        self._columns = [features.index(feature) for feature in served.features]
+        self._model = {
+            "model_name": served.origin.model_name,
+            "model_version": served.origin.model_version,
+            "shadow_of": shadow_of,
+        }
+
+    def lines(self, frame: frames.Frame) -> bytes:
+        """One line per row."""
+        scored = self._detector.score(frame.values[:, self._columns])
+        rows = ((request_id, row) for request_id, count in frame.requests for row in range(count))
+        columns = (
+            scored["fraud_probability"],
+            scored["is_fraud"],
+            frame.probability,
+            frame.flagged,
+        )
+        return b"".join(
+            orjson.dumps(
+                {
+                    "time": frame.time,
+                    "request_id": request_id,
+                    "row": row,
+                    **self._model,
+                    "fraud_probability": probability,
+                    "is_fraud": flagged,
+                    "champion_probability": champion_probability,
+                    "champion_is_fraud": champion_flagged,
+                },
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+            for (request_id, row), probability, flagged, champion_probability, champion_flagged in (
+                zip(rows, *(column.tolist() for column in columns), strict=True)
+            )
+        )
+
+
+def _end_with_the_worker(loaded: threading.Event) -> None:
+    # Whoever loads, or is stuck in scoring, does not read that the input has ended.
+    poll = select.poll()
+    poll.register(0, 0)
+    poll.poll()
+    if loaded.is_set():
+        time.sleep(LONGEST_END_SECONDS)
+    os._exit(1)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = CREDENTIALS.sub("", " ".join(str(error).split("\n", 1)[0].split()))
+    return text if isinstance(error, FraudModelError) else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a table of transactions to a registered version."""

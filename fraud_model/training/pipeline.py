@@ -1,0 +1,101 @@
+"""The training run from data to registered version: check, split, fit, measure, log, register."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from fraud_model.data.dataset import load_dataset
+from fraud_model.data.schema import Columns
+from fraud_model.data.split import split
+from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.evaluation.threshold import choose_threshold, parse_policy
+from fraud_model.model.flavor import log_detector
+from fraud_model.registry import versions
+from fraud_model.tracking import git_commit, log_parameters
+from fraud_model.training import run_log
+from fraud_model.training.card import write_card
+from fraud_model.training.config import TrainingConfig
+from fraud_model.training.fit import fit
+from fraud_model.training.result import Measured
+
+KNOWN_ROWS_PER_CLASS = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A version of a registered model, and what was measured on the way to it."""
+
+    name: str
+    version: str
+    measured: Measured
+
+
+def train(config: TrainingConfig) -> Trained:
+    """Trains inside the active run and registers a version; registering is the last step.
+
+    Raises:
+        DataError: the table cannot be trained on.
+        TrainingError: the model is not worth registering.
+    """
+    measured = _measure(config)
+    run_log.log_measured(measured)
+    commit = git_commit()
+    card = write_card(config.model_name, measured, commit)
+    run_log.log_card(card)
+    tags = run_log.version_tags(measured, commit)
+    known_rows = _known_rows(measured.parts.holdout, measured.dataset.columns)
+    model = log_detector(measured.detector, known_rows, card, measured.profile(), tags)
+    version = versions.register(
+        config.model_name,
+        model.model_id,
+        model.run_id,
+        description=run_log.version_description(measured),
+        tags=tags,
+    )
+    return Trained(config.model_name, str(version.version), measured)
+
+
+def _measure(config: TrainingConfig) -> Measured:
+    dataset = load_dataset(
+        config.data,
+        target=config.target,
+        time=config.time_column,
+        amount=config.amount_column,
+    )
+    seed = config.hyperparameters.seed
+    parts = split(dataset, config.split, seed)
+    parameters = asdict(config)
+    log_parameters({**parameters, **parameters.pop("hyperparameters")})
+    run_log.log_data(dataset, parts)
+    fitted = fit(parts.train, parts.validation, dataset.columns, config.hyperparameters)
+    scored = {
+        name: Scored.from_part(part, dataset.columns, probability)
+        for name, part, probability in (
+            ("validation", parts.validation, fitted.validation_probability),
+            ("holdout", parts.holdout, fitted.detector.probability(parts.holdout)),
+        )
+    }
+    policy = parse_policy(config.threshold)
+    threshold = choose_threshold(policy, scored["validation"])
+    return Measured(
+        dataset=dataset,
+        parts=parts,
+        fitted=fitted,
+        detector=fitted.detector.with_threshold(threshold),
+        policy=policy,
+        threshold=threshold,
+        alert_budget=config.alert_budget,
+        scored=scored,
+        figures={
+            name: evaluate(part, threshold, config.alert_budget, seed)
+            for name, part in scored.items()
+        },
+    )
+
+
+def _known_rows(holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    target = holdout[columns.target]
+    chosen = [holdout[target == label].head(KNOWN_ROWS_PER_CLASS) for label in (0, 1)]
+    return pd.concat(chosen, ignore_index=True)[list(columns.features)]

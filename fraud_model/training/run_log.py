@@ -1,0 +1,162 @@
+"""What a training run leaves in MLflow: data, figures, pictures, card, and the version's tags."""
+
+from __future__ import annotations
+
+import warnings
+
+import mlflow
+import numpy as np
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.dataset_source import DatasetSource
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+from fraud_model.data.dataset import Dataset, digest_of
+from fraud_model.data.split import Parts
+from fraud_model.evaluation.holdout import log_holdout
+from fraud_model.evaluation.plots import draw_curves, draw_importance, draw_learning_curve
+from fraud_model.tracking import log_curve
+from fraud_model.training.result import Measured
+
+# SHAP values of about this many holdout transactions, evenly spaced, rank the features; more change
+# nothing visible.
+ROWS_EXPLAINED = 300
+DIGEST_SHOWN = 16
+
+
+def log_data(dataset: Dataset, parts: Parts) -> None:
+    """Logs the dataset's parts as inputs of the active run, and says what was read."""
+    _say(dataset, parts)
+    mlflow.set_tags({"data_kind": dataset.kind, "data_source": dataset.source})
+    mlflow.log_metrics(
+        {
+            "data/transactions": len(dataset.table),
+            "data/frauds": dataset.frauds,
+            "data/fraud_rate": dataset.fraud_rate,
+            "data/duplicates_dropped": dataset.duplicates,
+        }
+    )
+    # MLflow's own from_pandas looks at every cell to infer this schema: seconds at full size.
+    schema = Schema([ColSpec(DataType.double, name) for name in dataset.table.columns])
+    source = _source_of(dataset)
+    for context, part in parts.named().items():
+        mlflow.log_input(
+            MetaDataset(
+                source,
+                name=f"{dataset.kind} transactions",
+                digest=digest_of(part)[:DIGEST_SHOWN],
+                schema=schema,
+            ),
+            context=context,
+            tags={
+                "digest_sha256": dataset.digest,
+                "rows": str(len(part)),
+                "fraud_rate": f"{part[dataset.columns.target].mean():.6f}",
+            },
+        )
+
+
+def log_measured(measured: Measured) -> None:
+    """Logs figures, learning curve, pictures and holdout to the active run."""
+    fitted = measured.fitted
+    figures = {
+        f"{part}/{name}": value
+        for part, named in measured.figures.items()
+        for name, value in named.items()
+    }
+    own = {
+        "model/threshold": measured.threshold,
+        "model/rounds": fitted.best_round,
+        "validation/average_precision_of_baseline": fitted.baseline_average_precision,
+    }
+    mlflow.log_metrics({**figures, **own})
+    log_curve(fitted.curve, "learning_curve/")
+    _log_pictures(measured)
+    log_holdout(measured.parts.holdout, measured.dataset.columns)
+
+
+def log_card(card: str) -> None:
+    """Stores the model card, and shows it as the description on the page of the run."""
+    mlflow.log_text(card, "model_card.md")
+    mlflow.set_tag(MLFLOW_RUN_NOTE, card)
+
+
+def version_tags(measured: Measured, commit: str) -> dict[str, str]:
+    """The tags of run and version: where it comes from, and what it reached on the holdout."""
+    dataset, held = measured.dataset, measured.figures["holdout"]
+    return {
+        "data_kind": dataset.kind,
+        "data_source": dataset.source,
+        "data_digest": dataset.digest,
+        "split": measured.parts.how,
+        "threshold": repr(measured.threshold),
+        "threshold_policy": str(measured.policy),
+        "git_commit": commit,
+        "holdout_average_precision": f"{held['average_precision']:.6f}",
+        "holdout_average_precision_low": f"{held['average_precision_low']:.6f}",
+        "holdout_average_precision_high": f"{held['average_precision_high']:.6f}",
+        "holdout_recall_at_budget": f"{held['recall_at_budget']:.6f}",
+        "holdout_brier": f"{held['brier']:.8f}",
+    }
+
+
+def version_description(measured: Measured) -> str:
+    """A few sentences for the version's page in the registry."""
+    dataset, held = measured.dataset, measured.figures["holdout"]
+    return (
+        f"Trained on {len(dataset.table):,} {dataset.kind} transactions ({dataset.source}). "
+        f"Holdout: average precision {held['average_precision']:.4f} "
+        f"[{held['average_precision_low']:.4f}, {held['average_precision_high']:.4f}], "
+        f"recall {held['recall']:.4f} and precision {held['precision']:.4f} at threshold "
+        f"{measured.threshold:.4g} (`{measured.policy}`)."
+    )
+
+
+def _log_pictures(measured: Measured) -> None:
+    booster, scaler, _ = measured.detector.parts
+    pictures = draw_curves(
+        measured.scored["holdout"],
+        measured.figures["holdout"],
+        part="holdout",
+        threshold=measured.threshold,
+        policy=measured.policy,
+    )
+    pictures["learning_curve"] = draw_learning_curve(
+        measured.fitted.curve, measured.fitted.best_round
+    )
+    holdout = measured.parts.holdout
+    pictures["feature_importance"] = draw_importance(
+        scaler.features,
+        np.asarray(booster.feature_importance("gain"), dtype=np.float64),
+        measured.detector.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
+    )
+    for name, figure in pictures.items():
+        mlflow.log_figure(figure, f"figures/{name}.png")
+
+
+def _source_of(dataset: Dataset) -> DatasetSource:
+    if dataset.kind == "simulated":
+        return CodeDatasetSource(tags={"source": dataset.source})
+    with warnings.catch_warnings():
+        # About a path that two classes of source could mean; both mean the file.
+        warnings.simplefilter("ignore", UserWarning)
+        return resolve_dataset_source(dataset.source)
+
+
+def _say(dataset: Dataset, parts: Parts) -> None:
+    columns = dataset.columns
+    print(
+        f"data: {dataset.source} ({dataset.kind}), {len(dataset.table):,} transactions, "
+        f"{dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
+        f"{dataset.duplicates:,} duplicates dropped, {len(columns.features)} features"
+    )
+    if columns.ignored:
+        print(f"columns without numbers, left out: {', '.join(columns.ignored)}")
+    if columns.time is None:
+        print("no time column: the split is stratified, and each part counts as one day")
+    print(
+        f"split by {parts.how}: {len(parts.train):,} train, {len(parts.validation):,} validation, "
+        f"{len(parts.holdout):,} holdout"
+    )

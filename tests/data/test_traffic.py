@@ -1,0 +1,180 @@
+"""Whatever state a log is in, what is whole is read once, and the rest is counted."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+
+from fraud_model.errors import DataError, ParameterError
+from fraud_model.data import audit_log
+from fraud_model.monitoring import windows
+from fraud_model.data.audit_log import AuditTraffic
+from fraud_model.data.table_traffic import TableTraffic
+from fraud_model.data.traffic import Batch
+from fraud_model.monitoring.windows import Span, Windows
+from fraud_model.model.profile import read_profile
+from fraud_model.data.simulation import simulate
+from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
+
+TABLE = simulate(rows=60, frauds=3, seed=4)
+
+
+@pytest.fixture(scope="module")
+def lines(exported: Path) -> list[dict[str, object]]:
+    return scored_lines(mlflow.pyfunc.load_model(str(exported)).unwrap_python_model(), TABLE)
+
+
+def read(path: Path, *keys: str) -> tuple[AuditTraffic, list[Batch]]:
+    traffic = AuditTraffic(path, "fraud-detector", "1", ["V1", "Amount"])
+    return traffic, list(traffic.batches(keys))
+
+
+def test_rows_come_with_their_features_scores_and_keys(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    _, (batch,) = read(write_lines(tmp_path / "audit.jsonl", lines), "request_id", "row")
+    np.testing.assert_array_equal(batch.scored.values, TABLE[["V1", "Amount"]].to_numpy())
+    assert batch.scored.probability.tolist() == [line["fraud_probability"] for line in lines]
+    assert list(batch.scored.keys)[:2] == [("0-0", "0"), ("0-1", "0")]
+    assert np.all(np.diff(batch.scored.seconds) > 0)
+
+
+def test_turned_over_files_come_first_and_in_order(
+    tmp_path: Path, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "ROWS_PER_BATCH", 7)
+    write_lines(tmp_path / "audit.jsonl", lines[50:])
+    write_lines(tmp_path / "audit.jsonl.10", lines[30:50])
+    write_lines(tmp_path / "audit.jsonl.2", lines[10:30])
+    packed = write_lines(tmp_path / "packed", lines[:10]).read_bytes()
+    (tmp_path / "audit.jsonl.1.gz").write_bytes(gzip.compress(packed))
+    (tmp_path / "audit.jsonl.lock").touch()
+    traffic, batches = read(tmp_path / "audit.jsonl")
+    together = np.concatenate([batch.scored.probability for batch in batches])
+    assert together.tolist() == [line["fraud_probability"] for line in lines]
+    assert (traffic.tally.files, traffic.tally.lines) == (4, 60)
+
+
+def test_what_cannot_be_used_is_counted(tmp_path: Path, lines: list[dict[str, object]]) -> None:
+    path = write_lines(
+        tmp_path / "audit.jsonl",
+        [
+            *lines[:5],
+            {**lines[5], "model_version": "9"},
+            {**lines[5], "model_name": "other"},
+            {**lines[5], "features": {"V1": 1.0}},
+            shadow_line({**lines[6], "model_version": "9"}, "2", 0.1),
+        ],
+    )
+    with path.open("ab") as file:
+        file.write(b'not json\n[1]\n{"time": "yesterday", "model_name": ')
+    traffic, (batch,) = read(path)
+    assert len(batch.scored.probability) == 5
+    tally = traffic.tally
+    assert (tally.lines, tally.torn, tally.unreadable) == (12, 1, 3)
+    assert tally.other_versions == {"fraud-detector 9": 2, "other 1": 1}
+
+
+def test_a_damaged_packed_file_loses_only_its_rest(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    packed = gzip.compress(write_lines(tmp_path / "packed", lines).read_bytes())
+    (tmp_path / "audit.jsonl.1.gz").write_bytes(packed[:-20])
+    write_lines(tmp_path / "audit.jsonl", lines[:3])
+    traffic, batches = read(tmp_path / "audit.jsonl")
+    assert sum(len(batch.scored.probability) for batch in batches) >= 3
+    assert traffic.tally.torn == 1
+
+
+def test_refusals_and_shadows_are_told_apart(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    shadow = shadow_line(lines[0], "2", 0.75)
+    path = write_lines(tmp_path / "audit.jsonl", [lines[0], refused_line(), shadow])
+    _, (batch,) = read(path, "request_id", "row")
+    assert len(batch.scored.probability) == len(batch.refused) == 1
+    (part,) = batch.shadowed
+    assert (part.version, part.shadow.tolist(), list(part.keys)) == ("2", [0.75], [("0-0", "0")])
+    assert part.champion.tolist() == [lines[0]["fraud_probability"]]
+
+
+def test_no_log_and_another_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such audit log"):
+        read(tmp_path / "audit.jsonl")
+    (tmp_path / "notes.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match="none of its 2 lines is one of an audit log"):
+        read(tmp_path / "notes.txt")
+
+
+def test_a_table_is_scored_and_incomplete_rows_are_not(exported: Path, tmp_path: Path) -> None:
+    table = TABLE.drop(columns="Class").assign(id=[f"{i:04}" for i in range(60)])
+    table.loc[3, "V5"] = np.nan
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "traffic.csv", index=False)
+    traffic = TableTraffic(tmp_path / "traffic.csv", exported, list(read_profile(exported, "version 1").features), read_profile(exported, "version 1").time)
+    assert traffic.key_columns == ("id", "row")
+    (batch,) = traffic.batches(("id",))
+    assert [key for (key,) in batch.scored.keys] == table["id"].tolist()
+    assert np.isnan(batch.scored.probability).nonzero()[0].tolist() == [3]
+    model = mlflow.pyfunc.load_model(str(exported))
+    expected = model.predict(table.drop(index=3).drop(columns="id"))["fraud_probability"]
+    assert np.delete(batch.scored.probability, 3) == pytest.approx(expected.to_numpy())
+
+
+def test_a_table_that_lacks_a_feature_is_refused(exported: Path, tmp_path: Path) -> None:
+    TABLE.drop(columns="V9").to_csv(tmp_path / "traffic.csv", index=False)
+    with pytest.raises(DataError, match="no column 'V9', which the model needs"):
+        TableTraffic(tmp_path / "traffic.csv", exported, list(read_profile(exported, "version 1").features), read_profile(exported, "version 1").time)
+
+
+@pytest.mark.parametrize("text", ["", "0d", "1w", "-3", "1.5h", "d"])
+def test_a_window_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match="window="):
+        Span.parse(text)
+
+
+def test_windows_add_up_to_the_traffic(
+    tmp_path: Path, lines: list[dict[str, object]], exported: Path
+) -> None:
+    later = [{**line, "time": f"2026-11-03T0{i % 9}:00:00Z"} for i, line in enumerate(lines)]
+    path = write_lines(tmp_path / "audit.jsonl", [*lines, refused_line(2), *later])
+    profile = read_profile(exported, "version 1")
+    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    counted = Windows(profile, Span.parse("1d"), has_time=True)
+    for batch in traffic.batches(()):
+        counted.add(batch)
+    first, second = (window for _, window in sorted(counted.by_number.items()))
+    assert (first.rows, second.rows, second.refused) == (60, 60, 1)
+    assert second.refused_share == pytest.approx(1 / 61)
+    assert first.mean_amount == pytest.approx(TABLE["Amount"].mean())
+    counts = first.feature_counts(profile)["V4"]
+    assert counts.tolist() == profile.features["V4"].count(TABLE["V4"].to_numpy()).tolist()
+
+
+def test_too_many_windows_are_refused(
+    tmp_path: Path,
+    lines: list[dict[str, object]],
+    exported: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "MOST_WINDOWS", 5)
+    profile = read_profile(exported, "version 1")
+    path = write_lines(tmp_path / "audit.jsonl", lines)
+    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    counted = Windows(profile, Span.parse("10"), has_time=True)
+    (batch,) = traffic.batches(())
+    with pytest.raises(ParameterError, match=r"more than 5 windows.*longer ones"):
+        counted.add(batch)
+
+
+def test_labels_by_number_find_the_rows_of_a_table(exported: Path, tmp_path: Path) -> None:
+    pd.DataFrame(TABLE).to_parquet(tmp_path / "traffic.parquet")
+    profile = read_profile(exported, "version 1")
+    path = tmp_path / "traffic.parquet"
+    traffic = TableTraffic(path, exported, list(profile.features), profile.time)
+    (batch,) = traffic.batches(("row",))
+    assert [key for (key,) in batch.scored.keys] == [str(i) for i in range(60)]

@@ -1,0 +1,73 @@
+"""The figures agree with scikit-learn's, and the intervals cover what they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, confusion_matrix, f1_score
+
+from fraud_model.arrays import Floats
+from fraud_model.evaluation.bootstrap import bootstrap_average_precision, paired_difference
+from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+
+random = np.random.default_rng(0)
+LABELS = (random.random(3_000) < 0.03).astype(np.int64)
+SCORES: Floats = np.clip(0.3 * LABELS + 0.7 * random.random(3_000), 0, 1).round(3)
+SCORED = Scored(LABELS, SCORES, random.exponential(50, 3_000), days=0.5)
+
+
+def test_figures_are_scikit_learns() -> None:
+    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    passed, false_alarms, missed, caught = confusion_matrix(LABELS, SCORES >= 0.8).ravel()
+    assert [figures[k] for k in ("true_negatives", "false_positives", "false_negatives")] == [
+        passed,
+        false_alarms,
+        missed,
+    ]
+    assert figures["true_positives"] == caught
+    assert figures["f1"] == pytest.approx(f1_score(LABELS, SCORES >= 0.8))
+    assert figures["average_precision"] == average_precision_score(LABELS, SCORES)
+    assert figures["average_precision_low"] < figures["average_precision"]
+    assert figures["average_precision"] < figures["average_precision_high"]
+
+
+def test_the_alert_budget_is_a_number_per_day() -> None:
+    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    assert figures["alerts_in_budget"] == 50
+    top = np.argsort(-SCORES, kind="stable")[:50]
+    assert figures["precision_at_budget"] == LABELS[top].mean()
+    assert figures["recall_at_budget"] == LABELS[top].sum() / LABELS.sum()
+    assert alerts_within(SCORED, 0.001) == 1
+    assert alerts_within(SCORED, 1e9) == len(LABELS)
+
+
+def test_fraud_value_is_split_into_caught_and_missed() -> None:
+    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    assert SCORED.amounts is not None
+    total = float(SCORED.amounts[LABELS == 1].sum())
+    assert figures["fraud_value_caught"] + figures["fraud_value_missed"] == pytest.approx(total)
+    assert figures["fraud_value_missed"] > 0
+
+
+def test_without_amounts_there_is_no_fraud_value() -> None:
+    figures = evaluate(Scored(LABELS, SCORES, None, 1.0), threshold=0.5, alert_budget=10)
+    assert not [name for name in figures if "value" in name]
+
+
+def test_the_interval_narrows_with_more_frauds() -> None:
+    few = bootstrap_average_precision(SCORED.labels, SCORED.probability)
+    many = bootstrap_average_precision(np.tile(LABELS, 4), np.tile(SCORES, 4))
+    assert many.high - many.low == pytest.approx((few.high - few.low) / 2, rel=0.2)
+
+
+def test_a_model_does_not_differ_from_itself() -> None:
+    same = paired_difference(LABELS, SCORES, SCORES)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+
+
+def test_a_better_ranking_is_told_from_a_worse_one() -> None:
+    worse: Floats = np.where(random.random(3_000) < 0.3, random.random(3_000), SCORES)
+    difference = paired_difference(LABELS, SCORES, worse)
+    assert difference.low > 0
+    expected = average_precision_score(LABELS, SCORES) - average_precision_score(LABELS, worse)
+    assert difference.value == pytest.approx(expected)

@@ -1,0 +1,148 @@
+"""The whole story, with real processes: serve, drift, alarm, retrain, promote, quiet again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.journeys.test_train_serve_rollback import Project
+from tests.support.file_server import serve_api
+from tests.support.server import Server, serving
+
+ROWS = 6_000
+ROWS_PER_REQUEST = 100
+WINDOW = 2_000
+# Standard deviations; towards where frauds are.
+MOVED = {"V4": 1.0, "V10": -1.0, "V14": -1.0}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    mlflow.set_tracking_uri(project.uri)
+    yield project
+    mlflow.set_tracking_uri(None)
+
+
+def moved(table: pd.DataFrame) -> pd.DataFrame:
+    """The same transactions with the means of three features moved."""
+    return table.assign(
+        **{name: table[name] + sds * table[name].std() for name, sds in MOVED.items()}
+    )
+
+
+def traffic_of(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Transactions like those that a version trained on `table` validates and holds out."""
+    late = table.tail(round(0.4 * len(table)))
+    return late.sample(ROWS, replace=True, random_state=seed).sort_values("Time")
+
+
+def wait_for_shadow(server: Server) -> None:
+    """Waits until the shadow takes rows, where there is one."""
+    for _ in range(300):
+        if server.get("/health").json()["shadow"] in ("off", "ok"):
+            return
+        time.sleep(0.2)
+    raise AssertionError(server.log.read_text())
+
+
+def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:
+    """Posts transactions in order, and writes what later turned out to be fraud."""
+    known = []
+    for first in range(0, len(traffic), ROWS_PER_REQUEST):
+        part = traffic.iloc[first : first + ROWS_PER_REQUEST]
+        rows = part.drop(columns="Class").to_dict("records")
+        answer = server.post({"dataframe_records": rows})
+        assert answer.ok, answer.text
+        known.append(
+            pd.DataFrame(
+                {
+                    "request_id": answer.headers["X-Request-ID"],
+                    "row": np.arange(len(part)),
+                    "Class": part["Class"].to_numpy(),
+                }
+            )
+        )
+    pd.concat(known).to_csv(labels, index=False)
+
+
+@pytest.mark.slow
+def test_drift_is_noticed_and_mended(project: Project, sample_csv: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(sample_csv)
+    log, labels, report = tmp_path / "audit.jsonl", tmp_path / "labels.csv", tmp_path / "report"
+    told: list[dict[str, str]] = []
+
+    def hook(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        told.append(json.loads(body))
+        return 200, {}
+
+    def monitor(fails: bool = False) -> str:
+        return project.run(
+            *("-e", "monitor", "-P", f"log={log}", "-P", f"labels={labels}"),
+            *("-P", f"window={WINDOW}", "-P", f"report={report}"),
+            fails=fails,
+        )
+
+    def serve_and_send(traffic: pd.DataFrame, version: str, shadow: str = "") -> None:
+        environment = {"MLFLOW_TRACKING_URI": project.uri, "AUDIT_LOG": str(log)}
+        with serving(tmp_path, SHADOW_MODEL_URI=shadow, **environment) as server:
+            assert server.get("/health").json()["model_version"] == version
+            wait_for_shadow(server)
+            assert server.post({"dataframe_records": [{"V1": 1.0}]}).status_code == 400
+            send(server, traffic, labels)
+            server.stop()
+
+    with serve_api(hook) as url:
+        project.environment["ALERT_WEBHOOK"] = url
+        project.run("-e", "train", "-P", f"data={sample_csv}")
+        project.run("-e", "promote")
+        serve_and_send(traffic_of(table, seed=1), version="1")
+        said = monitor()
+        assert "status: quiet" in said
+        assert "6,000 scored transactions, 1 refused requests" in said
+        assert "note: average precision is" in said
+        assert told == []
+
+        log.unlink()
+        drifted = moved(table)
+        serve_and_send(traffic_of(drifted, seed=2), version="1")
+        said = monitor(fails=True)
+        for name in MOVED:
+            assert f"alarm: {name} has moved" in said
+        assert "alarm: scores have moved" in said
+        assert "recommended: retrain" in said
+        (message,) = told
+        assert "fraud-detector version 1: alarm" in message["text"]
+        version = mlflow.MlflowClient().get_model_version("fraud-detector", "1")
+        assert version.tags["monitoring.status"] == "alarm"
+
+        new_data = tmp_path / "new.csv"
+        drifted.to_csv(new_data, index=False)
+        project.run("-e", "train", "-P", f"data={new_data}")
+        log.unlink()
+        shadow = "models:/fraud-detector/2"
+        serve_and_send(traffic_of(drifted, seed=3), version="1", shadow=shadow)
+        said = project.run("-e", "compare", "-P", f"log={log}", "-P", f"labels={labels}")
+        assert "## Shadow version 2 against the champion on live traffic" in said
+        assert "| transactions that both scored | 6,000 | 6,000 |" in said
+        assert "Shadow version 2: average precision +" in said
+        assert "version 2 stands in Production" in project.run("-e", "promote")
+        # The log goes on; the lines of version 1 in it are no concern of version 2.
+        serve_and_send(traffic_of(drifted, seed=4), version="2")
+        said = monitor()
+        assert "status: quiet" in said
+        assert "other versions: 12,001 of fraud-detector 1" in said
+        assert len(told) == 1
+
+    statuses = [
+        run.data.tags["monitoring.status"]
+        for run in mlflow.search_runs(experiment_names=["monitoring"], output_format="list")
+    ]
+    assert statuses == ["quiet", "alarm", "quiet"]

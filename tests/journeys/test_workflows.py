@@ -1,0 +1,321 @@
+"""The workflows are valid, keep the ground rules, and their steps do what they are there for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fraud_model.data.simulation import Drift, simulate
+from tests.support.audit_lines import scored_lines, write_lines
+from tests.support.environment import REPOSITORY, copy_checkout, own_environment
+from tests.support.fake_github import TOKEN, GitHub, running_github
+from tests.support.file_server import serve, serve_api, serve_folder
+from tests.support.workflow_runner import WORKFLOWS, Job, load, run_job
+
+NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
+ENTRY_POINTS = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
+STEPS = [
+    (name, step)
+    for name in NAMES
+    for job in load(name)["jobs"].values()
+    for step in job.get("steps", [])
+]
+RUNS = [(name, step["run"]) for name, step in STEPS if "run" in step]
+
+
+def tool(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_workflow_is_valid() -> None:
+    files = [str(path) for path in WORKFLOWS.glob("*.yml")]
+    done = tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    assert done.returncode == 0, done.stdout
+    dependabot = str(REPOSITORY / ".github" / "dependabot.yml")
+    done = tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", dependabot)
+    assert done.returncode == 0, done.stdout
+
+
+def test_zizmor_finds_nothing() -> None:
+    done = tool("zizmor", "--offline", "--no-progress", str(REPOSITORY / ".github"))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ground_rules_hold(name: str) -> None:
+    workflow = load(name)
+    text = (WORKFLOWS / name).read_text()
+    assert workflow["permissions"] == {}
+    assert workflow["concurrency"]
+    for job in workflow["jobs"].values():
+        assert job["permissions"]
+        assert "timeout-minutes" in job or "uses" in job
+    for action in re.findall(r"uses: ([^.\s].*)$", text, re.MULTILINE):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action), action
+    if "pull_request" in workflow["on"]:
+        assert "secrets." not in text
+    if "schedule" in workflow["on"]:
+        assert set(workflow["on"]) == {"schedule"}
+
+
+@pytest.mark.parametrize(("name", "run"), RUNS)
+def test_a_step_is_one_command_that_a_person_can_type(name: str, run: str) -> None:
+    assert "\n" not in run.strip()
+    assert "${{" not in run
+    entry_point = re.match(r"mlflow run \. -e (\w+)", run)
+    if entry_point:
+        parameters = ENTRY_POINTS[entry_point[1]].get("parameters", {})
+        assert set(re.findall(r"-P (\w+)=", run)) <= set(parameters)
+
+
+@pytest.fixture
+def github() -> Iterator[tuple[GitHub, str]]:
+    with running_github() as running:
+        yield running
+
+
+@pytest.fixture
+def kaggle(sample_csv: Path) -> Iterator[tuple[dict[str, bytes], str]]:
+    """Kaggle's API with one file to give, which a test may change."""
+    held = {"file": sample_csv.read_bytes()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(held["file"])))
+            self.end_headers()
+            self.wfile.write(held["file"])
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with serve(Handler) as url:
+        yield held, url
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A checkout of these files, whose origin is a bare repository beside it."""
+    folder = tmp_path / "clone"
+    copy_checkout(folder)
+    git(tmp_path, "init", "--quiet", "--bare", "origin.git")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    commit(folder)
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.com"]
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "the state of a test")
+    git(folder, "push", "--quiet", "origin", "main")
+
+
+def public_file_is(clone: Path, content: bytes) -> None:
+    """Lets the checkout take `content` for the public file: the sample is not all of it."""
+    path = clone / "fraud_model" / "creditcard_figures.json"
+    figures = json.loads(path.read_text())
+    figures["full_data"] |= {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    path.write_text(json.dumps(figures))
+    commit(clone)
+
+
+def champion(clone: Path, data: str, *more: str) -> None:
+    """Commits a model that was trained elsewhere, exported, as the champion."""
+    environment = own_environment(MLFLOW_TRACKING_URI=f"sqlite:///{clone.parent}/elsewhere.db")
+    steps = [
+        ["train", "--data", data, *more],
+        ["promote", "--min-average-precision", "0"],
+        ["export", "--output", str(clone / "model")],
+    ]
+    for name, *arguments in steps:
+        subprocess.run(
+            [sys.executable, "-m", f"entrypoints.{name}", *arguments],
+            cwd=clone,
+            env=environment,
+            check=True,
+        )
+    shutil.rmtree(clone / "mlruns", ignore_errors=True)
+    commit(clone)
+
+
+def train(clone: Path, kaggle_url: str) -> Job:
+    values = {
+        "inputs.source || 'mirror'": "kaggle",
+        "inputs.source == 'simulated' && 'simulated' || 'auto'": "auto",
+        "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
+        "secrets.KAGGLE_USERNAME": "someone",
+        "secrets.KAGGLE_KEY": "key",
+    }
+    job: dict[str, Any] = load("model-training.yml")["jobs"]["train"]
+    return run_job(job, clone, clone.parent, values, KAGGLE_API_ENDPOINT=kaggle_url)
+
+
+def follow(name: str, clone: Path, github_url: str) -> Job:
+    """Runs a later job of the workflow, which has the token."""
+    job: dict[str, Any] = load("model-training.yml")["jobs"][name]
+    return run_job(
+        job,
+        clone,
+        clone.parent,
+        {"github.token": TOKEN},
+        GITHUB_REPOSITORY="owner/fraud",
+        GITHUB_API_URL=github_url,
+        GITHUB_RUN_ID="7",
+    )
+
+
+@pytest.mark.slow
+def test_a_better_challenger_becomes_one_pull_request(
+    clone: Path,
+    github: tuple[GitHub, str],
+    kaggle: tuple[dict[str, bytes], str],
+    sample_csv: Path,
+) -> None:
+    hub, url = github
+    public_file_is(clone, kaggle[0]["file"])
+    # Features that tell nothing make a champion that the challenger beats.
+    table = pd.read_csv(sample_csv)
+    random = np.random.default_rng(0)
+    for name in table.columns[1:21]:
+        table[name] = random.permutation(table[name])
+    weak = clone.parent / "weak.csv"
+    table.to_csv(weak, index=False)
+    champion(clone, str(weak))
+    trained = train(clone, kaggle[1])
+    assert not trained.failed, trained.log
+    assert trained.outputs == {"better": "true"}
+    assert "is better than the champion" in trained.summary
+    assert "xychart-beta" in trained.summary
+    kept = {path.name for path in (clone.parent / "comparison").rglob("*")}
+    assert {"comparison.md", "comparison.json", "curves.png", "run.json"} <= kept
+    assert "transactions.parquet" not in kept
+
+    for _ in range(2):
+        # Every job starts from a checkout of its own.
+        shutil.rmtree(clone / "proposal", ignore_errors=True)
+        git(clone, "checkout", "--quiet", "--force", "--detach", "origin/main")
+        proposed = follow("propose", clone, url)
+        assert not proposed.failed, proposed.log
+    (pull,) = hub.pulls
+    assert (pull["head"], pull["base"]) == ("retrained-model", "main")
+    assert pull["title"] == "Serve fraud-detector version 1"
+    assert "| average precision |" in pull["body"]
+    assert "## Use and limits" in pull["body"]
+    assert "/owner/fraud/actions/runs/7" in pull["body"]
+    changed = git(
+        clone, "diff", "--name-only", "origin/main", "origin/retrained-model"
+    ).splitlines()
+    assert all(name.startswith("model/") for name in changed)
+    assert {"model/MLmodel", "model/comparison.md", "model/curves.png"} <= set(changed)
+    pushed = git(clone, "show", "origin/retrained-model:model/origin.json")
+    assert json.loads(pushed)["model_stage"] == "Production"
+
+
+@pytest.mark.slow
+def test_a_worse_challenger_is_a_green_run_that_says_why(
+    clone: Path, kaggle: tuple[dict[str, bytes], str], tmp_path: Path, sample_csv: Path
+) -> None:
+    # Fewer labels to learn from make a challenger that the champion beats.
+    table = pd.read_csv(sample_csv)
+    frauds = table.index[(table["Class"] == 1) & (table.index < len(table) * 0.6)]
+    poor = table.drop(index=frauds[: int(len(frauds) * 0.9)])
+    kaggle[0]["file"] = poor.to_csv(index=False).encode()
+    public_file_is(clone, kaggle[0]["file"])
+    # The champion has seen what the challenger is measured on.
+    champion(clone, str(sample_csv), "--split", "stratified")
+    trained = train(clone, kaggle[1])
+    assert not trained.failed, trained.log
+    assert trained.outputs == {"better": "false"}
+    assert re.search(r"no better than the champion|does not pass the gate", trained.summary)
+    assert not (clone / "proposal").exists()
+    assert (clone.parent / "comparison" / "comparison.json").is_file()
+
+
+@pytest.mark.slow
+def test_broken_data_fails_and_is_reported_as_one_issue(
+    clone: Path, github: tuple[GitHub, str], kaggle: tuple[dict[str, bytes], str]
+) -> None:
+    hub, url = github
+    kaggle[0]["file"] = kaggle[0]["file"].replace(b"\n", b"\nbroken,", 2)
+    public_file_is(clone, kaggle[0]["file"])
+    trained = train(clone, kaggle[1])
+    assert trained.failed
+    assert "error: " in trained.log
+    assert "-e compare" not in trained.log
+    for _ in range(2):
+        assert not follow("report", clone, url).failed
+    (issue,) = hub.issues
+    assert issue["labels"] == ["model-training-failed"]
+    assert "/owner/fraud/actions/runs/7" in issue["body"]
+    assert len(hub.comments) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the workflow fetches with curl")
+def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
+    clone: Path, exported: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(exported, clone / "model")
+    detector = mlflow.pyfunc.load_model(str(exported)).unwrap_python_model()
+    name = json.loads((exported / "origin.json").read_text())["model_name"]
+    hooked: list[bytes] = []
+
+    def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        hooked.append(body)
+        return 200, {}
+
+    job = load("monitoring.yml")["jobs"]["monitor"]
+    nothing = run_job(job, clone, tmp_path / "nothing", {})
+    assert not nothing.failed
+    assert nothing.outputs == {}
+    for drift, retrain in ((None, "false"), (Drift(shift={"V3": 1.0}), "true")):
+        lines = []
+        for day in range(2):
+            table = simulate(5_000, 250, seed=day, drift=drift).tail(2_000)
+            lines += scored_lines(detector, table, day=day, name=name)
+        write_lines(tmp_path / "served.jsonl", lines)
+        with serve_folder(tmp_path) as url, serve_api(answer) as hook:
+            done = run_job(
+                job,
+                clone,
+                tmp_path / retrain,
+                {
+                    "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
+                    "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
+                    "secrets.ALERT_WEBHOOK": hook,
+                },
+            )
+        assert done.failed == (retrain == "true"), done.log
+        assert done.outputs == {"retrain": retrain}
+        assert (tmp_path / retrain / "monitoring" / "report.html").is_file()
+        assert len(hooked) == done.failed

@@ -1,0 +1,322 @@
+"""`monitor` tells quiet from alarm from unknown, and everybody whom it should."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+
+from entrypoints.reporting import run_entry_point
+from fraud_model.data.simulation import Drift, simulate
+from fraud_model.monitoring.webhook import send_alarm
+from fraud_model.registry import versions
+from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
+from tests.support.file_server import serve, serve_api
+from tests.support.store import Store
+
+ROWS, DAYS = 1_500, 3
+DRIFT = Drift(shift={"V3": 1.0, "V7": 1.0, "Amount": 1.0})
+
+
+def evening(rows: int, seed: int, drift: Drift | None = None) -> pd.DataFrame:
+    """Transactions of the hours that the reference scores are from: the last 40 % of the time."""
+    return simulate(rows * 5 // 2, rows // 8, seed=seed, drift=drift).tail(rows)
+
+
+class Monitored:
+    """A registered version in Production, with traffic to its taste."""
+
+    def __init__(self, store: Store, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.store = store
+        self.capture = capture
+        self.folder = folder
+        self.name = store.new_model()
+        versions.move(self.name, "1", "Production")
+        model = mlflow.pyfunc.load_model(f"models:/{self.name}/1")
+        self.detector = model.unwrap_python_model()
+
+    def log(self, drift: Drift | None = None, days: int = DAYS, rows: int = ROWS) -> Path:
+        """An audit log of simulated traffic, with a label for every line."""
+        lines, labels = [], []
+        for day in range(days):
+            table = evening(rows, 50 + day, drift)
+            scored = scored_lines(self.detector, table, day=day, name=self.name)
+            lines += [*scored, refused_line(day, name=self.name)]
+            keys = [line["request_id"] for line in scored]
+            labels.append(pd.DataFrame({"request_id": keys, "Class": table["Class"]}))
+        pd.concat(labels).to_csv(self.folder / "labels.csv", index=False)
+        return write_lines(self.folder / "audit.jsonl", lines)
+
+    def run(self, *arguments: str, status: int = 0, entry_point: str = "monitor") -> str:
+        """Runs an entry point on this model in this process; what it printed."""
+        module = importlib.import_module(f"entrypoints.{entry_point}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", [entry_point, "--model-name", self.name, *arguments])
+            patch.chdir(self.folder)
+            said = ""
+            try:
+                run_entry_point(module.main)
+                left = 0
+            except SystemExit as end:
+                # A text is what the interpreter prints to stderr, with exit status 1.
+                said, left = (end.code, 1) if isinstance(end.code, str) else ("", end.code or 0)
+        shown = self.capture.readouterr()
+        said = shown.out + shown.err + said
+        assert left == status, said
+        return said
+
+
+@pytest.fixture
+def monitored(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Monitored:
+    return Monitored(store, tmp_path, capsys)
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
+    """A webhook: its address, what it was told, and the statuses that it answers first."""
+    told: list[dict[str, object]] = []
+    statuses: list[int] = []
+
+    def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+        told.append({"method": method, "body": body})
+        return (statuses.pop(0) if statuses else 200), {"ok": True}
+
+    with serve_api(answer) as url:
+        yield f"{url}/services/secret-path", told, statuses
+
+
+def last_check(name: str) -> mlflow.entities.Run:
+    (found,) = mlflow.search_runs(
+        experiment_names=["monitoring"],
+        filter_string=f"tags.`monitoring.version` = '{name} version 1'",
+        output_format="list",
+        max_results=1,
+    )
+    return found
+
+
+def test_traffic_like_the_reference_is_quiet(monitored: Monitored) -> None:
+    log = monitored.log()
+    said = monitored.run("--log", str(log), "--labels", "labels.csv")
+    assert "status: quiet" in said
+    assert "4,500 scored transactions, 3 refused requests" in said
+    assert "note: average precision is" in said
+    run = last_check(monitored.name)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["monitoring.status"] == "quiet"
+    assert {"psi/V3", "ks/V3", "score_shift", "flagged_rate", "mean_amount"} <= set(
+        run.data.metrics
+    )
+    assert "performance/average_precision_low" in run.data.metrics
+    client = mlflow.MlflowClient()
+    history = client.get_metric_history(run.info.run_id, "psi/V3")
+    assert [entry.step for entry in history] == [0, 1, 2]
+    assert np.diff([entry.timestamp for entry in history]).tolist() == [86_400_000] * 2
+    files = {entry.path for entry in client.list_artifacts(run.info.run_id)}
+    assert files == {"report.html", "report.json"}
+    tags = client.get_model_version(monitored.name, "1").tags
+    assert tags["monitoring.status"] == "quiet"
+    assert tags["monitoring.run_id"] == run.info.run_id
+
+
+def test_drift_alarms_by_exit_status_line_and_webhook(
+    monitored: Monitored,
+    hook: tuple[str, list[dict[str, object]], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, told, statuses = hook
+    statuses += [503, 429]
+    monkeypatch.setenv("ALERT_WEBHOOK", url)
+    said = monitored.run("--log", str(monitored.log(DRIFT)), "--report", "out", status=3)
+    assert "alarm: V3 has moved: PSI" in said
+    assert "0.2 or more in 3 of 3 windows" in said
+    assert "alarm: scores have moved" in said
+    assert "recommended: retrain" in said
+    assert "webhook at 127.0.0.1 was told" in said
+    assert "secret-path" not in said
+    assert len(told) == 3, "it is tried again until it answers well"
+    body = told[-1]["body"]
+    assert isinstance(body, bytes)
+    content = json.loads(body)
+    assert "V3 has moved" in content["text"]
+    assert (content["status"], content["recommended_action"]) == ("alarm", "retrain")
+    assert last_check(monitored.name).info.status == "FINISHED"
+    report = json.loads((monitored.folder / "out" / "report.json").read_text())
+    assert report["retrain"] is True
+    page = (monitored.folder / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 4
+    assert "http" not in page.replace("https://", "http").split("<body>")[1].split("data:image")[0]
+
+
+def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, bytes]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.append((self.headers["X-Hub-Signature-256"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    monkeypatch.setenv("ALERT_WEBHOOK_SECRET", "key")
+    check: Any = SimpleNamespace(version="m version 1", status="alarm", findings=[])
+    with serve(Receiver) as url:
+        monkeypatch.setenv("ALERT_WEBHOOK", url)
+        assert send_alarm(check) == "webhook at 127.0.0.1 was told"
+    ((signature, body),) = told
+    assert signature == f"sha256={hmac.new(b'key', body, hashlib.sha256).hexdigest()}"
+
+
+def test_a_webhook_out_of_reach_changes_nothing(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_WEBHOOK", "http://127.0.0.1:9/secret-path")
+    said = monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    assert "webhook at 127.0.0.1 was not reached (ConnectionError)" in said
+    assert "secret-path" not in said
+
+
+def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None:
+    said = monitored.run("--log", str(monitored.log(rows=200)), status=4)
+    assert "unknown: 3 of 3 windows hold fewer than 1,000 scored transactions" in said
+    assert "status: unknown" in said
+    assert last_check(monitored.name).data.tags["monitoring.status"] == "unknown"
+    nothing = write_lines(
+        monitored.folder / "other.jsonl", [refused_line(version="9", name=monitored.name)]
+    )
+    said = monitored.run("--log", str(nothing), status=4)
+    assert f"unknown: no transaction of {monitored.name} version 1 in the traffic" in said
+    assert f"other versions: 1 of {monitored.name} 9" in said
+
+
+def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:
+    lines = []
+    for day, drift in enumerate((None, Drift(shift={"V3": 0.7}), None)):
+        table = evening(ROWS, 50 + day, drift)
+        lines += scored_lines(monitored.detector, table, day=day, name=monitored.name)
+    said = monitored.run("--log", str(write_lines(monitored.folder / "audit.jsonl", lines)))
+    assert "note: V3 has moved" in said
+    assert "never 2 in a row" in said
+
+
+def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
+    log = monitored.log()
+    labels = pd.read_csv(monitored.folder / "labels.csv")
+    # Fraud that looks like anything else: the scores say nothing about it.
+    labels["Class"] = np.random.default_rng(0).permutation(labels["Class"])
+    labels.to_csv(monitored.folder / "labels.csv", index=False)
+    said = monitored.run("--log", str(log), "--labels", "labels.csv", status=3)
+    assert "alarm: average precision is 0.0" in said
+    assert "V3 has moved" not in said
+
+
+def test_unmatured_labels_are_unknown(monitored: Monitored) -> None:
+    log = monitored.log()
+    labels = pd.read_csv(monitored.folder / "labels.csv")
+    labels[labels["Class"] == 1].to_csv(monitored.folder / "labels.csv", index=False)
+    said = monitored.run("--log", str(log), "--labels", "labels.csv")
+    assert "unknown: performance: 0 windows have matured" in said
+
+
+def test_a_shadow_is_reported_beside_the_champion(monitored: Monitored) -> None:
+    monitored.store.new_version(monitored.name)
+    log = monitored.log(days=2)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    truth = pd.read_csv(monitored.folder / "labels.csv").set_index("request_id")["Class"]
+    scored = [line for line in lines if "features" in line]
+    # A shadow that knows the truth.
+    shadows = [
+        shadow_line(line, "2", 0.1 + 0.8 * int(truth[line["request_id"]])) for line in scored
+    ]
+    # And another one of which nobody asks.
+    other = shadow_line(scored[0], "3", 0.5)
+    write_lines(log, [*lines, *shadows, other])
+    monitored.run("--log", str(log), "--labels", "labels.csv")
+    report = json.loads((monitored.folder / "monitoring" / "report.json").read_text())
+    shadow = next(shadow for shadow in report["shadows"] if shadow["version"] == "2")
+    assert "average precision +0." in shadow["verdict"]
+    rows = {row[0]: row[1:] for row in shadow["table"]}
+    assert rows["transactions that both scored"] == ["3,000", "3,000"]
+    assert rows["flagged"][1] == str(truth.sum())
+    assert rows["average precision"][1] == "1.0000"
+
+    said = monitored.run("--log", str(log), "--labels", "labels.csv", entry_point="compare")
+    assert "## Shadow version 2 against the champion on live traffic" in said
+    assert "| average precision |" in said.split("## Shadow")[1]
+    live = json.loads((monitored.folder / "comparison" / "comparison.json").read_text())["live"]
+    assert live == shadow
+
+
+def test_compare_refuses_a_log_without_the_shadow(monitored: Monitored) -> None:
+    monitored.store.new_version(monitored.name)
+    said = monitored.run("--log", str(monitored.log(days=1)), status=1, entry_point="compare")
+    assert "error: the log holds no transaction that version 2 scored" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "error: log is not given"),
+        (("--log", "traffic.csv", "--window", "5", "--report", "traffic.csv"), "cannot be written"),
+        (("--log", "nowhere.jsonl"), "error: nowhere.jsonl: no such audit log"),
+        (("--log", "nowhere.csv"), "error: nowhere.csv: no such file"),
+        (("--log", "traffic.csv", "--window", "1w"), "error: window='1w': it is a time as 1d"),
+        (("--log", "traffic.csv", "--stage", "Staging"), "nothing stands in Staging"),
+        (("--log", "traffic.csv", "--labels", "traffic.csv"), "error: traffic.csv: labels need"),
+    ],
+)
+def test_a_refusal_is_one_line_and_a_failed_run(
+    monitored: Monitored, arguments: tuple[str, ...], message: str
+) -> None:
+    simulate(10, 1).drop(columns="Class").to_csv(monitored.folder / "traffic.csv", index=False)
+    said = monitored.run(*arguments, status=1)
+    assert message in said
+    assert "Traceback" not in said
+    runs = mlflow.search_runs(experiment_names=["monitoring"], output_format="list", max_results=1)
+    assert runs[0].info.status == "FAILED"
+    assert not (monitored.folder / "monitoring").exists()
+
+
+def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> None:
+    table = simulate(6_000, 300, seed=9, drift=DRIFT).drop(columns="Class")
+    table.to_parquet(monitored.folder / "traffic.parquet")
+    for window in ("2000", "12h"):
+        said = monitored.run("--log", "traffic.parquet", "--window", window, status=3)
+        assert "alarm: V7 has moved" in said
+
+
+def test_an_exported_directory_is_monitored_without_a_registry(
+    monitored: Monitored, exported: Path
+) -> None:
+    origin = json.loads((exported / "origin.json").read_text())
+    detector = mlflow.pyfunc.load_model(str(exported)).unwrap_python_model()
+    table = evening(ROWS, 50)
+    lines = scored_lines(detector, table, name=origin["model_name"])
+    log = write_lines(monitored.folder / "audit.jsonl", lines)
+    said = monitored.run("--log", str(log), "--model-dir", str(exported))
+    assert f"{origin['model_name']} version 1: 1,500 lines" in said
+
+
+def test_a_workflow_learns_whether_to_retrain(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = monitored.folder / "output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    assert output.read_text() == "retrain=true\n"

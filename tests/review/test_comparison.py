@@ -1,0 +1,100 @@
+"""Champion against challenger: who is better, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fraud_model.errors import ParameterError
+from fraud_model.model.detector import DECISION_FILE
+from fraud_model.registry import versions
+from fraud_model.registry.gate import Champion, GateThresholds
+from fraud_model.review.comparison import compare, markdown, write_comparison
+from fraud_model.review.github import Repository
+from fraud_model.review.pull_request import prepare, publish
+from tests.support.environment import REPOSITORY, own_environment
+from tests.support.store import Store
+
+LIMITS = GateThresholds()
+
+
+def test_without_a_champion_the_gate_decides(store: Store) -> None:
+    challenger = versions.find_version(store.new_model(), "1")
+    assert compare(challenger, None, LIMITS).better
+    refused = compare(challenger, None, GateThresholds(min_average_precision=1.0))
+    assert not refused.better
+    assert "does not pass the gate: average precision" in refused.verdict
+
+
+def test_the_same_model_is_no_better_than_itself(store: Store, exported: Path) -> None:
+    challenger = versions.find_version(store.new_model(), "1")
+    compared = compare(challenger, Champion.exported(exported), LIMITS)
+    assert not compared.better
+    assert "is no better than the champion, the exported version 1" in compared.verdict
+    assert compared.figures["challenger"] == compared.figures["champion"]
+
+
+def test_a_champion_that_ranks_the_other_way_round_is_beaten(
+    store: Store, exported: Path, tmp_path: Path
+) -> None:
+    worse = tmp_path / "model"
+    shutil.copytree(exported, worse)
+    decision = worse / "artifacts" / DECISION_FILE
+    content = json.loads(decision.read_text())
+    decision.write_text(json.dumps(content | {"slope": -content["slope"]}))
+    challenger = versions.find_version(store.new_model(), "1")
+    compared = compare(challenger, Champion.exported(worse), LIMITS)
+    assert compared.better
+    assert compared.difference
+    assert compared.difference.low > 0
+
+    write_comparison(compared, tmp_path / "comparison")
+    written = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert written["better"] is True
+    assert written["figures"]["challenger"]["average_precision"] == pytest.approx(
+        written["figures"]["champion"]["average_precision"] + written["difference"]["value"]
+    )
+    text = markdown(compared)
+    assert "| on the challenger's holdout | challenger | champion |" in text
+    assert text.count("  line [") == 2
+    prepare(challenger, compared, tmp_path / "proposal")
+    carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
+    assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried
+
+
+def test_no_directory_is_no_champion_and_another_one_is_refused(tmp_path: Path) -> None:
+    assert Champion.exported(tmp_path / "missing") is None
+    with pytest.raises(ParameterError, match="holds no exported model"):
+        Champion.exported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["propose"], "error: GITHUB_REPOSITORY and GITHUB_TOKEN not set"),
+        (["report_failure"], "error: GITHUB_REPOSITORY and GITHUB_TOKEN not set"),
+    ],
+)
+def test_outside_a_workflow_it_says_what_is_needed(command: list[str], said: str) -> None:
+    environment = {k: v for k, v in own_environment().items() if not k.startswith("GITHUB_")}
+    done = subprocess.run(
+        [sys.executable, "-m", f"entrypoints.{command[0]}"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_nothing_is_pushed_where_nothing_was_proposed(tmp_path: Path) -> None:
+    nobody = Repository("owner/fraud", "token", "http://127.0.0.1:9", "http://127.0.0.1:9", "")
+    with pytest.raises(ParameterError, match="holds no proposal"):
+        publish(tmp_path, tmp_path, nobody)

@@ -1,0 +1,266 @@
+"""Every scored row is a whole line in the audit log before its answer leaves."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from fraud_model.model.flavor import read_known_rows
+from fraud_model.serving import audit
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.origin import Origin
+from tests.support.server import serving
+
+FEATURES = ("Time", "Amount")
+SCORED = {"fraud_probability": np.array([0.25]), "is_fraud": np.array([False])}
+
+
+def new_log(path: Path, max_bytes: int = 10**9, shared: bool = True) -> AuditLog:
+    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"), FEATURES, shared)
+
+
+of_one_worker_or_several = pytest.mark.parametrize("shared", [False, True])
+
+
+def write(log: AuditLog, request_id: str) -> bool:
+    return log.write(request_id, np.array([[1.5, 2.5]]), SCORED)
+
+
+def lines(*paths: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def test_a_line_holds_what_was_asked_and_answered(tmp_path: Path) -> None:
+    assert write(new_log(tmp_path / "audit.jsonl"), "r1")
+    (line,) = lines(tmp_path / "audit.jsonl")
+    assert line.pop("time").startswith("20")
+    assert line == {
+        "request_id": "r1",
+        "row": 0,
+        "model_name": "m",
+        "model_version": "7",
+        "features": {"Time": 1.5, "Amount": 2.5},
+        "fraud_probability": 0.25,
+        "is_fraud": False,
+    }
+
+
+@of_one_worker_or_several
+def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path, shared: bool) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = new_log(path, shared=shared)
+    write(log, "r1")
+    with path.open("a") as file:
+        file.write('{"time": "20' + "x" * 200_000)
+    write(log, "r2")
+    assert [line["request_id"] for line in lines(path)] == ["r1", "r2"]
+    path.write_text('{"only": "a torn line')
+    write(log, "r3")
+    assert [line["request_id"] for line in lines(path)] == ["r3"]
+
+
+@of_one_worker_or_several
+def test_a_full_file_is_turned_over_and_none_is_lost(tmp_path: Path, shared: bool) -> None:
+    log = new_log(tmp_path / "audit.jsonl", max_bytes=2_000, shared=shared)
+    for number in range(40):
+        write(log, str(number))
+    files = sorted(tmp_path.glob("audit.jsonl.[0-9]*"), key=lambda file: int(file.suffix[1:]))
+    assert len(files) > 2
+    assert all(file.stat().st_size < 2_500 for file in files)
+    together = lines(*files, tmp_path / "audit.jsonl")
+    assert [line["request_id"] for line in together] == [str(number) for number in range(40)]
+
+
+def write_many(path: Path, writer: int) -> None:
+    log = new_log(path, max_bytes=50_000)
+    for number in range(300):
+        assert write(log, f"{writer}-{number}")
+
+
+def test_several_workers_mix_no_lines(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    fork = multiprocessing.get_context("spawn")
+    workers = [fork.Process(target=write_many, args=(path, writer)) for writer in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    written = {line["request_id"] for line in lines(path, *tmp_path.glob("audit.jsonl.[0-9]*"))}
+    assert written == {f"{writer}-{number}" for writer in range(3) for number in range(300)}
+
+
+def test_several_threads_mix_no_lines(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "audit.jsonl")
+    wide = np.ones((200, 2))
+    scored = {name: np.repeat(column, 200) for name, column in SCORED.items()}
+
+    def write_wide(thread: int) -> None:
+        for _ in range(100):
+            log.write(str(thread), wide, scored)
+
+    threads = [threading.Thread(target=write_wide, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines(tmp_path / "audit.jsonl")) == 4 * 100 * 200
+
+
+@of_one_worker_or_several
+def test_a_log_that_is_moved_away_is_made_again(
+    tmp_path: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "RECHECK_SECONDS", 0.0)
+    path = tmp_path / "audit.jsonl"
+    log = new_log(path, shared=shared)
+    write(log, "r1")
+    path.rename(tmp_path / "moved")
+    write(log, "r2")
+    assert [line["request_id"] for line in lines(path)] == ["r2"]
+
+
+def test_a_failure_is_told_and_forgotten_when_it_is_over(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "missing" / "audit.jsonl")
+    assert not write(log, "r1")
+    assert "No such file" in log.failure
+    (tmp_path / "missing").mkdir()
+    assert write(log, "r2")
+    assert log.failure == ""
+
+
+def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path) -> None:
+    rows, _ = read_known_rows(exported)
+    payload = {"dataframe_records": rows.to_dict("records")}
+    log = tmp_path / "audit.jsonl"
+    answered: list[str] = []
+    with serving(
+        tmp_path, "--model-uri", str(exported), "--workers", "2", AUDIT_LOG=str(log)
+    ) as server:
+
+        def send() -> None:
+            with requests.Session() as session:
+                while True:
+                    try:
+                        answer = session.post(f"{server.url}/invocations", json=payload, timeout=60)
+                    except requests.RequestException:
+                        return
+                    if answer.status_code == 200:
+                        answered.append(answer.headers["X-Request-ID"])
+
+        senders = [threading.Thread(target=send) for _ in range(4)]
+        for sender in senders:
+            sender.start()
+        while len(answered) < 200:
+            pass
+        os.killpg(server.process.pid, signal.SIGKILL)
+        for sender in senders:
+            sender.join(60)
+    # What follows the last line end was never answered.
+    logged = [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1]]
+    counted = dict.fromkeys(answered, 0)
+    for line in logged:
+        if line["request_id"] in counted:
+            counted[line["request_id"]] += 1
+    assert set(counted.values()) == {len(rows)}
+
+
+def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> None:
+    rows, _ = read_known_rows(exported)
+    log = tmp_path / "audit.jsonl"
+    with serving(tmp_path, "--model-uri", str(exported), AUDIT_LOG=str(log)) as server:
+        for payload in (
+            {"dataframe_records": rows.to_dict("records")},
+            {"inputs": rows.to_dict("list")},
+            {"dataframe_records": rows.to_dict("records"), "params": {"threshold": 0.0}},
+        ):
+            log.unlink(missing_ok=True)
+            answer = server.post(payload, headers={"X-Request-ID": "order-17"}).json()
+            logged = lines(log)
+            assert [line["features"] for line in logged] == rows.to_dict("records")
+            assert [(line["fraud_probability"], line["is_fraud"]) for line in logged] == [
+                (row["fraud_probability"], row["is_fraud"]) for row in answer["predictions"]
+            ]
+            assert {line["request_id"] for line in logged} == {"order-17"}
+        assert server.stop() == 0
+
+
+def test_a_refused_request_leaves_a_line_without_its_content(
+    exported: Path, tmp_path: Path
+) -> None:
+    rows, _ = read_known_rows(exported)
+    records = rows.head(1).to_dict("records")
+    log = tmp_path / "audit.jsonl"
+    limits = {"MAX_ROWS": "5", "MAX_BYTES": "20000"}
+    json_type, text = {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}
+    refused = [
+        ("bad_request", 400, json.dumps({"dataframe_records": [{"V1": "4111"}]}), json_type),
+        ("too_many_rows", 413, json.dumps({"dataframe_records": records * 6}), json_type),
+        ("too_large", 413, "4111" * 10_000, json_type),
+        ("unsupported_media_type", 415, "4111", text),
+    ]
+    with serving(tmp_path, "--model-uri", str(exported), AUDIT_LOG=str(log), **limits) as server:
+        for kind, status, body, headers in refused:
+            answer = requests.post(
+                f"{server.url}/invocations",
+                data=body,
+                headers={**headers, "X-Request-ID": f"of-{kind}"},
+                timeout=60,
+            )
+            assert answer.status_code == status
+        # What is refused for another reason than its content leaves none.
+        assert server.get("/invocations").status_code == 405
+        assert server.post({"dataframe_records": records}).ok
+        assert server.stop() == 0
+    *of_refused, scored = lines(log)
+    assert "features" in scored
+    assert all(line.pop("time").startswith("20") for line in of_refused)
+    assert of_refused == [
+        {
+            "request_id": f"of-{kind}",
+            "model_name": scored["model_name"],
+            "model_version": "1",
+            "refused": kind,
+        }
+        for kind, *_ in refused
+    ]
+
+
+@pytest.mark.parametrize("required", ["true", "false"])
+def test_a_log_that_cannot_be_written(exported: Path, tmp_path: Path, required: str) -> None:
+    rows, _ = read_known_rows(exported)
+    payload = {"dataframe_records": rows.head(1).to_dict("records")}
+    folder = tmp_path / "later"
+    command = ["--model-uri", str(exported)]
+    if required == "true":
+        # Unhealthy from the start on, so the folder goes away after the start.
+        folder.mkdir()
+    with serving(
+        tmp_path, *command, AUDIT_LOG=str(folder / "audit.jsonl"), AUDIT_REQUIRED=required
+    ) as server:
+        for file in folder.glob("*"):
+            file.unlink()
+        if folder.exists():
+            folder.rmdir()
+        answer = server.post(payload)
+        health = server.get("/health")
+        metrics = server.get("/metrics").text
+        assert "No such file" in health.json()["audit"]
+        assert "fraud_audit_failures_total 1.0" in metrics
+        if required == "true":
+            assert (answer.status_code, health.status_code) == (503, 503)
+            assert "fraud_probability" not in answer.text
+        else:
+            assert (answer.status_code, health.status_code) == (200, 200)
+        folder.mkdir()
+        assert server.post(payload).status_code == 200
+        assert server.get("/health").status_code == 200

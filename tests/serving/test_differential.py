@@ -1,0 +1,227 @@
+"""The shim accepts and refuses what MLflow's plain server does, and predicts the same bits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fraud_model.model.flavor import read_known_rows
+from tests.support.server import Server, plain_serving
+
+JSON = "application/json"
+
+
+@pytest.fixture(scope="module")
+def plain(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with plain_serving(tmp_path_factory.mktemp("plain"), exported) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rows(exported: Path) -> pd.DataFrame:
+    known, _ = read_known_rows(exported)
+    return known
+
+
+def ask(server: Server, body: bytes, content_type: str) -> tuple[int, Any]:
+    """Status, and the answer where it is a prediction."""
+    answer = requests.post(
+        f"{server.url}/invocations",
+        data=body,
+        headers={"Content-Type": content_type} if content_type else {},
+        timeout=60,
+    )
+    return answer.status_code, answer.json() if answer.ok else None
+
+
+def assert_alike(
+    server: Server, plain: Server, body: bytes, content_type: str = JSON
+) -> tuple[int, Any]:
+    """Both accept or both refuse, and what they predict is equal; returns status class and answer.
+
+    The plain server refuses some payloads with 500; ours never does.
+    """
+    status, answer = ask(server, body, content_type)
+    expected, expected_answer = ask(plain, body, content_type)
+    assert status < 500
+    assert (status // 100 == 2) == (expected // 100 == 2), body[:2000]
+    assert answer == expected_answer, body[:2000]
+    return status // 100, answer
+
+
+ODD_VALUES: list[Any] = [
+    None, True, False, "1.5", " 2 ", "", "nan", "text", "1_000", "0x10", "1e5", "-0", [], [1.0], {},
+    {"a": 1}, math.nan, math.inf, -math.inf, 10**30, 2**53 + 1, 2**63, 2**64, -(2**64), 10**400,
+    1e308, 5e-324, -0.0, "\ud83d\ude00", "²",
+]  # fmt: skip
+
+
+def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
+    """A row with something odd about it, or nothing."""
+    row = dict(row)
+    feature = draw(st.sampled_from(list(row)))
+    match draw(st.integers(0, 6)):
+        case 0:
+            row[feature] = draw(st.sampled_from(ODD_VALUES))
+        case 1:
+            del row[feature]
+        case 2:
+            row[draw(st.sampled_from(["extra", "", feature + " ", feature.lower()]))] = 1.0
+        case 3:
+            row = dict(reversed(row.items()))
+        case 4:
+            row[feature] = draw(st.integers(-(2**70), 2**70))
+        case 5:
+            row = {name: round(value) for name, value in row.items()}
+        case _:
+            row[feature] = draw(st.floats(allow_nan=False, allow_infinity=False))
+    return row
+
+
+@st.composite
+def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
+    """JSON bodies around real rows: most have one thing wrong, and some nothing."""
+    chosen = draw(st.lists(st.sampled_from(records), min_size=1, max_size=4))
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(chosen) - 1))
+        chosen[place] = odd_row(chosen[place], draw)
+    content: Any
+    key = draw(st.sampled_from(["dataframe_records", "dataframe_split", "inputs", "instances"]))
+    if key == "dataframe_split":
+        content = pd.DataFrame(chosen).astype(object).to_dict(orient="split")
+        content["data"] = [list(row.values()) for row in chosen]
+        content["columns"] = list(chosen[0])
+        match draw(st.integers(0, 5)):
+            case 0:
+                del content["index"]
+            case 1:
+                content["columns"] = content["columns"][::-1]
+            case 2:
+                content["data"] = [row[:-1] for row in content["data"]]
+            case 3:
+                del content["columns"], content["index"]
+            case _:
+                pass
+    elif key != "dataframe_records" and draw(st.booleans()):
+        content = {name: [row.get(name) for row in chosen] for name in chosen[0]}
+        if draw(st.booleans()):
+            content = {name: values[0] for name, values in content.items()}
+    else:
+        content = chosen
+    payload: dict[str, Any] = {key: content}
+    match draw(st.integers(0, 11)):
+        case 0:
+            payload["params"] = draw(
+                st.sampled_from(
+                    [{}, {"threshold": 0.5}, {"threshold": "x"}, {"threshold": 2}, {"explain": 3},
+                     {"explain": -1}, {"explain": 1.5}, {"unknown": 1}, None, [], "x", 5]
+                )
+            )  # fmt: skip
+        case 1:
+            payload[draw(st.sampled_from(["more", "inputs", "messages", "input"]))] = 1
+        case 2:
+            payload[key] = draw(st.sampled_from([None, [], {}, "text", 1, [[]], [1, 2], [None]]))
+        case _:
+            pass
+    text = json.dumps(payload)
+    if draw(st.integers(0, 19)) == 0:
+        place = draw(st.integers(0, len(text)))
+        text = text[:place] + draw(st.sampled_from(["", "}", "\x00", '"', "é", ","])) + text[place:]
+        text = text[: draw(st.integers(place, len(text)))]
+    return text.encode()
+
+
+def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, examples: int) -> None:
+    records = [{str(k): v for k, v in record.items()} for record in rows.to_dict("records")]
+    seen = {2: 0, 4: 0}
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(payloads(records))
+    def compare(body: bytes) -> None:
+        status, _ = assert_alike(server, plain, body)
+        seen[status] += 1
+
+    compare()
+    assert min(seen.values()) > examples / 10
+
+
+def test_some_hundred_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
+    compare_generated(server, plain, rows, 300)
+
+
+@pytest.mark.slow
+def test_thousands_of_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
+    compare_generated(server, plain, rows, 4_000)
+
+
+def test_every_format_is_accepted(server: Server, plain: Server, rows: pd.DataFrame) -> None:
+    split = rows.to_dict(orient="split")
+    del split["index"]
+    for payload in (
+        {"dataframe_records": rows.to_dict("records")},
+        {"dataframe_split": split},
+        {"dataframe_split": rows.to_dict(orient="split")},
+        {"inputs": rows.to_dict("records")},
+        {"inputs": rows.to_dict("list")},
+    ):
+        status, answer = assert_alike(server, plain, json.dumps(payload).encode())
+        assert status == 2
+        assert len(answer["predictions"]) == len(rows)
+    assert assert_alike(server, plain, rows.to_csv(index=False).encode(), "text/csv")[0] == 2
+    parquet = rows.to_parquet()
+    assert assert_alike(server, plain, parquet, "application/vnd.apache.parquet")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/json; charset=latin-1", "application/json; charset=UTF-8",
+     "application/json;charset=utf-8", "application/json; odd=1", "application/jsonx",
+     "APPLICATION/JSON", "text/csv; charset=utf-8", "multipart/form-data"],
+)  # fmt: skip
+def test_content_types(
+    server: Server, plain: Server, rows: pd.DataFrame, content_type: str
+) -> None:
+    body = json.dumps({"dataframe_records": rows.head(1).to_dict("records")}).encode()
+    assert_alike(server, plain, body, content_type)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"1", b'"x"', b"{}", b"\xff\xfe", b"\xef\xbb\xbf{}", b"NaN",
+     b'{"dataframe_records": ' + b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000,
+     b'{"dataframe_records": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
+     b'{"inputs": 1' + b"0" * 5_000 + b"}"],
+)  # fmt: skip
+def test_broken_json(server: Server, plain: Server, body: bytes) -> None:
+    assert assert_alike(server, plain, body)[0] == 4
+
+
+@pytest.mark.parametrize(
+    "csv", ["", "a,b\n1,2\n", "Time\n", '"', "\x00", "V1,V1\n1,2\n", "Time,V1\n1,2,3\n"]
+)
+def test_broken_csv(server: Server, plain: Server, csv: str) -> None:
+    assert assert_alike(server, plain, csv.encode(), "text/csv")[0] == 4
+
+
+def test_broken_parquet(server: Server, plain: Server, rows: pd.DataFrame) -> None:
+    kind = "application/vnd.apache.parquet"
+    whole = rows.to_parquet()
+    assert assert_alike(server, plain, whole[: len(whole) // 2], kind)[0] == 4
+    assert assert_alike(server, plain, b"PAR1", kind)[0] == 4
+    assert assert_alike(server, plain, rows.astype(str).to_parquet(), kind)[0] == 4
+    assert assert_alike(server, plain, rows.iloc[:, 1:].to_parquet(), kind)[0] == 4

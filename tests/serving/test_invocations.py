@@ -1,0 +1,304 @@
+"""What a client of `/invocations` meets: clear refusals, limits, ids, the token and CORS."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import http.client
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import requests
+
+from fraud_model.model.flavor import read_known_rows
+from tests.support.server import Server, serving
+
+
+@pytest.fixture(scope="module")
+def row(exported: Path) -> dict[str, float]:
+    known, _ = read_known_rows(exported)
+    return {str(name): float(value) for name, value in known.iloc[0].items()}
+
+
+@pytest.fixture(scope="module")
+def limited(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(
+        tmp_path_factory.mktemp("limited"),
+        "--model-uri",
+        str(exported),
+        MAX_ROWS="5",
+        MAX_BYTES="20000",
+        MAX_IN_FLIGHT="2",
+        REQUEST_TIMEOUT="2",
+        API_TOKEN="secret-token",
+        ALLOWED_ORIGINS="https://pages.example",
+    ) as running:
+        yield running
+
+
+TOKEN = {"Authorization": "Bearer secret-token"}
+
+
+def test_an_answer_has_probability_decision_and_risk(
+    server: Server, exported: Path, row: dict[str, float]
+) -> None:
+    rows, recorded = read_known_rows(exported)
+    answer = server.post({"dataframe_records": rows.to_dict("records")}).json()["predictions"]
+    assert [p["fraud_probability"] for p in answer] == recorded
+    for prediction in answer:
+        assert set(prediction) == {"fraud_probability", "is_fraud", "risk_level"}
+
+
+def test_params_reach_the_model(server: Server, row: dict[str, float]) -> None:
+    payload: dict[str, Any] = {"dataframe_records": [row], "params": {"threshold": 0.0}}
+    assert server.post(payload).json()["predictions"][0]["is_fraud"] is True
+    payload["params"] = {"explain": 3}
+    assert len(server.post(payload).json()["predictions"][0]["reasons"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("4111-secret", "row 2, column 'V3' is text"),
+        (None, "row 2, column 'V3' is"),
+        ([4111], "row 2, column 'V3' is a list"),
+        (float("nan"), "row 2, column 'V3' is"),
+        (float("inf"), "row 2, column 'V3' is infinite"),
+        (10**400, "row 2, column 'V3' is a number too large"),
+    ],
+)
+@pytest.mark.parametrize("form", ["dataframe_records", "dataframe_split", "inputs"])
+def test_a_bad_value_is_named_by_row_column_and_type_and_never_echoed(
+    server: Server, row: dict[str, float], value: object, said: str, form: str
+) -> None:
+    bad = {**row, "V3": value, "V1": 0.123454321}
+    rows: list[dict[str, Any]] = [row, bad]
+    content: Any = rows
+    if form == "dataframe_split":
+        content = {"columns": list(row), "data": [list(some.values()) for some in rows]}
+    answer = requests.post(
+        f"{server.url}/invocations",
+        data=json.dumps({form: content}),
+        headers={"Content-Type": "application/json"},
+        timeout=60,
+    )
+    assert answer.status_code == 400
+    assert said in answer.json()["message"]
+    assert "0.123454321" not in answer.text
+    assert "4111" not in answer.text
+    assert "Traceback" not in answer.text
+    assert "stack_trace" not in answer.text
+
+
+def test_missing_columns_are_named(server: Server, row: dict[str, float]) -> None:
+    incomplete = {name: value for name, value in row.items() if name != "V3"}
+    answer = server.post({"dataframe_records": [incomplete]})
+    assert answer.status_code == 400
+    assert "'V3' missing" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "said"),
+    [
+        ('{"dataframe_records": [', "application/json", "line 1, column 24"),
+        ("[1]", "application/json", "The body is a list"),
+        ('{"rows": []}', "application/json", "none of dataframe_records"),
+        ('{"dataframe_records": []}', "application/json", "holds no row"),
+        ("[" * 100_000, "application/json", "nested too deeply"),
+        ("a,b\n1,2\n", "text/csv", "missing; the model needs"),
+        ("x", "application/vnd.apache.parquet", "cannot be read as"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(
+    server: Server, body: str, content_type: str, said: str
+) -> None:
+    answer = requests.post(
+        f"{server.url}/invocations", data=body, headers={"Content-Type": content_type}, timeout=60
+    )
+    assert answer.status_code == 400
+    assert said in answer.json()["message"]
+
+
+def test_a_bad_number_in_csv_is_named(server: Server, row: dict[str, float]) -> None:
+    table = pd.DataFrame([row, row]).astype(object)
+    table.loc[1, "V7"] = "4111-secret"
+    answer = requests.post(
+        f"{server.url}/invocations",
+        data=table.to_csv(index=False),
+        headers={"Content-Type": "text/csv"},
+        timeout=60,
+    )
+    assert answer.status_code == 400
+    assert "row 2, column 'V7'" in answer.json()["message"]
+    assert "4111" not in answer.text
+
+
+def test_other_content_types_and_charsets_are_refused(server: Server) -> None:
+    for content_type in ("text/plain", "application/json; charset=latin-1"):
+        answer = requests.post(
+            f"{server.url}/invocations",
+            data="{}",
+            headers={"Content-Type": content_type},
+            timeout=60,
+        )
+        assert answer.status_code == 415
+        assert "UTF-8" in answer.json()["message"]
+
+
+def test_other_methods_are_refused(server: Server) -> None:
+    assert server.get("/invocations").status_code == 405
+    assert requests.post(f"{server.url}/health", timeout=60).status_code == 405
+    assert server.get("/nowhere").status_code == 404
+
+
+def test_a_request_id_is_taken_or_made(server: Server, row: dict[str, float]) -> None:
+    payload = {"dataframe_records": [row]}
+    given = server.post(payload, headers={"X-Request-ID": "order-17"})
+    assert given.headers["X-Request-ID"] == "order-17"
+    made = {server.post(payload).headers["X-Request-ID"] for _ in range(3)}
+    assert len(made) == 3
+    odd = server.post(payload, headers={"X-Request-ID": "x" * 500})
+    assert re.fullmatch(r"[0-9a-f]{32}", odd.headers["X-Request-ID"])
+    assert server.get("/health").headers["X-Request-ID"]
+
+
+def test_too_many_rows_are_refused_in_every_format(limited: Server, row: dict[str, float]) -> None:
+    table = pd.DataFrame([row] * 6)
+    for payload in (
+        {"dataframe_records": table.to_dict("records")},
+        {"inputs": table.to_dict("list")},
+        {"dataframe_records": table.to_dict("records"), "params": {"explain": 1}},
+    ):
+        answer = limited.post(payload, headers=TOKEN)
+        assert answer.status_code == 413
+        assert "at most 5 rows" in answer.json()["message"]
+    answer = requests.post(
+        f"{limited.url}/invocations",
+        data=table.to_csv(index=False),
+        headers={"Content-Type": "text/csv", **TOKEN},
+        timeout=60,
+    )
+    assert answer.status_code == 413
+    assert limited.post({"dataframe_records": [row] * 5}, headers=TOKEN).ok
+
+
+def test_too_many_bytes_are_refused_announced_or_not(limited: Server) -> None:
+    body = b" " * 30_000
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b" " * 1_000
+
+    for data in (body, chunks()):
+        answer = requests.post(
+            f"{limited.url}/invocations",
+            data=data,
+            headers={"Content-Type": "application/json", **TOKEN},
+            timeout=60,
+        )
+        assert answer.status_code == 413
+        assert "20,000 bytes" in answer.json()["message"]
+
+
+def unfinished(server: Server) -> socket.socket:
+    """A connection that announces a body and does not send it."""
+    connection = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+    connection.sendall(
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
+        b"Content-Type: application/json\r\nAuthorization: Bearer secret-token\r\n\r\n{"
+    )
+    return connection
+
+
+def test_a_body_that_does_not_come_is_given_up(limited: Server) -> None:
+    with unfinished(limited) as connection:
+        connection.settimeout(60)
+        assert b" 408 " in connection.recv(4096)
+
+
+def test_more_requests_than_allowed_are_sent_away(limited: Server, row: dict[str, float]) -> None:
+    with unfinished(limited), unfinished(limited):
+        time.sleep(0.5)
+        answer = limited.post({"dataframe_records": [row]}, headers=TOKEN)
+        assert answer.status_code == 429
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert limited.get("/health").ok
+    time.sleep(0.5)
+    assert limited.post({"dataframe_records": [row]}, headers=TOKEN).ok
+
+
+def test_the_token_guards_all_but_ping_and_health(limited: Server, row: dict[str, float]) -> None:
+    for path in ("/ping", "/health"):
+        assert limited.get(path).ok
+    for path in ("/", "/metrics", "/docs", "/openapi.json", "/version", "/invocations"):
+        refused = limited.get(path)
+        assert refused.status_code == 401, path
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert limited.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert limited.get(path, headers=TOKEN).status_code in {200, 405}
+    assert limited.post({"dataframe_records": [row]}).status_code == 401
+    assert limited.post({"dataframe_records": [row]}, headers=TOKEN).ok
+
+
+def test_other_origins_are_let_in_by_name_only(limited: Server, server: Server) -> None:
+    asked = {
+        "Origin": "https://pages.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type",
+    }
+
+    def allowed(to: Server, origin: str) -> str | None:
+        answer = requests.options(
+            f"{to.url}/invocations", headers={**asked, "Origin": origin}, timeout=60
+        )
+        return answer.headers.get("Access-Control-Allow-Origin")
+
+    assert allowed(limited, "https://pages.example") == "https://pages.example"
+    assert allowed(limited, "https://other.example") is None
+    assert allowed(server, "https://pages.example") is None
+
+
+def test_a_big_batch_does_not_hold_up_the_others(server: Server, row: dict[str, float]) -> None:
+    batch = json.dumps({"dataframe_records": [row] * 9_000}).encode()
+    small = json.dumps({"dataframe_records": [row]}).encode()
+    address = server.url.removeprefix("http://")
+
+    def send_batch() -> int:
+        return requests.post(
+            f"{server.url}/invocations",
+            data=batch,
+            headers={"Content-Type": "application/json"},
+            timeout=60,
+        ).status_code
+
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        pending = threads.submit(send_batch)
+        connection = http.client.HTTPConnection(address, timeout=60)
+        answered_meanwhile = 0
+        while not pending.done():
+            connection.request("POST", "/invocations", small, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            answered_meanwhile += response.status == 200
+        assert pending.result() == 200
+    assert answered_meanwhile >= 3
+
+
+def test_a_scoring_that_takes_too_long_is_given_up_and_the_server_goes_on(
+    exported: Path, tmp_path: Path, row: dict[str, float]
+) -> None:
+    # Reasons for thousands of rows take seconds, which one row does not.
+    long = {"dataframe_records": [row] * 9_000, "params": {"explain": 30}}
+    arguments = ("--model-uri", str(exported))
+    with serving(tmp_path, *arguments, REQUEST_TIMEOUT="0.5") as running:
+        answer = running.post(long)
+        assert answer.status_code == 504
+        assert answer.json() == {"error_code": "TIMEOUT", "message": "No answer within 0.5 s."}
+        assert running.post({"dataframe_records": [row]}).status_code == 200
+        assert 'errors_total{kind="timeout"} 1' in running.get("/metrics").text

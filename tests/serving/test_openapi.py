@@ -1,0 +1,65 @@
+"""The server's description of itself is valid, and its example works when pasted."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+from openapi_spec_validator import validate
+
+from fraud_model.model.flavor import read_known_rows
+from tests.support.server import Server
+
+
+def test_the_document_is_valid_and_has_the_models_own_rows(server: Server, exported: Path) -> None:
+    document = server.get("/openapi.json").json()
+    validate(document)
+    rows, _ = read_known_rows(exported)
+    row = document["components"]["schemas"]["Transaction"]
+    assert list(row["properties"]) == list(rows.columns)
+    assert row["required"] == list(rows.columns)
+
+
+def test_its_examples_score_as_they_say(server: Server) -> None:
+    scoring = server.get("/openapi.json").json()["paths"]["/invocations"]["post"]
+    examples = scoring["requestBody"]["content"]["application/json"]["examples"]
+    answers = {
+        name: server.post(example["value"]).json()["predictions"][0]
+        for name, example in examples.items()
+    }
+    assert answers["genuine"]["risk_level"] == "Low"
+    assert answers["fraud"]["is_fraud"] is True
+
+
+def test_every_described_route_answers(server: Server) -> None:
+    for path, methods in server.get("/openapi.json").json()["paths"].items():
+        if "get" in methods:
+            assert server.get(path).status_code == 200, path
+
+
+def test_the_example_of_the_page_works_when_pasted(server: Server) -> None:
+    page = server.get("/docs").text
+    assert "http" not in re.sub(re.escape(server.url), "", page)
+    (command,) = re.findall(r'<pre id="example">(.*?)</pre>', page, re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-c", html.unescape(command)], capture_output=True, text=True, check=True
+    )
+    assert "fraud_probability" in done.stdout
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/docs"])
+def test_head_answers_without_a_body(server: Server, path: str) -> None:
+    answer = requests.head(f"{server.url}{path}", timeout=60)
+    assert answer.status_code == 200
+    assert answer.content == b""
+
+
+def test_mlflows_own_routes_are_there(server: Server) -> None:
+    import mlflow
+
+    assert server.get("/ping").status_code == 200
+    assert server.get("/version").text == mlflow.__version__

@@ -1,0 +1,395 @@
+"""The page, used as a person does: in a browser, against a running server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Route, expect
+
+import fraud_model.serving
+from tests.support.browser import Visit, chromium, visit
+from tests.support.file_server import serve_folder
+from tests.support.server import Server, serving
+
+PAGE = Path(fraud_model.serving.__file__).with_name("page.html")
+Row = dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser: Browser, server: Server) -> Iterator[Visit]:
+    with visit(browser, f"{server.url}/", permissions=["clipboard-read", "clipboard-write"]) as it:
+        example(it.page, "Genuine").wait_for()
+        yield it
+
+
+@pytest.fixture
+def page(opened: Visit) -> Page:
+    return opened.page
+
+
+@pytest.fixture(scope="module")
+def rows(server: Server) -> dict[str, Row]:
+    """The two examples of the server's description."""
+    described = server.get("/openapi.json").json()
+    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    examples = content["application/json"]["examples"]
+    return {name: examples[name]["value"]["dataframe_records"][0] for name in examples}
+
+
+def example(page: Page, kind: str) -> Locator:
+    return page.get_by_role("button", name=f"{kind} example")
+
+
+def text_box(page: Page) -> Locator:
+    return page.get_by_label("Paste JSON or CSV")
+
+
+def field(page: Page, name: str) -> Locator:
+    return page.get_by_role("spinbutton", name=name, exact=True)
+
+
+def press_score(page: Page) -> None:
+    page.get_by_role("button", name="Score", exact=True).click()
+
+
+def score(page: Page) -> None:
+    """Presses Score and waits until the answer is shown."""
+    with page.expect_response("**/invocations"):
+        press_score(page)
+    expect(page.locator("#score")).not_to_have_attribute("aria-disabled", "true")
+
+
+def decision(page: Page) -> Locator:
+    return page.locator("#decision")
+
+
+def strip(page: Page) -> Locator:
+    return page.get_by_role("list", name="Last predictions").get_by_role("button")
+
+
+def paste(page: Page, text: str) -> None:
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    text_box(page).press("Control+v")
+
+
+def predicted(server: Server, row: Row) -> dict[str, Any]:
+    answer = server.post({"dataframe_records": [row], "params": {"explain": 8}})
+    prediction: dict[str, Any] = answer.json()["predictions"][0]
+    return prediction
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "word"), [("Genuine", "genuine", "Pass"), ("Fraudulent", "fraud", "Flag")]
+)
+def test_the_examples_show_what_the_server_predicts(
+    page: Page, server: Server, rows: dict[str, Row], kind: str, name: str, word: str
+) -> None:
+    example(page, kind).click()
+    score(page)
+    expected = predicted(server, rows[name])
+    expect(decision(page)).to_have_text(word)
+    expect(page.locator("#level")).to_have_text(f"{expected['risk_level']} risk")
+    share = float(str(page.get_by_role("meter").get_attribute("aria-valuenow")))
+    assert share == pytest.approx(expected["fraud_probability"] * 100)
+    shown = page.locator("#percent").inner_text()
+    assert float(shown.strip("<>% ")) == pytest.approx(share, rel=0.06)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Genuine", "genuine"), ("Fraudulent", "fraud")])
+def test_reasons_are_bars_to_the_side_they_push_to(
+    page: Page, server: Server, rows: dict[str, Row], kind: str, name: str
+) -> None:
+    example(page, kind).click()
+    score(page)
+    reasons = predicted(server, rows[name])["reasons"]
+    lines = page.get_by_role("table").locator("tbody tr")
+    expect(lines).to_have_count(len(reasons))
+    largest = max(abs(reason["contribution"]) for reason in reasons)
+    for line, reason in zip(lines.all(), reasons, strict=True):
+        pushed = reason["contribution"]
+        assert line.get_by_role("rowheader").inner_text().split("\n")[0] == reason["feature"]
+        bar, track = line.locator("i").bounding_box(), line.locator(".bar").bounding_box()
+        assert bar
+        assert track
+        assert bar["width"] == pytest.approx(track["width"] / 2 * abs(pushed) / largest, abs=0.1)
+        edge = bar["x"] if pushed > 0 else bar["x"] + bar["width"]
+        assert edge == pytest.approx(track["x"] + track["width"] / 2, abs=0.1)
+        figure = line.get_by_role("cell").last.inner_text()
+        assert float(figure.replace("\N{MINUS SIGN}", "-")) == pytest.approx(pushed, abs=0.005)
+
+
+def test_an_edited_field_is_sent(opened: Visit, rows: dict[str, Row]) -> None:
+    page = opened.page
+    example(page, "Genuine").click()
+    score(page)
+    field(page, "Amount").fill("1234.5")
+    expect(page.get_by_text("The fields have changed since")).to_be_visible()
+    score(page)
+    expect(page.get_by_text("The fields have changed since")).to_be_hidden()
+    first, second = (body["dataframe_records"] for body in opened.scored)
+    assert first == [rows["genuine"]]
+    assert second == [rows["genuine"] | {"Amount": 1234.5}]
+    assert json.loads(text_box(page).input_value())["Amount"] == 1234.5
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+def test_csv_pasted_over_another_transaction_is_sent(
+    opened: Visit, rows: dict[str, Row], comma: str, line_end: str
+) -> None:
+    page, row = opened.page, rows["fraud"]
+    example(page, "Genuine").click()
+    names = [f'"{name}"' for name in reversed(row)]
+    values = [repr(value) for value in reversed(row.values())]
+    paste(page, line_end.join([comma.join([*names, '"Class"']), comma.join([*values, '"1"']), ""]))
+    expect(page.get_by_text("Not used by the model: Class.")).to_be_visible()
+    expect(field(page, "V14")).to_have_value(str(row["V14"]))
+    score(page)
+    assert opened.scored[-1]["dataframe_records"] == [row]
+
+
+def test_other_ways_to_write_a_transaction_are_sent(opened: Visit, rows: dict[str, Row]) -> None:
+    page, row = opened.page, rows["fraud"]
+    for text in (
+        json.dumps(row),
+        json.dumps([row]),
+        json.dumps({"dataframe_records": [row]}, indent=2),
+        json.dumps({"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}),
+        ",".join(map(repr, row.values())),
+    ):
+        text_box(page).fill(text)
+        score(page)
+        assert opened.scored[-1]["dataframe_records"] == [row]
+
+
+def test_the_strip_counts_and_brings_back(opened: Visit, rows: dict[str, Row]) -> None:
+    page = opened.page
+    for kind in ("Genuine", "Fraudulent", "Genuine"):
+        example(page, kind).click()
+        score(page)
+        expect(decision(page)).to_have_text("Flag" if kind == "Fraudulent" else "Pass")
+    for place, figure in (("scored", "3"), ("flagged", "1"), ("rate", "33.3 %")):
+        expect(page.locator(f"#{place}")).to_have_text(figure)
+    expect(page.locator("#latency")).to_have_text(re.compile(r"^\d+(\.\d)? m?s$"))
+    expect(strip(page)).to_have_count(3)
+    strip(page).nth(1).click()
+    expect(decision(page)).to_have_text("Flag")
+    expect(field(page, "V14")).to_have_value(str(rows["fraud"]["V14"]))
+    expect(strip(page).nth(1)).to_be_focused()
+    assert len(opened.scored) == 3
+
+
+def test_the_strip_keeps_twenty(page: Page) -> None:
+    example(page, "Genuine").click()
+    for _ in range(22):
+        score(page)
+    expect(page.locator("#scored")).to_have_text("22")
+    expect(strip(page)).to_have_count(20)
+
+
+def test_the_model_in_use_is_shown(page: Page, server: Server) -> None:
+    health = server.get("/health").json()
+    facts = page.get_by_role("region", name="Model in use")
+    for key in ("model_name", "model_version", "model_stage", "run_id"):
+        if health[key]:
+            expect(facts.get_by_text(health[key], exact=True)).to_be_visible()
+    expect(page.locator("#state")).to_have_text(re.compile("^Healthy"))
+
+
+def test_the_keyboard_is_enough(opened: Visit) -> None:
+    page = opened.page
+
+    def tab_to(element: Locator) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if element.evaluate("element => element === document.activeElement"):
+                outline = element.evaluate("element => getComputedStyle(element).outline")
+                assert "solid 3px" in outline
+                return
+        raise AssertionError(f"Tab does not come to {element}")
+
+    page.locator("body").focus()
+    tab_to(example(page, "Fraudulent"))
+    page.keyboard.press("Enter")
+    tab_to(page.get_by_role("button", name="Score", exact=True))
+    page.keyboard.press("Enter")
+    expect(decision(page)).to_have_text("Flag")
+    tab_to(field(page, "Time"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#scored")).to_have_text("2")
+    tab_to(strip(page).last)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#scored")).to_have_text("3")
+    assert len(opened.scored) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"Time": 0,\n "V1": NaN}', 'Line 2, column 8: expected a value, found "N".'),
+        (
+            '{"Time": 0,\n "V1": 1,}',
+            'Line 2, column 10: expected a name in double quotes, found "}',
+        ),
+        ('{"Time": 0 "V1": 1}', 'Line 1, column 12: expected a comma or }, found "\\""'),
+        ('[{"Time": [1, 2}]', "Line 1, column 16: expected a comma or ]"),
+        ('{"Time": 0', "Line 1, column 11: expected a comma or }, the text ends."),
+        ('{"Time": 0} {', "Line 1, column 13: expected the end"),
+        ("[" * 100_000, "Line 1"),
+        ('{"Time": "soon"}', 'Time is "soon", a text; it must be a finite number.'),
+        ('{"Time": 1e999}', "Time is too large; it must be a finite number."),
+        ('{"colour": 1}', "None of the model's 30 features"),
+        ("[]", "Paste one JSON object"),
+        ("good morning", "This is neither JSON nor CSV with a header"),
+        ("1,2,3", "Its first line has 3 numbers and the model 30 features."),
+        ("Time,V1\n1", "Line 2 has 1 values, its header 2 names."),
+        ('{"Time": 0}', "29 fields hold no number"),
+        ("", "There is no transaction"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_not_sent(opened: Visit, text: str, told: str) -> None:
+    page = opened.page
+    text_box(page).fill(text)
+    press_score(page)
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    assert not opened.scored
+    assert not opened.complaints
+    example(page, "Genuine").click()
+    expect(page.locator("#error")).to_be_hidden()
+    score(page)
+    expect(decision(page)).to_have_text("Pass")
+
+
+def test_the_servers_own_words_are_shown(page: Page) -> None:
+    def without_v3(route: Route) -> None:
+        body = json.loads(route.request.post_data or "")
+        del body["dataframe_records"][0]["V3"]
+        route.continue_(post_data=json.dumps(body))
+
+    page.route("**/invocations", without_v3)
+    example(page, "Genuine").click()
+    score(page)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The server refused the transaction")
+    expect(alert).to_contain_text("V3")
+    expect(page.locator("#scored")).to_have_text("0")
+
+
+def test_a_network_that_is_down_is_told_and_waited_for(page: Page) -> None:
+    example(page, "Genuine").click()
+    page.context.set_offline(True)
+    press_score(page)
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    page.context.set_offline(False)
+    score(page)
+    expect(page.locator("#error")).to_be_hidden()
+    expect(decision(page)).to_have_text("Pass")
+
+
+def test_names_of_features_run_no_script(page: Page, server: Server) -> None:
+    names = ["<img src=x onerror=window.bad=1>", "__proto__", "constructor", "</script>", " "]
+    row = "{" + ", ".join(f"{json.dumps(name)}: {i}" for i, name in enumerate(names)) + "}"
+    described = server.get("/openapi.json").json()
+    described["components"]["schemas"]["Transaction"]["properties"] = {name: {} for name in names}
+    reasons = [{"feature": name, "contribution": 1.5} for name in names]
+    answer = {"fraud_probability": 0.5, "is_fraud": True, "risk_level": names[0]}
+    page.route("**/openapi.json", lambda route: route.fulfill(json=described))
+    page.route(
+        "**/invocations",
+        lambda route: route.fulfill(json={"predictions": [answer | {"reasons": reasons}]}),
+    )
+    page.reload()
+    expect(page.locator("#grid input")).to_have_count(len(names))
+    text_box(page).fill(row)
+    with page.expect_request("**/invocations") as sent:
+        press_score(page)
+    assert json.loads(sent.value.post_data or "")["dataframe_records"] == [json.loads(row)]
+    expect(page.get_by_role("table").locator("tbody tr")).to_have_count(len(names))
+    expect(page.get_by_role("rowheader").first).to_contain_text(names[0])
+    assert page.evaluate("window.bad") is None
+    assert page.locator("img").count() == 0
+
+
+def test_nothing_is_asked_of_another_origin_and_nothing_complains(
+    opened: Visit, server: Server
+) -> None:
+    page = opened.page
+    for kind in ("Genuine", "Fraudulent"):
+        example(page, kind).click()
+        score(page)
+    expect(strip(page)).to_have_count(2)
+    assert not opened.complaints
+    outside = [it.url for it in opened.requests if not it.url.startswith((server.url, "data:"))]
+    assert not outside
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
+    browser: Browser, server: Server, scheme: str
+) -> None:
+    size = {"width": 360, "height": 740}
+    # With reduced motion the page scrolls at once, so that a place can be judged without a wait.
+    looks: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    with visit(browser, f"{server.url}/", viewport=size, **looks) as opened:
+        page = opened.page
+        page.locator("summary").click()
+        example(page, "Fraudulent").click()
+        score(page)
+        expect(decision(page)).to_be_in_viewport()
+        field(page, "Amount").fill("")
+        field(page, "Amount").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("One field holds no number")
+        expect(page.get_by_role("alert")).to_be_in_viewport()
+        field(page, "Amount").fill("1")
+        field(page, "Amount").press("Enter")
+        expect(page.locator("#scored")).to_have_text("2")
+        expect(decision(page)).to_be_in_viewport()
+        text_box(page).fill('{"' + "a" * 200)
+        press_score(page)
+        expect(page.get_by_role("alert")).to_be_in_viewport()
+        assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+        assert brightness < 60 if scheme == "dark" else brightness > 200
+
+
+def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
+    browser: Browser, exported: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_bytes(PAGE.read_bytes())
+    with (
+        serve_folder(tmp_path) as host,
+        serving(
+            tmp_path, "--model-uri", str(exported), API_TOKEN="opensesame", ALLOWED_ORIGINS=host
+        ) as guarded,
+        visit(browser, f"{host}/page.html?server={guarded.url}") as opened,
+    ):
+        page = opened.page
+        expect(page.get_by_role("alert")).to_contain_text("The server wants a token")
+        page.get_by_role("button", name="Enter the token").click()
+        expect(page.get_by_label("Token")).to_be_focused()
+        page.keyboard.type("opensesame")
+        page.keyboard.press("Enter")
+        example(page, "Fraudulent").click()
+        score(page)
+        expect(decision(page)).to_have_text("Flag")
+        page.reload()
+        example(page, "Fraudulent").wait_for()
+        assert "opensesame" not in page.url
+        assert page.evaluate("localStorage.length") == 0
+        assert not page.context.cookies()
+        page.locator("summary").click()
+        page.get_by_label("Server").fill("http://127.0.0.1:9")
+        page.get_by_label("Server").press("Tab")
+        expect(page.get_by_label("Token")).to_have_value("")

@@ -1,0 +1,100 @@
+"""Fitting is reproducible, calibrated, and refuses a model that a baseline beats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, brier_score_loss
+
+from fraud_model.data.schema import Columns, resolve_columns
+from fraud_model.data.simulation import simulate
+from fraud_model.errors import ParameterError, TrainingError
+from fraud_model.training.config import Hyperparameters
+from fraud_model.training.fit import booster_names, fit
+
+
+@pytest.fixture(scope="module")
+def columns(table: pd.DataFrame) -> Columns:
+    return resolve_columns(table, "t", "Class", "Time", "Amount")
+
+
+def halves(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    table = table.sample(frac=1, random_state=0, ignore_index=True)
+    return table.iloc[: len(table) // 2], table.iloc[len(table) // 2 :]
+
+
+def test_the_same_rows_and_seed_give_the_same_model(table: pd.DataFrame, columns: Columns) -> None:
+    train, validation = halves(table)
+    hyperparameters = Hyperparameters(rounds=30)
+    first = fit(train, validation, columns, hyperparameters).detector
+    again = fit(train, validation, columns, hyperparameters).detector
+    assert (first.probability(validation) == again.probability(validation)).all()
+
+
+def test_probabilities_are_calibrated_without_changing_the_order(
+    table: pd.DataFrame, columns: Columns
+) -> None:
+    train, validation = halves(table)
+    detector = fit(train, validation, columns, Hyperparameters()).detector
+    booster, scaler, _ = detector.parts
+    raw = booster.predict(scaler.transform(validation[list(columns.features)].to_numpy()))
+    calibrated = detector.probability(validation)
+    labels = validation["Class"].to_numpy()
+    assert average_precision_score(labels, calibrated) == pytest.approx(
+        average_precision_score(labels, raw)
+    )
+    assert brier_score_loss(labels, calibrated) <= brier_score_loss(labels, np.asarray(raw)) + 1e-4
+    assert calibrated.mean() == pytest.approx(labels.mean(), rel=0.02)
+
+
+def test_scaling_is_learnt_from_the_train_part_alone(table: pd.DataFrame, columns: Columns) -> None:
+    train, validation = halves(table)
+    _, scaler, _ = fit(train, validation, columns, Hyperparameters(rounds=10)).detector.parts
+    assert scaler.center == pytest.approx(train[list(columns.features)].mean().tolist())
+
+
+def test_the_curve_has_a_value_per_round(table: pd.DataFrame, columns: Columns) -> None:
+    train, validation = halves(table)
+    fitted = fit(train, validation, columns, Hyperparameters(rounds=25))
+    assert {len(values) for values in fitted.curve.values()} == {25}
+    assert "average_precision" in fitted.curve
+
+
+def test_early_stopping_keeps_the_best_round(table: pd.DataFrame, columns: Columns) -> None:
+    train, validation = halves(table)
+    fitted = fit(train, validation, columns, Hyperparameters(rounds=300, early_stopping_rounds=20))
+    reached = fitted.curve["average_precision"]
+    assert len(reached) == fitted.best_round + 20
+    assert fitted.best_round == 1 + int(np.argmax(reached))
+
+
+def test_a_model_that_a_logistic_regression_beats_is_refused(columns: Columns) -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(4_000, len(columns.features)))
+    linear = features.sum(axis=1) + random.normal(size=4_000)
+    table = pd.DataFrame(features, columns=list(columns.features))
+    table["Class"] = (linear > np.quantile(linear, 0.95)).astype(int)
+    with pytest.raises(TrainingError, match="a plain logistic regression has"):
+        fit(*halves(table), columns, Hyperparameters(rounds=5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "frauds"), [(284_807, 492), (284_807, 5_696), (15_000, 300)])
+def test_the_recipe_does_not_collapse(rows: int, frauds: int, columns: Columns) -> None:
+    table = simulate(rows=rows, frauds=frauds, seed=11)
+    train, rest = table.iloc[: int(0.6 * rows)], table.iloc[int(0.6 * rows) :]
+    fitted = fit(train, rest, columns, Hyperparameters())
+    assert fitted.average_precision > 0.7
+
+
+@pytest.mark.parametrize("bad", [{"learning_rate": 0.0}, {"rounds": 0}, {"num_leaves": 1}])
+def test_parameters_out_of_range_are_refused(bad: dict[str, float]) -> None:
+    (name,) = bad
+    with pytest.raises(ParameterError, match=f"{name}="):
+        Hyperparameters(**bad)  # type: ignore[arg-type]
+
+
+def test_any_column_name_becomes_one_that_lightgbm_accepts() -> None:
+    assert booster_names(["V1", 'a "b"']) == ["V1", "a__b_"]
+    assert len(set(booster_names(["a b", "a_b", "a:b"]))) == 3

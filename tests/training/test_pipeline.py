@@ -1,0 +1,147 @@
+"""What a training run leaves behind, and what it leaves alone when it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from fraud_model.errors import DataError, ParameterError
+from fraud_model.registry import versions
+from fraud_model.tracking import log_curve, open_run
+from fraud_model.training.config import Hyperparameters, TrainingConfig
+from fraud_model.training.pipeline import train
+from tests.support.store import Store
+
+
+@pytest.fixture(scope="module")
+def logged(store: Store) -> mlflow.entities.Run:
+    version = mlflow.MlflowClient().get_model_version(store.trained.name, store.trained.version)
+    return mlflow.get_run(version.run_id)
+
+
+def test_parameters_and_figures_of_both_parts_are_logged(logged: mlflow.entities.Run) -> None:
+    assert {"data", "threshold", "learning_rate", "rounds", "seed"} <= set(logged.data.params)
+    for part in ("validation", "holdout"):
+        for name in ("average_precision", "average_precision_low", "roc_auc", "brier", "accuracy",
+                     "precision", "recall", "f1", "recall_at_budget", "precision_at_budget",
+                     "fraud_value_caught", "fraud_value_missed", "true_positives"):  # fmt: skip
+            assert f"{part}/{name}" in logged.data.metrics
+
+
+def test_the_learning_curve_is_logged_by_round(logged: mlflow.entities.Run) -> None:
+    history = mlflow.MlflowClient().get_metric_history(
+        logged.info.run_id, "learning_curve/average_precision"
+    )
+    assert [point.step for point in history] == list(range(1, 61))
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_last_round(run: str) -> None:
+    log_curve({"loss": [1 / round_ for round_ in range(1, 402)]}, "curve/")
+    history = mlflow.MlflowClient().get_metric_history(run, "curve/loss")
+    assert 50 <= len(history) <= 100
+    assert history[-1].step == 401
+    assert all(point.value == 1 / point.step for point in history)
+
+
+def test_the_dataset_is_logged_with_digest_size_and_fraud_rate(
+    logged: mlflow.entities.Run, store: Store
+) -> None:
+    inputs = logged.inputs.dataset_inputs
+    assert len(inputs) == 3
+    tags = {tag.key: tag.value for tag in inputs[0].tags}
+    assert tags["digest_sha256"] == store.trained.measured.dataset.digest
+    assert int(tags["rows"]) > 0
+    assert 0 < float(tags["fraud_rate"]) < 1
+
+
+def test_pictures_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) -> None:
+    client = mlflow.MlflowClient()
+    run_id = logged.info.run_id
+    figures = {Path(item.path).stem for item in client.list_artifacts(run_id, "figures")}
+    assert figures == {
+        "precision_recall",
+        "roc",
+        "reliability",
+        "score_distribution",
+        "threshold",
+        "confusion_matrix",
+        "learning_curve",
+        "feature_importance",
+    }
+    card = mlflow.artifacts.load_text(f"runs:/{run_id}/model_card.md")
+    assert f"{logged.data.metrics['holdout/average_precision']:.4f}" in card
+    assert {item.path for item in client.list_artifacts(run_id, "holdout")} == {
+        "holdout/columns.json",
+        "holdout/transactions.parquet",
+    }
+
+
+def test_the_version_says_what_it_was_trained_on(store: Store) -> None:
+    version = mlflow.MlflowClient().get_model_version(store.trained.name, store.trained.version)
+    assert version.tags["data_kind"] == "real"
+    assert version.tags["data_digest"] == store.trained.measured.dataset.digest
+    assert float(version.tags["threshold"]) == store.trained.measured.threshold
+    assert version.tags["git_commit"]
+    assert "average precision" in version.description
+
+
+def test_columns_of_any_name_travel_in_the_signature(
+    store: Store, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    own = table.rename(columns={"Class": "is fraud", "Time": "second", "V1": "risk [1]", "V2": "é"})
+    own = own.drop(columns=["Amount"]).assign(country="BE")
+    own.to_csv(tmp_path / "own.csv", index=False)
+    with open_run("train"):
+        trained = train(
+            TrainingConfig(
+                data=str(tmp_path / "own.csv"),
+                target="is fraud",
+                time_column="second",
+                model_name="own-columns",
+                hyperparameters=Hyperparameters(rounds=40),
+            )
+        )
+    model = mlflow.pyfunc.load_model(f"models:/own-columns/{trained.version}")
+    names = model.metadata.get_input_schema().input_names()
+    assert names == [name for name in own.columns if name not in ("is fraud", "country")]
+    assert model.predict(own[names].head(3))["fraud_probability"].between(0, 1).all()
+    assert "fraud_value_caught" not in trained.measured.figures["holdout"]
+
+
+def test_a_table_without_time_and_amount_trains(
+    store: Store, table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.drop(columns=["Time", "Amount"]).to_csv(tmp_path / "t.csv", index=False)
+    with open_run("train"):
+        train(
+            TrainingConfig(
+                str(tmp_path / "t.csv"),
+                model_name="bare",
+                hyperparameters=Hyperparameters(rounds=40),
+            )
+        )
+    assert "no time column: the split is stratified" in capsys.readouterr().out
+
+
+def test_a_table_that_cannot_be_trained_on_registers_nothing_and_fails_the_run(
+    store: Store, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table.assign(V3=table["V3"].astype(str).where(table.index != 41, "n/a!")).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    with pytest.raises(DataError, match="row 42, column 'V3'"), open_run("train") as run:
+        train(TrainingConfig(data=str(tmp_path / "t.csv"), model_name="never"))
+    assert mlflow.get_run(run.info.run_id).info.status == "FAILED"
+    assert versions.all_versions("never") == []
+
+
+def test_a_bad_request_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(ParameterError, match="threshold='most'"):
+        TrainingConfig(data="nowhere.csv", threshold="most")
+    with pytest.raises(ParameterError, match="model_name='a/b'"):
+        TrainingConfig(model_name="a/b")
+    with pytest.raises(ParameterError, match="alert_budget"):
+        TrainingConfig(alert_budget=0)
