@@ -1,0 +1,1 @@
+"""Transactions: where they come from, what their columns mean, and how they are split."""
