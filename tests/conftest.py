@@ -39,7 +39,7 @@ def table_csv(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real transactions; skipped where FRAUD_SAMPLE_DATA does not name their folder."""
+    """Real transactions, for what asserts their figures; skipped where they are not here."""
     folder = os.environ.get(SAMPLE_VARIABLE)
     if not folder:
         pytest.skip(f"{SAMPLE_VARIABLE} does not name the folder with creditcard_sample.csv.gz")
@@ -47,6 +47,28 @@ def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with gzip.open(Path(folder) / "creditcard_sample.csv.gz") as packed, path.open("wb") as plain:
         shutil.copyfileobj(packed, plain)
     return path
+
+
+@pytest.fixture(scope="session")
+def transactions_csv(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The columns of creditcard.csv: real transactions where they are here, else simulated ones."""
+    if os.environ.get(SAMPLE_VARIABLE):
+        real: Path = request.getfixturevalue("sample_csv")
+        return real
+    path = tmp_path_factory.mktemp("simulated") / "creditcard.csv"
+    simulate(rows=14_772, frauds=307, seed=7).to_csv(path, index=False)
+    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says at the end what the tests ran on."""
+    if not os.environ.get(SAMPLE_VARIABLE):
+        terminalreporter.write_line(
+            f"{SAMPLE_VARIABLE} is not set: the tests ran on simulated transactions, and those that "
+            "assert figures of the real ones were skipped."
+        )
 
 
 @pytest.fixture(scope="session")
