@@ -16,8 +16,8 @@ from typing import IO, Any, cast
 import numpy as np
 import orjson
 
-from fraud_model.errors import DataError
 from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Key, Scored, Shadowed, Tally
+from fraud_model.errors import DataError
 
 KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 

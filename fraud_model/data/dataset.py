@@ -11,10 +11,10 @@ from typing import Literal
 import pandas as pd
 
 from fraud_model.data.download import download_creditcard, fetch, public
-from fraud_model.errors import DataError
 from fraud_model.data.files import read_table
 from fraud_model.data.schema import Columns, check_values, resolve_columns
 from fraud_model.data.simulation import simulate
+from fraud_model.errors import DataError
 
 DEFAULT_FILE = Path("data/creditcard.csv")
 

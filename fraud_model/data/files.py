@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
-from fraud_model.errors import DataError
 from fraud_model.data.schema import check_names
+from fraud_model.errors import DataError
 
 
 def read_table(path: Path, numbers: Collection[str] | None = None) -> pd.DataFrame:

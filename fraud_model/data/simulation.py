@@ -47,17 +47,15 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import stdtr
 
 from fraud_model.arrays import Floats
-from fraud_model.errors import ParameterError
 from fraud_model.data.schema import DEFAULT_AMOUNT as AMOUNT
 from fraud_model.data.schema import DEFAULT_TARGET as TARGET
 from fraud_model.data.schema import DEFAULT_TIME as TIME
 from fraud_model.data.schema import SECONDS_PER_DAY
-
+from fraud_model.errors import ParameterError
 
 _FIGURES: dict[str, Any] = json.loads(
     resources.files("fraud_model.data").joinpath("creditcard_figures.json").read_text("utf-8")

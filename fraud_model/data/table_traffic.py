@@ -9,9 +9,9 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from fraud_model.errors import DataError
-from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Scored, Tally
 from fraud_model.data.files import read_table
+from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Scored, Tally
+from fraud_model.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 # The number of a row, from 0, where no column says better which one it is.

@@ -7,13 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from fraud_model.arrays import Flags, Floats
-
-
-
 
 # What a label is found by: request id and row, or key columns of a table, all as text.
 Key = tuple[str, ...]

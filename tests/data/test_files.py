@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fraud_model.errors import DataError
 from fraud_model.data.files import read_table
+from fraud_model.errors import DataError
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.errors import DataError
 from fraud_model.data.schema import check_names, check_values, days_covered, resolve_columns
+from fraud_model.errors import DataError
 
 
 def columns_of(table: pd.DataFrame, target: str = "Class", time: str = "Time") -> object:

@@ -11,8 +11,8 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
 from fraud_model.data import simulation
-from fraud_model.errors import ParameterError
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
+from fraud_model.errors import ParameterError
 
 FIGURES = json.loads(
     Path(simulation.__file__).with_name("creditcard_figures.json").read_text("utf-8")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from fraud_model.data.dataset import Dataset, load_dataset
-from fraud_model.errors import DataError, ParameterError
 from fraud_model.data.split import split
+from fraud_model.errors import DataError, ParameterError
 
 
 def dataset_of(table: pd.DataFrame, folder: Path) -> Dataset:

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.errors import DataError, ParameterError
 from fraud_model.data import audit_log
-from fraud_model.monitoring import windows
 from fraud_model.data.audit_log import AuditTraffic
+from fraud_model.data.simulation import simulate
 from fraud_model.data.table_traffic import TableTraffic
 from fraud_model.data.traffic import Batch
-from fraud_model.monitoring.windows import Span, Windows
+from fraud_model.errors import DataError, ParameterError
 from fraud_model.model.profile import read_profile
-from fraud_model.data.simulation import simulate
+from fraud_model.monitoring import windows
+from fraud_model.monitoring.windows import Span, Windows
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
 
 TABLE = simulate(rows=60, frauds=3, seed=4)
@@ -27,6 +27,11 @@ TABLE = simulate(rows=60, frauds=3, seed=4)
 @pytest.fixture(scope="module")
 def lines(exported: Path) -> list[dict[str, object]]:
     return scored_lines(mlflow.pyfunc.load_model(str(exported)).unwrap_python_model(), TABLE)
+
+
+def opened(path: Path, model: Path) -> TableTraffic:
+    profile = read_profile(model, "version 1")
+    return TableTraffic(path, model, list(profile.features), profile.time)
 
 
 def read(path: Path, *keys: str) -> tuple[AuditTraffic, list[Batch]]:
@@ -115,7 +120,7 @@ def test_a_table_is_scored_and_incomplete_rows_are_not(exported: Path, tmp_path:
     table = TABLE.drop(columns="Class").assign(id=[f"{i:04}" for i in range(60)])
     table.loc[3, "V5"] = np.nan
     table.sample(frac=1, random_state=0).to_csv(tmp_path / "traffic.csv", index=False)
-    traffic = TableTraffic(tmp_path / "traffic.csv", exported, list(read_profile(exported, "version 1").features), read_profile(exported, "version 1").time)
+    traffic = opened(tmp_path / "traffic.csv", exported)
     assert traffic.key_columns == ("id", "row")
     (batch,) = traffic.batches(("id",))
     assert [key for (key,) in batch.scored.keys] == table["id"].tolist()
@@ -128,7 +133,7 @@ def test_a_table_is_scored_and_incomplete_rows_are_not(exported: Path, tmp_path:
 def test_a_table_that_lacks_a_feature_is_refused(exported: Path, tmp_path: Path) -> None:
     TABLE.drop(columns="V9").to_csv(tmp_path / "traffic.csv", index=False)
     with pytest.raises(DataError, match="no column 'V9', which the model needs"):
-        TableTraffic(tmp_path / "traffic.csv", exported, list(read_profile(exported, "version 1").features), read_profile(exported, "version 1").time)
+        opened(tmp_path / "traffic.csv", exported)
 
 
 @pytest.mark.parametrize("text", ["", "0d", "1w", "-3", "1.5h", "d"])
@@ -173,8 +178,6 @@ def test_too_many_windows_are_refused(
 
 def test_labels_by_number_find_the_rows_of_a_table(exported: Path, tmp_path: Path) -> None:
     pd.DataFrame(TABLE).to_parquet(tmp_path / "traffic.parquet")
-    profile = read_profile(exported, "version 1")
-    path = tmp_path / "traffic.parquet"
-    traffic = TableTraffic(path, exported, list(profile.features), profile.time)
+    traffic = opened(tmp_path / "traffic.parquet", exported)
     (batch,) = traffic.batches(("row",))
     assert [key for (key,) in batch.scored.keys] == [str(i) for i in range(60)]
