@@ -66,8 +66,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says at the end what the tests ran on."""
     if not os.environ.get(SAMPLE_VARIABLE):
         terminalreporter.write_line(
-            f"{SAMPLE_VARIABLE} is not set: the tests ran on simulated transactions; those that assert "
-            "figures of the real ones were skipped."
+            f"{SAMPLE_VARIABLE} is not set: the tests ran on simulated transactions. Those that "
+            "assert figures of the real ones were skipped."
         )
 
 
