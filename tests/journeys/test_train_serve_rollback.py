@@ -98,8 +98,8 @@ def post(url: str, body: object, kind: str = "application/json") -> requests.Res
     return requests.post(url, data=data, headers={"Content-Type": kind}, timeout=60)  # type: ignore[arg-type]
 
 
-def test_train_promote_serve_and_roll_back(project: Project, sample_csv: Path) -> None:
-    first = project.run("-e", "train", "-P", f"data={sample_csv}")
+def test_train_promote_serve_and_roll_back(project: Project, transactions_csv: Path) -> None:
+    first = project.run("-e", "train", "-P", f"data={transactions_csv}")
     assert "fraud-detector version 1, trained on real data" in first
     assert "split by time" in first
     assert "average_precision" in first, "no progress while rounds run"
@@ -109,12 +109,12 @@ def test_train_promote_serve_and_roll_back(project: Project, sample_csv: Path) -
     )
 
     project.run(
-        *("-e", "train", "-P", f"data={sample_csv}", "-P", "threshold=precision:0.9"),
+        *("-e", "train", "-P", f"data={transactions_csv}", "-P", "threshold=precision:0.9"),
         *("-P", "seed=1"),
     )
     assert "version 1 is archived" in project.run("-e", "promote")
 
-    rows = pd.read_csv(sample_csv).drop(columns="Class").astype(float).tail(50)
+    rows = pd.read_csv(transactions_csv).drop(columns="Class").astype(float).tail(50)
     with project.serve("models:/fraud-detector/Production") as url:
         check_payloads(url, rows)
         check_refusals(url, rows)

@@ -74,8 +74,10 @@ def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:
 
 
 @pytest.mark.slow
-def test_drift_is_noticed_and_mended(project: Project, sample_csv: Path, tmp_path: Path) -> None:
-    table = pd.read_csv(sample_csv)
+def test_drift_is_noticed_and_mended(
+    project: Project, transactions_csv: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(transactions_csv)
     log, labels, report = tmp_path / "audit.jsonl", tmp_path / "labels.csv", tmp_path / "report"
     told: list[dict[str, str]] = []
 
@@ -101,7 +103,7 @@ def test_drift_is_noticed_and_mended(project: Project, sample_csv: Path, tmp_pat
 
     with serve_api(hook) as url:
         project.environment["ALERT_WEBHOOK"] = url
-        project.run("-e", "train", "-P", f"data={sample_csv}")
+        project.run("-e", "train", "-P", f"data={transactions_csv}")
         project.run("-e", "promote")
         serve_and_send(traffic_of(table, seed=1), version="1")
         said = monitor()
