@@ -21,6 +21,7 @@ Stage = Literal["Staging", "Production"]
 
 # Bounds the repair loop; two promotions settle within two turns.
 MOST_REPAIRS = 20
+ALIAS_ATTEMPTS = 3
 
 
 def parse_stage(text: str) -> Stage:
@@ -135,13 +136,12 @@ def move(name: str, version: str, stage: Stage) -> None:
     stages are brought in line with whatever it says, until they are. A kill between the two
     leaves the earlier version in its stage, and any later call finishes the job.
     """
-    client = mlflow.MlflowClient()
-    client.set_registered_model_alias(name, stage.lower(), version)
+    _set_alias(name, version, stage)
     for _ in range(MOST_REPAIRS):
         meant = alias_version(name, stage)
         if meant is None:
             # This very version was moved into the other stage at the same time.
-            client.set_registered_model_alias(name, stage.lower(), version)
+            _set_alias(name, version, stage)
             continue
         if {str(v.version) for v in all_versions(name) if v.current_stage == stage} == {meant}:
             _drop_alias_left_behind(name, meant, stage)
@@ -151,6 +151,19 @@ def move(name: str, version: str, stage: Stage) -> None:
         f"{name}: {stage} did not settle on one version, because others keep moving it. "
         "Run the promotion again when they are done."
     )
+
+
+def _set_alias(name: str, version: str, stage: Stage) -> None:
+    # MLflow looks whether the alias exists and then inserts it. Of two promotions that set it for
+    # the first time at once, one fails on the other's row; its next attempt updates that row.
+    for left in reversed(range(ALIAS_ATTEMPTS)):
+        try:
+            mlflow.MlflowClient().set_registered_model_alias(name, stage.lower(), version)
+        except MlflowException as error:
+            if not left or error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise
+        else:
+            return
 
 
 def _drop_alias_left_behind(name: str, version: str, stage: Stage) -> None:

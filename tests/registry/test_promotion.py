@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 import pytest
 
 from fraud_model.errors import PromotionRefused, RegistryError
-from fraud_model.registry import ledger, versions
+from fraud_model.registry import gate, ledger, versions
 from fraud_model.registry.gate import GateThresholds
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.smoke import smoke_test
@@ -236,11 +237,11 @@ def test_a_promotion_overtaken_by_another_is_refused(
 ) -> None:
     name = store.new_model(versions=3)
     move_in(name, "1")
-    gate = promote.__globals__["gates"].run_gate
+    run_gate = gate.run_gate
 
-    def slow_gate(*args: object) -> object:
+    def slow_gate(*args: Any) -> object:
         versions.move(name, "3", "Production")
-        return gate(*args)
+        return run_gate(*args)
 
     monkeypatch.setattr("fraud_model.registry.gate.run_gate", slow_gate)
     with pytest.raises(PromotionRefused, match="another promotion moved the stage meanwhile"):

@@ -7,6 +7,7 @@ import warnings
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
@@ -124,6 +125,27 @@ def keep_moving(uri: str, name: str, version: str, times: int) -> None:
     mlflow.set_tracking_uri(uri)
     for _ in range(times):
         versions.move(name, version, "Production")
+
+
+def test_an_alias_that_another_promotion_sets_first_is_set_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store.new_model(versions=2)
+    original = mlflow.MlflowClient.set_registered_model_alias
+    calls = 0
+
+    def lost_race(client: mlflow.MlflowClient, *arguments: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            original(client, name, "production", "1")
+            raise MlflowException("UNIQUE constraint failed: registered_model_aliases")
+        original(client, *arguments)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", lost_race)
+    versions.move(name, "2", "Production")
+    assert standing(name) == ["2"]
+    assert versions.alias_version(name, "Production") == "2"
 
 
 def test_promotions_at_once_end_in_exactly_one_version(store: Store) -> None:
