@@ -139,7 +139,7 @@ def commit(folder: Path) -> None:
 
 def public_file_is(clone: Path, content: bytes) -> None:
     """Lets the checkout take `content` for the public file: the sample is not all of it."""
-    path = clone / "fraud_model" / "creditcard_figures.json"
+    path = clone / "fraud_model" / "data" / "creditcard_figures.json"
     figures = json.loads(path.read_text())
     figures["full_data"] |= {
         "bytes": len(content),
