@@ -11,6 +11,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -125,6 +126,24 @@ def test_a_lock_pins_every_package_and_names_no_index(lock: str) -> None:
 def test_who_only_trains_installs_no_tool_of_the_tests(tool: str) -> None:
     assert tool not in names(requirements("requirements.txt"))
     assert tool in names(requirements("requirements-dev.txt"))
+
+
+def test_the_image_installs_what_serving_imports() -> None:
+    graph = grimp.build_graph("fraud_model", include_external_packages=True, cache_dir=None)
+    imports = set()
+    for started in ("fraud_model.serving.__main__", "fraud_model.serving.shadow.process"):
+        imports |= graph.find_upstream_modules(started)
+    packages = {name for name in imports if "." not in name} - sys.stdlib_module_names
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    (command,) = re.findall(r"pip install (.*?)&&", dockerfile, re.DOTALL)
+    installed = {canonicalize_name(word) for word in re.findall(r"[\w-]+", command)}
+    distributions = packages_distributions()
+    missing = {
+        package
+        for package in packages - {"fraud_model"}
+        if not {canonicalize_name(name) for name in distributions[package]} & installed
+    }
+    assert missing == set()
 
 
 def test_every_manager_makes_the_same_environment() -> None:

@@ -108,9 +108,9 @@ def github() -> Iterator[tuple[GitHub, str]]:
 
 
 @pytest.fixture
-def kaggle(sample_csv: Path) -> Iterator[tuple[dict[str, bytes], str]]:
+def kaggle(transactions_csv: Path) -> Iterator[tuple[dict[str, bytes], str]]:
     """Kaggle's API with one file to give, which a test may change."""
-    held = {"file": sample_csv.read_bytes()}
+    held = {"file": transactions_csv.read_bytes()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -153,7 +153,7 @@ def commit(folder: Path) -> None:
 
 def public_file_is(clone: Path, content: bytes) -> None:
     """Lets the checkout take `content` for the public file: the sample is not all of it."""
-    path = clone / "fraud_model" / "creditcard_figures.json"
+    path = clone / "fraud_model" / "data" / "creditcard_figures.json"
     figures = json.loads(path.read_text())
     figures["full_data"] |= {
         "bytes": len(content),
@@ -213,12 +213,12 @@ def test_a_better_challenger_becomes_one_pull_request(
     clone: Path,
     github: tuple[GitHub, str],
     kaggle: tuple[dict[str, bytes], str],
-    sample_csv: Path,
+    transactions_csv: Path,
 ) -> None:
     hub, url = github
     public_file_is(clone, kaggle[0]["file"])
     # Features that tell nothing make a champion that the challenger beats.
-    table = pd.read_csv(sample_csv)
+    table = pd.read_csv(transactions_csv)
     random = np.random.default_rng(0)
     for name in table.columns[1:21]:
         table[name] = random.permutation(table[name])
@@ -257,16 +257,16 @@ def test_a_better_challenger_becomes_one_pull_request(
 
 @pytest.mark.slow
 def test_a_worse_challenger_is_a_green_run_that_says_why(
-    clone: Path, kaggle: tuple[dict[str, bytes], str], tmp_path: Path, sample_csv: Path
+    clone: Path, kaggle: tuple[dict[str, bytes], str], tmp_path: Path, transactions_csv: Path
 ) -> None:
     # Fewer labels to learn from make a challenger that the champion beats.
-    table = pd.read_csv(sample_csv)
+    table = pd.read_csv(transactions_csv)
     frauds = table.index[(table["Class"] == 1) & (table.index < len(table) * 0.6)]
     poor = table.drop(index=frauds[: int(len(frauds) * 0.9)])
     kaggle[0]["file"] = poor.to_csv(index=False).encode()
     public_file_is(clone, kaggle[0]["file"])
     # The champion has seen what the challenger is measured on.
-    champion(clone, str(sample_csv), "--split", "stratified")
+    champion(clone, str(transactions_csv), "--split", "stratified")
     trained = train(clone, kaggle[1])
     assert not trained.failed, trained.log
     assert trained.outputs == {"better": "false"}
