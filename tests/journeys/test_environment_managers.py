@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import yaml
 from tests.support.environment import REPOSITORY, copy_checkout, own_environment
 from tests.support.pyenv import has_pyenv_python, pyenv_of_installed_versions
 from tests.support.server import free_port
+from tests.support.waiting import wait_until
 
 PYTHON = yaml.safe_load((REPOSITORY / "python_env.yaml").read_text())["python"]
 
@@ -51,15 +51,15 @@ def serving(
 ) -> Iterator[None]:
     """A server in the background that answers within fifteen minutes, installation included."""
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 900
+
+    def answers() -> bool:
+        assert process.poll() is None, "the server ended"
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}/ping", timeout=60).ok
+        return False
+
     try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok:
-                    break
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.5)
+        wait_until(answers, seconds=900, what="the server answers")
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
