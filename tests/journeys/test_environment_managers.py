@@ -49,7 +49,7 @@ def environment(manager: str, tmp_path: Path) -> Iterator[dict[str, str]]:
 def serving(
     command: list[str], folder: Path, port: int, environment: dict[str, str]
 ) -> Iterator[None]:
-    """A server in the background that answers within fifteen minutes, installation included."""
+    """A server in the background that answers within half an hour, installation included."""
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
 
     def answers() -> bool:
@@ -59,7 +59,7 @@ def serving(
         return False
 
     try:
-        wait_until(answers, seconds=900, what="the server answers")
+        wait_until(answers, seconds=1800, what="the server answers")
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
