@@ -152,14 +152,6 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lock_pins_what_pyproject_asks_for() -> None:
-    lock = (REPOSITORY / "requirements.txt").read_text()
-    project = (REPOSITORY / "pyproject.toml").read_text()
-    for name in re.findall(r'^    "([\w-]+)>=', project, re.MULTILINE):
-        assert re.search(rf"^{name}==", lock, re.MULTILINE | re.IGNORECASE), name
-    assert "://" not in lock
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, sample_csv: Path) -> Path:
     """The files that a clone of this work tree would have, and real transactions beside them."""
@@ -296,23 +288,3 @@ def test_the_benchmarks_of_the_readme_run(clone: Path) -> None:
     if has_docker():
         said = shell(f"{activated}{images} --repeats 1", clone)
         assert "| fraud-benchmark:ours |" in said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("manager", ["virtualenv", "uv"])
-def test_mlflow_makes_the_environment_itself(clone: Path, manager: str) -> None:
-    if manager == "virtualenv" and shutil.which("pyenv") is None:
-        pytest.skip("MLflow's default environment manager needs pyenv")
-    bin_folder = Path(sys.executable).parent
-    path = f"export PATH={bin_folder}:$PATH && "
-    said = shell(
-        f"{path}mlflow run . -e train --env-manager {manager} -P data=creditcard.csv"
-        f" -P model_name={manager} -P rounds=50",
-        clone,
-    )
-    assert f"{manager} version 1" in said
-    serve, query = commands("Serve and query")
-    serve = serve.replace("fraud-detector/Production", f"{manager}/1")
-    with in_background(f"{path}{serve} --env-manager {manager}", clone):
-        answer = json.loads(shell(query, clone).splitlines()[-1])
-    assert 0 <= answer["predictions"][0]["fraud_probability"] <= 1

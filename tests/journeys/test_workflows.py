@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import grimp
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
@@ -85,6 +86,19 @@ def test_a_step_is_one_command_that_a_person_can_type(name: str, run: str) -> No
     if entry_point:
         parameters = ENTRY_POINTS[entry_point[1]].get("parameters", {})
         assert set(re.findall(r"-P (\w+)=", run)) <= set(parameters)
+
+
+def test_a_training_starts_when_a_package_that_it_consists_of_changes() -> None:
+    graph = grimp.build_graph("fraud_model", "entrypoints", cache_dir=None)
+    imported = graph.find_upstream_modules("entrypoints.train") | {"entrypoints.train"}
+    needed = {"data/**", "requirements.txt"}
+    for module in imported - {"entrypoints"}:
+        path = Path(*module.split(".")[:2])
+        if not (REPOSITORY / path).is_dir():
+            needed.add("fraud_model/*.py" if path.parts[0] == "fraud_model" else f"{path}.py")
+        elif len(path.parts) > 1:
+            needed.add(f"{path}/**")
+    assert set(load("model-training.yml")["on"]["push"]["paths"]) == needed
 
 
 @pytest.fixture
