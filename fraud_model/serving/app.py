@@ -29,7 +29,7 @@ from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
-from fraud_model.serving.health import Health
+from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import FAILED, Invocations, refuse, send_reply
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
@@ -55,15 +55,16 @@ def create_app() -> ASGIApp:
     """The application of a worker; the environment says what to serve.
 
     Raises:
-        FraudModelError: the only worker cannot serve the model. Among several, a worker leaves the
-            reason to its supervisor and exits so that the supervisor ends instead of restarting it.
+        FraudModelError: the model cannot be served. While several workers start, one leaves the
+            reason to their supervisor instead, and exits so that the supervisor ends too.
     """
     origin = Origin(**json.loads(os.environ[ORIGIN]))
     try:
         served = load_served(origin)
     except FraudModelError as error:
         folder = os.environ.get(prometheus.SHARED_FOLDER)
-        if folder is None:
+        # A worker that is restarted later must not end the others.
+        if folder is None or (Path(folder) / READY_FILE).exists():
             raise
         (Path(folder) / FAILURE_FILE).write_text(str(error), encoding="utf-8")
         # At once: an interpreter that winds down does not answer its supervisor, which then waits

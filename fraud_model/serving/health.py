@@ -16,6 +16,8 @@ from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow.supervisor import Shadow
 
 WORKERS = "FRAUD_MODEL_WORKERS"
+# In the folder that the workers share, once all of them have been ready.
+READY_FILE = "ready"
 
 
 class Health:
@@ -44,7 +46,7 @@ class Health:
         if not self.ready():
             return False
         try:
-            (Path(folder) / "ready").touch(exist_ok=False)
+            (Path(folder) / READY_FILE).touch(exist_ok=False)
         except FileExistsError:
             return False
         return True

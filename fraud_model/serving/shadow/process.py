@@ -61,7 +61,7 @@ def _serve(stream: BinaryIO, output: BinaryIO, loaded: threading.Event) -> None:
     origin = served.origin
     output.write(orjson.dumps({"model_version": origin.model_version}) + b"\n")
     output.flush()
-    scorer = Scorer(served, order["features"], order["shadow_of"])
+    scorer = ShadowScorer(served, order["features"], order["shadow_of"])
     while frame := frames.read(stream, len(order["features"])):
         output.write(scorer.lines(frame))
         output.flush()
@@ -88,7 +88,7 @@ def load(model_uri: str, features: Sequence[str]) -> ServedModel:
     return served
 
 
-class Scorer:
+class ShadowScorer:
     """Scores frames of rows with the champion's `features`, and writes audit lines of them."""
 
     def __init__(self, served: ServedModel, features: Sequence[str], shadow_of: str) -> None:
