@@ -44,6 +44,15 @@ def test_the_readme_is_one_page() -> None:
     assert len(read("README.md").splitlines()) <= LONGEST_README
 
 
+def test_the_test_command_differs_from_the_first_in_lock_and_entry_point() -> None:
+    # .ci/run finds it by its mark.
+    marked = r"<!-- {} command -->\n```sh\n(.*)\n```\n"
+    (main,) = re.findall(marked.format("main"), read("README.md"))
+    (test,) = re.findall(marked.format("test"), read("README.md"))
+    with_lock = main.replace("requirements.txt", "requirements-dev.txt")
+    assert test == with_lock.replace("mlflow run .", "mlflow run . -e test")
+
+
 def test_the_readme_lists_every_entry_point_and_links_every_document() -> None:
     assert set(rows(sections("README.md")["Entry points"])) == set(ENTRY_POINTS)
     linked = {target_of("README.md", link)[0] for link in links("README.md") if is_inside(link)}

@@ -1,4 +1,4 @@
-"""What the server takes from the environment; docs/serve.md lists it in one table."""
+"""What the server takes from the environment; the README lists it in one table."""
 
 from __future__ import annotations
 

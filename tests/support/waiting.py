@@ -1,18 +1,21 @@
-"""Waits with a deadline that fails."""
+"""Waits that end when a condition holds, or fail at a deadline that no slow machine reaches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+STEP_SECONDS = 0.05
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 60.0, what: str) -> None:
-    """Returns once `condition` holds, and fails where it does not within `seconds`.
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 120.0, what: str) -> None:
+    """Returns once `condition()` is true.
 
     Raises:
-        AssertionError: the deadline has passed; it names `what` was waited for.
+        AssertionError: it is still false after `seconds`; the message says `what` did not happen.
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
-        time.sleep(0.05)
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(STEP_SECONDS)
