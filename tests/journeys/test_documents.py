@@ -164,7 +164,8 @@ class Reader:
             wait_until(is_up, seconds=START_SECONDS, what=command)
             yield
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(60)
             # The server itself may take longer than the shell around it.
             wait_until(lambda: not _answers(), what=f"the end of {command}")
