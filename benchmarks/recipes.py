@@ -2,7 +2,7 @@
 
     python3.11 -m venv .bench && . .bench/bin/activate
     pip install -r requirements.txt -r benchmarks/requirements.txt
-    python -m benchmarks.recipes creditcard.csv --fraud-rate 0.00172
+    python -m benchmarks.recipes data/creditcard.csv --fraud-rate 0.00172
 
 Every peer is fitted on the same folds of standardised features with a fixed number of rounds, as
 the recipe is: with some thirty frauds in a part for early stopping, its noise would be measured

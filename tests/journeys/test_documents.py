@@ -1,0 +1,283 @@
+"""Every command and snippet of README and docs runs as it stands, in a fresh clone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+
+from tests.support.documents import PAGES, fences
+from tests.support.environment import REPOSITORY, copy_checkout, has_docker, own_environment
+from tests.support.waiting import wait_until
+
+README, BENCHMARKS = "README.md", "docs/benchmarks.md"
+FIRST = fences(README)[0].text.strip()
+TEST = fences(README)[1].text.strip()
+DOWNLOAD = "mlflow run . -e download --env-manager local"
+
+# Commands that are not run here, because they need an engine for images, a Space or the real data,
+# and what runs each of them, or its parts, instead.
+ELSEWHERE = {
+    TEST: ".ci/run",
+    DOWNLOAD: (
+        "tests/journeys/test_workflows.py::test_a_better_challenger_becomes_one_pull_request"
+    ),
+    "mlflow run . -e image --env-manager local": (
+        "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
+    ),
+    "docker run -p 7860:7860 fraud-detector:latest": (
+        "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
+    ),
+    "mlflow models build-docker -m models:/fraud-detector/Production --env-manager local"
+    " -n fraud-detector-plain": "tests/delivery/test_image.py::test_mlflows_own_image_answers",
+    "mlflow run . -e deploy --env-manager local -P space=user/fraud-detector": (
+        "tests/delivery/test_space.py::test_a_missing_space_is_created_and_serves_what_was_sent"
+    ),
+    "docker compose up --build --detach --wait mlflow": (
+        "tests/delivery/test_compose.py::test_the_tracking_servers_image_serves_from_postgresql"
+    ),
+    "MLFLOW_TRACKING_URI=http://127.0.0.1:5000 mlflow run . --env-manager local"
+    " -P data=data/creditcard.csv": (
+        "tests/delivery/test_compose.py::test_the_journey_on_postgresql"
+    ),
+    "MLFLOW_TRACKING_URI=http://127.0.0.1:5000 mlflow run . -e image --env-manager local": (
+        "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
+    ),
+    "docker compose up --build --detach --wait": (
+        "tests/delivery/test_compose.py::test_services_start_after_what_they_need_and_all_tell_"
+        "their_health"
+    ),
+}
+
+# What makes the benchmarks short, by module, and what each of them prints.
+SHORT = {
+    "recipes": ("--repeats 1", "| XGBoost |"),
+    "overhead": ("--repeats 1", "| scoring |"),
+    "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
+    "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
+    "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
+    "images": ("--repeats 1", "| fraud-benchmark:ours |"),
+}
+
+WITH_COMMANDS = {
+    page for page in PAGES if any(fence.language in ("sh", "python") for fence in fences(page))
+}
+OTHERS = sorted(
+    WITH_COMMANDS - {README, BENCHMARKS, "docs/gate.md", "docs/serve.md", "docs/monitor.md"}
+)
+
+SERVER = re.compile(r"\bmlflow (models serve|run \. -e serve)\b")
+ADDRESS = "http://127.0.0.1:5001"
+COMMAND_SECONDS = 1_800
+START_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command or snippet that was run, and what it wrote to stdout and to both streams."""
+
+    command: str
+    out: str
+    said: str
+
+
+class Reader:
+    """Somebody who follows the documents in one clone, in the environment of the first command."""
+
+    def __init__(self, folder: Path, transactions: Path) -> None:
+        self.folder = folder
+        self._transactions = transactions
+        self._server: contextlib.ExitStack = contextlib.ExitStack()
+
+    def follow(self, page: str) -> list[Ran]:
+        """Runs what the fences of a page hold, in order; a server goes on until the next one."""
+        ran = []
+        with contextlib.closing(self):
+            for fence in fences(page):
+                if fence.language == "python":
+                    ran.append(self.run(fence.text, "python", "-c"))
+                elif fence.language == "sh":
+                    ran += [done for command in fence.commands if (done := self._type(command))]
+        return ran
+
+    def _type(self, command: str) -> Ran | None:
+        if command == DOWNLOAD:
+            (self.folder / "data").mkdir()
+            shutil.copy(self._transactions, self.folder / "data" / "creditcard.csv")
+        if command in ELSEWHERE:
+            return None
+        if SERVER.search(command):
+            self.close()
+            self._server.enter_context(self._serving(command))
+            return None
+        return self.run(command, "bash", "-ec")
+
+    def run(self, text: str, *program: str, environment: str = ".venv") -> Ran:
+        """Runs a command or snippet to its end, which has to be a good one."""
+        done = subprocess.run(
+            [*program, text],
+            cwd=self.folder,
+            env=self._activated(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, f"{text}\n{said}"
+        return Ran(text, done.stdout, said)
+
+    def close(self) -> None:
+        """Ends the server that runs, if any."""
+        self._server.close()
+
+    @contextlib.contextmanager
+    def _serving(self, command: str) -> Iterator[None]:
+        log = self.folder / "server.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                ["bash", "-ec", command],
+                cwd=self.folder,
+                env=self._activated(".venv"),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        def is_up() -> bool:
+            assert process.poll() is None, f"{command}\n{log.read_text()}"
+            return _answers()
+
+        try:
+            wait_until(is_up, seconds=START_SECONDS, what=command)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
+            # The server itself may take longer than the shell around it.
+            wait_until(lambda: not _answers(), what=f"the end of {command}")
+
+    def _activated(self, environment: str) -> dict[str, str]:
+        folder = self.folder / environment
+        path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return own_environment(PATH=path, VIRTUAL_ENV=str(folder))
+
+
+def _answers() -> bool:
+    try:
+        return requests.get(f"{ADDRESS}/ping", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, transactions_csv: Path) -> Reader:
+    """A reader with a fresh clone."""
+    folder = tmp_path_factory.mktemp("clone") / "fraud-detector"
+    copy_checkout(folder)
+    return Reader(folder, transactions_csv)
+
+
+@pytest.fixture(scope="module")
+def first_page(reader: Reader) -> list[Ran]:
+    """What came of the README, which every other page builds on."""
+    return reader.follow(README)
+
+
+def in_production(reader: Reader) -> int:
+    """The number of the version that stands in Production in the clone's own store."""
+    client = registry(reader)
+    return int(client.get_model_version_by_alias("fraud-detector", "production").version)
+
+
+def latest(reader: Reader) -> int:
+    """The number of the latest version in the clone's own store."""
+    found = registry(reader).search_model_versions("name = 'fraud-detector'")
+    return max(int(version.version) for version in found)
+
+
+def registry(reader: Reader) -> mlflow.MlflowClient:
+    """The registry of the clone's own store."""
+    return mlflow.MlflowClient(f"sqlite:///{reader.folder}/mlflow.db")
+
+
+def predictions(ran: list[Ran]) -> list[list[dict[str, object]]]:
+    """What the servers of a page answered to its queries."""
+    answered = [json.loads(done.out) for done in ran if "/invocations -H" in done.command]
+    return [answer["predictions"] for answer in answered]
+
+
+def test_what_is_not_run_here_is_run_elsewhere() -> None:
+    shown = {line for page in PAGES for fence in fences(page) for line in fence.commands}
+    assert set(ELSEWHERE) <= shown
+    for place in ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert not name or f"def {name}(" in (REPOSITORY / file).read_text(), place
+        assert (REPOSITORY / file).is_file()
+
+
+@pytest.mark.slow
+def test_the_readme(reader: Reader, first_page: list[Ran]) -> None:
+    assert first_page[0].command == FIRST
+    assert "simulated" in first_page[0].out
+    assert "version 1" in first_page[0].out
+    (answer,) = predictions(first_page)
+    assert set(answer[0]) == {"fraud_probability", "is_fraud", "risk_level"}
+    assert in_production(reader) == 2
+
+
+@pytest.mark.slow
+def test_the_page_about_the_gate(reader: Reader, first_page: list[Ran]) -> None:
+    before = latest(reader)
+    reader.follow("docs/gate.md")
+    # The page promotes the latest version, trains and promotes another, and rolls back.
+    assert latest(reader) == before + 1
+    assert in_production(reader) == before
+    assert (reader.folder / "comparison").is_dir()
+
+
+@pytest.mark.slow
+def test_the_page_about_serving(reader: Reader, first_page: list[Ran]) -> None:
+    # Once by the plain server, and by ours plainly, with a token and with a shadow.
+    plain, *ours = predictions(reader.follow("docs/serve.md"))
+    assert ours == [plain, plain, plain]
+
+
+@pytest.mark.slow
+def test_the_page_about_monitoring(reader: Reader, first_page: list[Ran]) -> None:
+    *_, monitor = reader.follow("docs/monitor.md")
+    assert "2,000" in monitor.out
+    assert (reader.folder / "monitoring" / "report.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", OTHERS)
+def test_the_other_pages(reader: Reader, first_page: list[Ran], page: str) -> None:
+    reader.follow(page)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the soak test reads memory from /proc")
+def test_the_page_with_benchmarks(reader: Reader, first_page: list[Ran]) -> None:
+    commands = [line for fence in fences(BENCHMARKS) for line in fence.commands]
+    assert {*re.findall(r"python -m benchmarks\.(\w+)", "\n".join(commands))} == set(SHORT)
+    for command in commands:
+        measured = re.match(r"python -m benchmarks\.(\w+)", command)
+        options, expected = SHORT[measured[1]] if measured else ("", "")
+        if measured and measured[1] == "images" and not has_docker():
+            continue
+        done = reader.run(f"{command} {options}", "bash", "-ec", environment=".bench")
+        assert expected in done.out
