@@ -48,6 +48,7 @@ from fraud_model.monitoring.windows import Span
 from fraud_model.registry import versions
 from fraud_model.registry.export import export
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.origin import Origin
 from fraud_model.tracking import open_run
 from fraud_model.training.config import TrainingConfig
@@ -199,12 +200,13 @@ def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tupl
     log = folder / "audit.jsonl"
     log.unlink(missing_ok=True)
     _, scaler, _ = detector.parts
-    audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"), scaler.features, shared=False)
+    audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"))
     values = simulate(50_000, 86)[list(scaler.features)].to_numpy()
     scored = detector.score(values)
     for first in range(0, lines, LINES_PER_WRITE):
         piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
-        audit.write(str(first), values[piece], {k: v[piece] for k, v in scored.items()})
+        columns = {name: column[piece] for name, column in scored.items()}
+        audit.write(str(first), ScoredRows(scaler.features, values[piece], columns))
     taken, most = [], 0.0
     for _ in range(3):
         start = time.perf_counter()

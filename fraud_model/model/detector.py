@@ -77,7 +77,13 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     `predict` takes one named column of doubles per feature and returns, row by row,
     `fraud_probability` (float64), `is_fraud` (bool) and `risk_level` (Low below 0.3, High from
     0.7, Medium between).
+
+    Attributes:
+        scoring_protocol: announces `features`, `threshold` and `score` to a server; the protocol
+            is described where the server lives, in `fraud_model.model.protocol`.
     """
+
+    scoring_protocol = 1
 
     def __init__(
         self,
@@ -116,6 +122,18 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             raise RuntimeError("the model is not loaded: call load_context first")
         return self._booster, self._scaler, self._decision
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of `score`'s columns."""
+        _, scaler, _ = self.parts
+        return scaler.features
+
+    @property
+    def threshold(self) -> float:
+        """The fraud probability from which a transaction is flagged, unless `params` say else."""
+        _, _, decision = self.parts
+        return decision.threshold
+
     def with_threshold(self, threshold: float) -> FraudDetector:
         """The same detector with another threshold of its own."""
         booster, scaler, decision = self.parts
@@ -142,11 +160,11 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         threshold = float(params.get("threshold", decision.threshold))
         explain = int(params.get("explain", 0))
         if not 0 <= threshold <= 1:
-            raise _invalid(f"params: threshold is {threshold}, and must lie from 0 to 1.")
+            raise _invalid(f"params: threshold={threshold} is invalid: expected 0 to 1.")
         if not 0 <= explain <= len(scaler.features):
             raise _invalid(
-                f"params: explain is {explain}, and must lie from 0 to {len(scaler.features)}, "
-                "the number of features."
+                f"params: explain={explain} is invalid: expected 0 to {len(scaler.features)}, the "
+                "number of features."
             )
         scaled = self._scaled(model_input)
         scored = pd.DataFrame(self._scored(scaled, threshold), index=model_input.index)
@@ -158,8 +176,8 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def score(self, values: Floats) -> dict[str, npt.NDArray[Any]]:
         """The columns of `predict` without `params`, for values that are known to be finite.
 
-        `values` has shape (rows, features), the features in the scaler's order. For a server that
-        has checked a request's rows itself and needs no table around them.
+        `values` has shape (rows, features), the columns as in `features`. For a server that has
+        checked a request's rows itself and needs no table around them.
         """
         _, scaler, decision = self.parts
         return self._scored(scaler.transform(values), decision.threshold)

@@ -21,13 +21,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from fraud_model.errors import FraudModelError
 from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.health import WORKERS, Health
-from fraud_model.serving.invocations import Invocations, refuse, send_reply
+from fraud_model.serving.failure import describe
+from fraud_model.serving.health import Health
+from fraud_model.serving.invocations import FAILED, Invocations, refuse, send_reply
+from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.settings import Settings
@@ -36,18 +40,34 @@ from fraud_model.serving.shadow.supervisor import Shadow
 log = logging.getLogger("fraud_model.serving")
 
 ORIGIN = "FRAUD_MODEL_ORIGIN"
+ADDRESS = "FRAUD_MODEL_ADDRESS"
+# In the folder that the workers share: why a worker could not start.
+FAILURE_FILE = "failure"
 WITHOUT_TOKEN = frozenset(("/ping", "/health"))
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 PAGE = Path(__file__).with_name("page.html")
 
-# How long a thread may keep the interpreter while a request waits for it, in seconds.
+# A thread may hold the interpreter this many seconds while a request waits.
 SWITCH_INTERVAL = 0.0005
 
 
 def create_app() -> ASGIApp:
-    """The application of a worker; what to serve is in the environment."""
+    """The application of a worker; the environment says what to serve.
+
+    Raises:
+        FraudModelError: the only worker cannot serve the model. Among several, a worker leaves the
+            reason to its supervisor and exits so that the supervisor ends instead of restarting it.
+    """
     origin = Origin(**json.loads(os.environ[ORIGIN]))
-    return build(ServedModel(origin), Settings.from_environment(os.environ))
+    try:
+        served = load_served(origin)
+    except FraudModelError as error:
+        folder = os.environ.get(prometheus.SHARED_FOLDER)
+        if folder is None:
+            raise
+        (Path(folder) / FAILURE_FILE).write_text(str(error), encoding="utf-8")
+        sys.exit(STARTUP_FAILURE)
+    return build(served, Settings.from_environment(os.environ))
 
 
 def build(served: ServedModel, settings: Settings) -> ASGIApp:
@@ -55,13 +75,7 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     metrics = prometheus.Metrics(served.origin)
     audit = None
     if settings.audit_log:
-        audit = AuditLog(
-            Path(settings.audit_log),
-            settings.audit_max_bytes,
-            served.origin,
-            served.features,
-            shared=WORKERS in os.environ,
-        )
+        audit = AuditLog(Path(settings.audit_log), settings.audit_max_bytes, served.origin)
         audit.check()
     shadow = None
     if audit and settings.shadow_model_uri:
@@ -70,7 +84,7 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     app: ASGIApp = Server(
         Invocations(served, settings, metrics, audit, shadow),
         scoring_server.init(served.pyfunc),
-        # What a proxy says of the scheme matters to the addresses in the pages alone.
+        # Only the addresses in the pages need what a proxy says about the scheme.
         ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, shadow)),  # type: ignore[arg-type]
         settings.api_token,
     )
@@ -86,9 +100,9 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
 
 
 class Server:
-    """Gives each request an id, asks for the token, and hands it to whoever answers its path.
+    """Gives each request an id, checks the token, and passes it to the application of its path.
 
-    `/invocations` goes its own way, past routers and middleware: they cost more than scoring a row.
+    `/invocations` bypasses routers and middleware, which cost more than scoring a row.
     """
 
     def __init__(
@@ -107,25 +121,38 @@ class Server:
         if scope["type"] != "http":
             await self._others(scope, receive, send)
             return
-        # Of a header that comes twice the first counts, as in MLflow's own server.
+        # If a header comes twice, the first one counts, as in MLflow's own server.
         headers = scope["headers_by_name"] = dict(reversed(scope["headers"]))
         given = headers.get(b"x-request-id", b"")
         token = headers.get(b"authorization", b"")
         known = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
         scope["request_id"] = known.decode()
 
+        started = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message["headers"], (b"x-request-id", known)]
             await send(message)
 
         path = scope["path"]
         open_to_all = not self._token or path in WITHOUT_TOKEN
         if not open_to_all and not hmac.compare_digest(self._token, token):
-            reply = refuse(401, "unauthorized", "Authorization: Bearer with the token is needed.")
+            reply = refuse(
+                401,
+                "unauthorized",
+                "The header `Authorization: Bearer <token>` is missing or wrong.",
+            )
             await send_reply(reply, send_with_id, (b"www-authenticate", b"Bearer"))
             return
-        await self._paths.get(path, self._others)(scope, receive, send_with_id)
+        try:
+            await self._paths.get(path, self._others)(scope, receive, send_with_id)
+        except Exception as error:
+            log.error("request %s to %s failed: %s", known.decode(), path, describe(error))
+            if not started:
+                await send_reply(FAILED, send_with_id)
 
 
 def _other_routes(
@@ -155,18 +182,14 @@ def _other_routes(
     async def show_page(request: Request) -> Response:
         return HTMLResponse(page)
 
+    async def show_failure(request: Request, error: Exception) -> Response:
+        return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
-        health.worker_is_up()
-        origin = served.origin
-        log.info(
-            "serving %s version %s from %s (%s)",
-            origin.model_name or "a model",
-            origin.model_version or "unregistered",
-            origin.path,
-            origin.source,
-        )
+        if health.worker_is_up():
+            _announce(served)
         if shadow is None:
             yield
             return
@@ -183,4 +206,20 @@ def _other_routes(
             Route("/docs", show_docs),
         ],
         lifespan=lifespan,
+        exception_handlers={Exception: show_failure},
     )
+
+
+def _announce(served: ServedModel) -> None:
+    origin = served.origin
+    log.info(
+        "serving %s, version %s, from %s (%s)",
+        origin.model_name or "a model",
+        origin.model_version or "unregistered",
+        origin.path,
+        origin.source,
+    )
+    if served.route_note:
+        log.info("every request is scored by MLflow's `predict`: %s", served.route_note)
+    address = os.environ.get(ADDRESS, "")
+    log.info("ready: page %s/, scoring %s/invocations, API %s/docs", *[address] * 3)

@@ -1,6 +1,6 @@
-"""The audit log: one JSON line per scored row, written before the answer leaves.
+"""The audit log: one JSON line per scored row, written before the answer is sent.
 
-A refused request leaves one line without any of its content, and what a shadow scores follows.
+A refused request leaves one line with none of its content. The shadow's scores follow later.
 """
 
 from __future__ import annotations
@@ -10,70 +10,56 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
+from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
 from fraud_model.serving.origin import Origin
 
 log = logging.getLogger("fraud_model.serving")
 
-# Read back from the end at a time, looking for the last whole line.
+# The search for the last complete line reads backwards in blocks of this many bytes.
 BLOCK = 65_536
-# A file that somebody has moved away is written to for this long at most.
+# After the file is moved away, lines go to the moved file for this long at most.
 RECHECK_SECONDS = 1.0
 
 
 class AuditLog:
     """Appends to a file that several workers may share.
 
-    A lock beside the file orders the writers, so that only one of them turns the file over when it
-    has grown past `max_bytes` (to `path.1`, `path.2`, …, the highest being the latest; none is
-    deleted). A writer that was killed half-way leaves a torn line at the end: its request was
-    never answered, and whoever writes next cuts it off first. A server of one worker, not `shared`,
-    takes the lock once a second, and where it finds the file otherwise than it left it.
+    A lock file beside the log makes the writers take turns, so that only one of them rotates the
+    log once it has grown past `max_bytes`: to `path.1`, `path.2` and so on, the highest number
+    being the latest. No rotated file is deleted. A writer that is killed while it writes leaves an
+    incomplete last line. The request was never answered, and the next writer removes the line.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        max_bytes: int,
-        origin: Origin,
-        features: Sequence[str],
-        shared: bool = True,
-    ) -> None:
+    def __init__(self, path: Path, max_bytes: int, origin: Origin) -> None:
         self._path = path
-        self._shared = shared
         self._max_bytes = max_bytes
-        self._features = features
         self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
         self._file = -1
         self._lock = -1
-        # Of the file, as this process left it, and when its path was last found to be the same.
+        # The file's size after this process last wrote, and when its path last led to it.
         self._size = 0
         self._checked = 0.0
-        # The lock of the file is the process's; its threads need one among themselves.
+        # The lock file is held by a process. Its threads need a lock of their own.
         self._turn = threading.Lock()
         self.failure = ""
 
-    def write(
-        self,
-        request_id: str,
-        values: npt.NDArray[np.float64],
-        scored: Mapping[str, npt.NDArray[Any]],
-    ) -> bool:
-        """Writes the rows of one request; False where that failed, with `failure` saying why."""
+    def write(self, request_id: str, rows: ScoredRows) -> bool:
+        """Writes the rows of one request; False if that failed, and `failure` says why.
+
+        A line has `fraud_probability` and `is_fraud`, or `prediction` for a version that answers
+        otherwise: the row's value as it was answered, null where the answer is not one for each.
+        """
         now = datetime.now(UTC)
-        rows = zip(
-            values.tolist(),
-            scored["fraud_probability"].tolist(),
-            scored["is_fraud"].tolist(),
-            strict=True,
+        names = (PROBABILITY, FLAG) if rows.has_probabilities else (PREDICTION,)
+        answers: Iterable[tuple[Any, ...]] = zip(
+            *(rows.columns[name].tolist() for name in names), strict=True
         )
         lines = [
             orjson.dumps(
@@ -82,18 +68,18 @@ class AuditLog:
                     "request_id": request_id,
                     "row": row,
                     **self._model,
-                    "features": dict(zip(self._features, features, strict=True)),
-                    "fraud_probability": probability,
-                    "is_fraud": flagged,
+                    "features": dict(zip(rows.features, values, strict=True)),
+                    **dict(zip(names, answer, strict=True)),
                 },
+                default=str,
                 option=orjson.OPT_APPEND_NEWLINE,
             )
-            for row, (features, probability, flagged) in enumerate(rows)
+            for row, (values, answer) in enumerate(zip(rows.values.tolist(), answers, strict=True))
         ]
         return self._tried(b"".join(lines))
 
     def write_refusal(self, request_id: str, kind: str) -> bool:
-        """Writes that a request was refused, and nothing of what it held; False as `write`."""
+        """Writes that a request was refused and none of its content; returns what `write` does."""
         line = {
             "time": datetime.now(UTC),
             "request_id": request_id,
@@ -103,7 +89,7 @@ class AuditLog:
         return self._tried(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def write_lines(self, lines: bytes) -> bool:
-        """Writes whole lines that somebody else has made; False as `write`."""
+        """Writes complete lines that were made elsewhere; returns what `write` does."""
         return self._tried(lines)
 
     def check(self) -> None:
@@ -125,20 +111,18 @@ class AuditLog:
             return True
 
     def _append(self, lines: bytes) -> None:
-        if not self._shared and self._is_as_left():
-            self._write(lines)
-            return
         if self._lock < 0:
             self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            self._make_ready()
+            if not self._is_as_left():
+                self._make_ready()
             self._write(lines)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _is_as_left(self) -> bool:
-        """Whether nobody has written since, so that the file ends with a whole line."""
+        """Whether nobody else has written since, so that the file ends with a complete line."""
         if self._file < 0 or time.monotonic() > self._checked + RECHECK_SECONDS:
             return False
         now = os.fstat(self._file)
@@ -151,7 +135,7 @@ class AuditLog:
             self._size += written
 
     def _make_ready(self) -> None:
-        """Makes `_file` the current file, ending with a whole line, and `_size` its size."""
+        """Makes `_file` the current file, ending with a complete line, and `_size` its size."""
         if self._file >= 0 and not self._is_current():
             os.close(self._file)
             self._file = -1
@@ -161,7 +145,7 @@ class AuditLog:
         self._size = _cut_torn_line(self._file)
         self._checked = time.monotonic()
         if self._size >= self._max_bytes:
-            self._turn_over()
+            self._rotate()
             self._make_ready()
 
     def _is_current(self) -> bool:
@@ -170,7 +154,7 @@ class AuditLog:
         except FileNotFoundError:
             return False
 
-    def _turn_over(self) -> None:
+    def _rotate(self) -> None:
         prefix = f"{self._path.name}."
         numbers = [
             int(file.name.removeprefix(prefix))
@@ -187,11 +171,11 @@ class AuditLog:
 
 
 def _cut_torn_line(file: int) -> int:
-    """Truncates an open file behind its last line end; returns the size it then has."""
+    """Truncates an open file after its last line feed; returns its size then."""
     size = end = os.fstat(file).st_size
     while end:
         start = max(0, end - BLOCK)
-        # Nearly always the file ends with a line: one byte tells.
+        # Nearly always the file ends with a complete line, and one byte is enough to see it.
         if end == size and os.pread(file, 1, size - 1) == b"\n":
             return size
         place = os.pread(file, end - start, start).rfind(b"\n")

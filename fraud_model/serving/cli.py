@@ -1,4 +1,4 @@
-"""Serve a model version with health, metrics, audit and a page around MLflow's scoring server.
+"""Serve a model version with health, metrics, an audit log and a page around MLflow's server.
 
 example:
   mlflow run . -e serve
@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import logging
+import logging.config
 import os
 import signal
 import socket
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -23,20 +26,23 @@ import uvicorn
 import uvicorn.config
 import uvicorn.supervisors
 
-from fraud_model.errors import FraudModelError, ParameterError
-from fraud_model.serving.app import ORIGIN, create_app
+from fraud_model.errors import FraudModelError, ParameterError, RegistryError
+from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
 from fraud_model.serving.health import WORKERS
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
 
-# A worker that imports and loads on a busy machine answers its supervisor late.
+log = logging.getLogger("fraud_model.serving")
+
+# A worker that imports and loads on a busy machine is slow to answer its supervisor.
 WORKER_SILENCE_SECONDS = 120
 LONGEST_QUEUE = 2048
+EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
 def main() -> None:
-    """Resolves the model once, then serves it until SIGTERM."""
+    """Parses the command line and serves until a signal ends it."""
     parser = argparse.ArgumentParser(
         prog="python -m fraud_model.serving",
         description=__doc__,
@@ -45,11 +51,17 @@ def main() -> None:
     parser.add_argument(
         "--model-uri",
         default="",
-        help="models:/… or a model directory; else MODEL_URI, else what stands in MODEL_STAGE",
+        help="models:/… or a model directory; default: MODEL_URI, or the version in MODEL_STAGE",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=5001, help="port to listen on")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=5001, help="port to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="number of processes (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     try:
         serve(arguments.model_uri, arguments.host, arguments.port, arguments.workers)
@@ -58,23 +70,29 @@ def main() -> None:
 
 
 def serve(model_uri: str, host: str, port: int, workers: int) -> None:
-    """Serves until a signal ends it; requests in flight are finished first.
+    """Finds the model once and serves it until a signal; requests in flight are finished first.
 
     Raises:
         FraudModelError: a setting, the address or the model cannot be used.
     """
+    log_config = _log_config()
+    logging.config.dictConfig(log_config)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     settings = Settings.from_environment(os.environ)
     if model_uri:
         settings = replace(settings, model_uri=model_uri)
     if workers < 1:
-        raise ParameterError(f"workers={workers}: at least one is needed.")
+        raise ParameterError(f"workers={workers} is invalid: expected 1 or more.")
     listener = _listen(host, port)
 
-    os.environ[ORIGIN] = json.dumps(asdict(find_model(settings)))
+    log.info("looking for the model %s", settings.uri)
+    origin = find_model(settings)
+    log.info("loading %s", origin.path)
+    os.environ[ORIGIN] = json.dumps(asdict(origin))
+    os.environ[ADDRESS] = _address(host, listener)
     options: dict[str, Any] = {
-        "log_config": _log_config(),
+        "log_config": log_config,
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
@@ -95,11 +113,14 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
             **options,
         )
         uvicorn.supervisors.Multiprocess(config, sockets=[listener]).run()
+        failure = Path(folder) / FAILURE_FILE
+        if failure.exists():
+            raise RegistryError(failure.read_text(encoding="utf-8"))
 
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65_535:
-        raise ParameterError(f"port={port}: it lies from 0 to 65535.")
+        raise ParameterError(f"port={port} is invalid: expected 0 to 65535.")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family)
@@ -107,11 +128,16 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise ParameterError(
-            f"host={host!r}, port={port}: cannot listen there: {error}. Choose others with "
+            f"cannot listen on host={host!r}, port={port}: {error}. Choose another address with "
             "--host and --port."
         ) from error
     listener.set_inheritable(True)
     return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    name = "localhost" if host in EVERY_ADDRESS else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
 
 
 def _log_config() -> dict[str, Any]:
@@ -121,5 +147,5 @@ def _log_config() -> dict[str, Any]:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    # uvicorn finishes the requests in flight, and then raises the signal once more for us.
+    # uvicorn finishes the requests in flight and then raises the signal again.
     sys.exit(0)

@@ -1,9 +1,9 @@
-"""Recognises the plain request: complete rows of finite numbers and nothing else.
+"""Recognises plain requests: JSON with complete rows of finite numbers and nothing else.
 
-A server spends nearly all of a one-row request on making a table, casting its columns one by one
-and enforcing the schema. Rows that are what the schema asks for already need none of it. Whatever
-is not recognised here (a number as text, an extra column, parameters, CSV) is left to MLflow's
-own parsing, so that the answer to every request is the one that MLflow would give.
+MLflow's server spends nearly all of a one-row request on making a table, casting its columns one by
+one and enforcing the schema. Rows that already are what the schema asks for need none of that.
+Every other request (a number as text, an extra column, parameters, CSV) is left to MLflow's own
+parsing, so that each request is answered as MLflow would answer it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 
 from fraud_model.arrays import Floats
 
-# bool is a subclass of int, and is left to MLflow.
+# bool, a subclass of int, is left to MLflow.
 NUMBERS = frozenset((float, int))
 
 
@@ -34,7 +34,7 @@ class Recogniser:
         }
 
     def recognise(self, body: bytes) -> Floats | None:
-        """The values in the features' order, or None where MLflow has to look at the body."""
+        """The values in the features' order, or None if MLflow has to parse the body."""
         try:
             decoded = orjson.loads(body)
         except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What `/health` says, and whether every worker has loaded."""
+"""What `/health` says, and whether every worker is ready."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fraud_model import __version__
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.model import ServedModel
@@ -18,7 +19,7 @@ WORKERS = "FRAUD_MODEL_WORKERS"
 
 
 class Health:
-    """The state of this server; workers count each other in the folder that their metrics share."""
+    """The state of this server; workers count each other in the folder of their shared metrics."""
 
     def __init__(
         self,
@@ -34,14 +35,22 @@ class Health:
         self._start = time.monotonic()
         self._ready = False
 
-    def worker_is_up(self) -> None:
-        """This worker has loaded."""
+    def worker_is_up(self) -> bool:
+        """Notes that this worker is ready; True for the one that makes the whole server ready."""
         folder = os.environ.get(SHARED_FOLDER)
-        if folder:
-            (Path(folder) / f"ready-{os.getpid()}").touch()
+        if folder is None:
+            return True
+        (Path(folder) / f"ready-{os.getpid()}").touch()
+        if not self.ready():
+            return False
+        try:
+            (Path(folder) / "ready").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def ready(self) -> bool:
-        """Whether every worker has loaded; one that is restarted later does not take it back."""
+        """Whether every worker has been ready; the restart of a worker does not change that."""
         folder = os.environ.get(SHARED_FOLDER)
         if folder and not self._ready:
             up = sum(1 for _ in Path(folder).glob("ready-*"))
@@ -50,12 +59,14 @@ class Health:
         return True
 
     def report(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the server is healthy, and the answer in full."""
+        """Whether the server is healthy, and the complete answer."""
+        threshold = self._served.threshold
         origin = self._served.origin
         failure = self._audit.failure if self._audit else ""
         healthy = self.ready() and not (failure and self._settings.audit_required)
         return healthy, {
             "status": "healthy" if healthy else "unhealthy",
+            "version": __version__,
             "model_loaded": True,
             "model_name": origin.model_name,
             "model_version": origin.model_version,
@@ -65,7 +76,9 @@ class Health:
             "run_id": origin.run_id,
             "source": origin.source,
             "note": origin.note,
-            "threshold": self._served.threshold,
+            **({} if threshold is None else {"threshold": threshold}),
+            "route": self._served.route,
+            "route_note": self._served.route_note,
             "uptime_seconds": round(time.monotonic() - self._start, 1),
             "audit": "off" if self._audit is None else failure or "ok",
             "shadow": "off" if self._shadow is None else self._shadow.state,

@@ -1,17 +1,15 @@
 """What Prometheus scrapes, added up over all workers.
 
-The workers' values meet in files where PROMETHEUS_MULTIPROC_DIR names a folder, which has to be
-set before this module is imported; `fraud_model.serving.__main__` sets it for several workers.
+Several workers share their values in files in the folder PROMETHEUS_MULTIPROC_DIR. The variable has
+to be set before a worker imports this module; `fraud_model.serving.cli` sets it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy.typing as npt
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -22,6 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 from fraud_model.serving.origin import Origin
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -40,11 +39,14 @@ class Metrics:
             "fraud_requests", "Answered requests to /invocations.", ["status"], registry=own
         )
         self._errors = Counter(
-            "fraud_errors", "Refused requests, by reason.", ["kind"], registry=own
+            "fraud_errors",
+            "Refused and failed requests, by reason.",
+            ["kind"],
+            registry=own,
         )
         self._seconds = Histogram(
             "fraud_request_seconds",
-            "From the first byte of a request to its answer.",
+            "Time from the start of a request to its answer.",
             buckets=SECONDS,
             registry=own,
         )
@@ -60,7 +62,7 @@ class Metrics:
         )
         self._in_flight = Gauge(
             "fraud_requests_in_flight",
-            "Requests begun and not answered.",
+            "Requests that are being answered.",
             multiprocess_mode="livesum",
             registry=own,
         )
@@ -71,13 +73,13 @@ class Metrics:
         )
         self._shadow_rows = Counter(
             "fraud_shadow_rows",
-            "Rows for the shadow model, by what became of them.",
+            "Rows for the shadow model: scored, or dropped.",
             ["outcome"],
             registry=own,
         )
         model = Gauge(
             "fraud_model_info",
-            "Always 1; the served model is in the labels.",
+            "Always 1; the labels name the served model.",
             ["name", "version", "stage", "source"],
             multiprocess_mode="max",
             registry=own,
@@ -85,7 +87,7 @@ class Metrics:
         model.labels(
             origin.model_name, origin.model_version, origin.model_stage, origin.source
         ).set(1)
-        # A label's child costs more to look up than to increment.
+        # Looking up a label's child costs more than incrementing it.
         self._by_status: dict[int, Counter] = {}
 
     def begin(self) -> None:
@@ -102,18 +104,19 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def error(self, kind: str) -> None:
-        """A request was refused."""
+        """A request was refused or failed."""
         self._errors.labels(kind).inc()
 
-    def scored(self, scored: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Rows were scored."""
-        probability = scored["fraud_probability"].tolist()
-        self._rows.inc(len(probability))
-        flagged = int(scored["is_fraud"].sum())
+    def scored(self, rows: ScoredRows) -> None:
+        """Rows were scored; flags and probabilities are counted where the answer has them."""
+        self._rows.inc(len(rows.values))
+        if not rows.has_probabilities:
+            return
+        flagged = int(rows.columns[FLAG].sum())
         if flagged:
             self._flagged.inc(flagged)
         observe = self._scores.observe
-        for value in probability:
+        for value in rows.columns[PROBABILITY].tolist():
             observe(value)
 
     def audit_failed(self) -> None:
@@ -121,11 +124,11 @@ class Metrics:
         self._audit_failures.inc()
 
     def shadow_rows(self, outcome: Literal["scored", "dropped"], rows: int) -> None:
-        """The shadow's scores of rows were logged, or never will be."""
+        """The shadow's scores of these rows were logged, or will never be."""
         self._shadow_rows.labels(outcome).inc(rows)
 
     def text(self) -> bytes:
-        """The exposition of all workers in Prometheus' text format."""
+        """The metrics of all workers in Prometheus' text format."""
         folder = os.environ.get(SHARED_FOLDER)
         if folder is None:
             return generate_latest(self._registry)
@@ -136,7 +139,7 @@ class Metrics:
 
 
 def _forget_dead_workers(folder: Path) -> None:
-    # A killed worker's counters still count; what it had in flight does not.
+    # A killed worker's counters still count. Its requests in flight do not.
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:

@@ -1,134 +1,131 @@
-"""The served model as MLflow's scoring function sees it, with an eye on what passes through."""
+"""The served version, and the rows that it has scored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from inspect import Parameter, Signature
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
 
 import mlflow.pyfunc
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlflow.exceptions import MlflowException
-from mlflow.types import Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, Schema
 
 from fraud_model.arrays import Floats
-from fraud_model.model.detector import FraudDetector
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.protocol import Scorer
 from fraud_model.serving.origin import Origin
 
+PROBABILITY = "fraud_probability"
+FLAG = "is_fraud"
+# The column of an answer that has no fraud probability and flag.
+PREDICTION = "prediction"
+
+NUMBERS = frozenset((DataType.double, DataType.float, DataType.long, DataType.integer))
+
 # The columns of an answer by name, each of shape (rows,).
-Scored = Mapping[str, npt.NDArray[Any]]
+Columns = Mapping[str, npt.NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """The rows of one request and what was answered to them.
+
+    Attributes:
+        features: names of the values' columns.
+        values: of shape (rows, features); float64 where every one of them is a number.
+        columns: the answer. Without fraud probabilities and flags it is one column `prediction`.
+    """
+
+    features: Sequence[str]
+    values: npt.NDArray[Any]
+    columns: Columns
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the answer holds fraud probabilities and flags."""
+        return PROBABILITY in self.columns
+
+
+@dataclass(frozen=True)
 class ServedModel:
-    """A loaded model version: MLflow's pyfunc of it, and the detector inside.
+    """A loaded model version, ours or a foreign one.
 
     Attributes:
         origin: where it came from.
-        features: names of the features, in the detector's order.
-        threshold: the version's own threshold.
-        schema: the signature's inputs.
+        pyfunc: what MLflow loaded.
+        scorer: the version itself, if it announces the scoring protocol and has proved to answer
+            as `predict` does; else everything goes through `predict`.
+        route_note: why there is no scorer.
+        examples: the known rows with the lowest and the highest score, as `genuine` and `fraud`;
+            empty for a version without known rows.
     """
 
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.pyfunc = mlflow.pyfunc.load_model(origin.path)
-        self.detector: FraudDetector = self.pyfunc.unwrap_python_model()
-        _, scaler, decision = self.detector.parts
-        self.features: Sequence[str] = scaler.features
-        self.threshold: float = decision.threshold
-        self.schema: Schema = self.pyfunc.metadata.get_input_schema()
-
-    def examples(self) -> dict[str, dict[str, float]]:
-        """The lowest and the highest scored of the version's known rows: `genuine`, `fraud`."""
-        rows, probability = read_known_rows(Path(self.origin.path))
-        chosen = {"genuine": int(np.argmin(probability)), "fraud": int(np.argmax(probability))}
-        return {
-            name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}
-            for name, place in chosen.items()
-        }
-
-
-class Plain:
-    """One request's rows, already checked, for `scoring_server.invocations`.
-
-    Stands where that function expects a model. It says that its signature comes from type hints,
-    because MLflow then hands `inputs` over as they are. MLflow also inspects the signature of
-    `predict` with every request; working it out takes as long as scoring a row, so `predict` is
-    the object itself, with a signature made once.
-    """
-
-    __signature__ = Signature([Parameter("data", Parameter.POSITIONAL_OR_KEYWORD)])
-
-    def __init__(self, served: ServedModel, values: Floats) -> None:
-        self.metadata = self
-        self.values = values
-        self.scored: Scored = {}
-        self._served = served
-
-    def get_params_schema(self) -> None:
-        """Requests with parameters take the other way."""
-
-    def _is_signature_from_type_hint(self) -> bool:
-        return True
+    origin: Origin
+    pyfunc: mlflow.pyfunc.PyFuncModel
+    scorer: Scorer | None = None
+    route_note: str = ""
+    examples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def predict(self) -> Plain:
-        """What MLflow calls with the rows."""
-        return self
+    def route(self) -> Literal["fast", "predict"]:
+        """How plain requests are scored: by the scorer, or by MLflow's `predict`."""
+        return "fast" if self.scorer else "predict"
 
-    def __call__(self, data: object) -> list[dict[str, Any]]:
-        """Scores the values; answers as the pyfunc's table reads in JSON."""
-        self.scored = self._served.detector.score(self.values)
-        names = self.scored.keys()
-        columns = (column.tolist() for column in self.scored.values())
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    @cached_property
+    def inputs(self) -> Schema | None:
+        """The signature's inputs; None for a version without a signature."""
+        return self.pyfunc.metadata.get_input_schema()
 
+    @cached_property
+    def columns(self) -> Sequence[ColSpec]:
+        """The signature's named columns; empty where it has none or describes tensors."""
+        if self.inputs is None or self.inputs.is_tensor_spec():
+            return ()
+        if not self.inputs.has_input_names():
+            return ()
+        return tuple(self.inputs.inputs)
 
-class Observed:
-    """The pyfunc itself for `scoring_server.invocations`; keeps what went in and what came out."""
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the scorer's or the signature's order."""
+        if self.scorer is not None:
+            return self.scorer.features
+        return tuple(column.name for column in self.columns)
 
-    def __init__(self, served: ServedModel, most_rows: int) -> None:
-        self.metadata = served.pyfunc.metadata
-        self.values: Floats = np.empty((0, len(served.features)))
-        self.scored: Scored = {}
-        self.refusal = ""
-        self.too_many_rows = False
-        self._served = served
-        self._most_rows = most_rows
+    @cached_property
+    def required_numbers(self) -> tuple[str, ...]:
+        """Names of the features that have to be there and have to be numbers."""
+        required = {c.name for c in self.columns if c.required and c.type in NUMBERS}
+        return tuple(name for name in self.features if name in required)
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Scores through the pyfunc, so through MLflow's schema enforcement.
+    @cached_property
+    def params(self) -> ParamSchema | None:
+        """The signature's params; None where it has none."""
+        return self.pyfunc.metadata.get_params_schema()
 
-        Raises:
-            MlflowException: there are more than `most_rows`, or MLflow or the model refuses them;
-                `too_many_rows` or `refusal` is set then, because the scoring function hides them.
-        """
-        rows = _as_table(data)
-        if len(rows) > self._most_rows:
-            self.too_many_rows = True
-            raise MlflowException.invalid_parameter_value("too many rows")
-        try:
-            answer: pd.DataFrame = self._served.pyfunc.predict(data, params=params)
-        except MlflowException as error:
-            self.refusal = str(error.message)
-            raise
-        self.values = rows[list(self._served.features)].to_numpy(dtype=np.float64)
-        self.scored = {name: answer[name].to_numpy() for name in answer.columns}
-        return answer
+    @cached_property
+    def threshold(self) -> float | None:
+        """The version's own threshold; None where nothing says it."""
+        if self.scorer is not None:
+            return self.scorer.threshold
+        for param in self.params.params if self.params else ():
+            if param.name == "threshold" and isinstance(param.default, int | float):
+                return float(param.default)
+        return None
 
+    @cached_property
+    def is_comparable(self) -> bool:
+        """Whether it answers numbers with fraud probabilities and flags, as its signature says."""
+        outputs = self.pyfunc.metadata.get_output_schema()
+        if outputs is None or outputs.is_tensor_spec() or not outputs.has_input_names():
+            return False
+        answered = {PROBABILITY, FLAG} <= set(outputs.input_names())
+        return answered and bool(self.features) and self.required_numbers == self.features
 
-def _as_table(data: Any) -> pd.DataFrame:
-    # What MLflow hands over: a table, lists of records, columns of values, or one value a column.
-    if isinstance(data, pd.DataFrame):
-        return data
-    if isinstance(data, dict) and all(np.ndim(value) == 0 for value in data.values()):
-        return pd.DataFrame([data])
-    try:
-        return pd.DataFrame(data)
-    except ValueError:
-        # No table can be made of it, and the pyfunc says so in MLflow's own way.
-        return pd.DataFrame()
+    def score(self, values: Floats) -> Columns:
+        """Scores finite values of shape (rows, features)."""
+        if self.scorer is not None:
+            return self.scorer.score(values)
+        table: pd.DataFrame = self.pyfunc.predict(pd.DataFrame(values, columns=[*self.features]))
+        return {name: table[name].to_numpy() for name in table.columns}

@@ -1,4 +1,4 @@
-"""The server's OpenAPI document with the model's own row schema, and a page that shows it."""
+"""The server's OpenAPI document, with the model's own columns, and a page that shows it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,42 @@ import string
 from pathlib import Path
 from typing import Any
 
-from fraud_model.serving.model import ServedModel
+from mlflow.types import DataType, ParamSpec
+
+from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 
 PAGE = Path(__file__).with_name("docs.html")
 
 NUMBER: dict[str, str] = {"type": "number", "format": "double"}
+TYPES: dict[DataType, dict[str, str]] = {
+    DataType.double: NUMBER,
+    DataType.float: {"type": "number", "format": "float"},
+    DataType.long: {"type": "integer", "format": "int64"},
+    DataType.integer: {"type": "integer", "format": "int32"},
+    DataType.boolean: {"type": "boolean"},
+    DataType.string: {"type": "string"},
+    DataType.datetime: {"type": "string", "format": "date-time"},
+    DataType.binary: {"type": "string", "format": "byte"},
+}
+# A single quote in a shell's single quotes.
+QUOTE = "'\\''"
+SUMMARIES = {"genuine": "a genuine transaction", "fraud": "a fraudulent transaction"}
+NO_SIGNATURE = "The version has no signature with named columns, so its features are unknown."
 REFUSALS = {
-    "400": "The rows are refused; the message names row, column and type.",
+    "400": "The rows are refused. The message names row, column and type.",
     "401": "The bearer token is missing or wrong.",
-    "408": "The body did not arrive in time.",
-    "413": "Too many bytes or rows.",
+    "408": "The body was not complete in time.",
+    "413": "The body has too many bytes or rows.",
     "415": "The content type or charset is not supported.",
-    "429": "Too many requests in flight; try again after Retry-After seconds.",
+    "429": "Too many requests in flight. Try again after Retry-After seconds.",
+    "500": "The server failed. Its log names the request's id.",
+    "503": "The audit log is required and cannot be written.",
+    "504": "Scoring took too long.",
 }
 OTHER_ROUTES = {
-    "/ping": "Whether the process answers (MLflow's own).",
-    "/version": "The version of MLflow (its own).",
-    "/health": "The model in use and the state of the server; 503 while unhealthy.",
+    "/ping": "Whether the process answers (MLflow's own route).",
+    "/version": "The version of MLflow (MLflow's own route).",
+    "/health": "The served model and the state of the server; 503 while unhealthy.",
     "/metrics": "Metrics for Prometheus.",
     "/docs": "This document as a page.",
     "/": "A page to score a transaction by hand.",
@@ -32,18 +51,25 @@ OTHER_ROUTES = {
 
 
 def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
-    """OpenAPI 3.1; its examples are two of the version's known rows."""
-    row = {
-        "type": "object",
-        "required": list(served.features),
-        "properties": dict.fromkeys(served.features, NUMBER),
-    }
+    """The document in OpenAPI 3.1; its examples are two of the version's known rows, if it has any.
+
+    A foreign version's columns and params are those of its signature. Without a signature, a row
+    is any object.
+    """
+    row: dict[str, Any] = {"type": "object"}
+    if served.columns:
+        types = {column.name: TYPES.get(column.type, {}) for column in served.columns}
+        required = {column.name for column in served.columns if column.required}
+        row["required"] = [name for name in served.features if name in required]
+        row["properties"] = {name: types.get(name, NUMBER) for name in served.features}
+    else:
+        row["description"] = NO_SIGNATURE
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Transaction"}}
     parameters = {
         "type": "object",
         "properties": {
-            "threshold": {"type": "number", "minimum": 0, "maximum": 1},
-            "explain": {"type": "integer", "minimum": 0, "maximum": len(served.features)},
+            param.name: _param(param, served)
+            for param in (served.params.params if served.params else ())
         },
     }
     table = {
@@ -51,7 +77,7 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
         "required": ["columns", "data"],
         "properties": {
             "columns": {"type": "array", "items": {"type": "string"}},
-            "data": {"type": "array", "items": {"type": "array", "items": NUMBER}},
+            "data": {"type": "array", "items": {"type": "array"}},
         },
     }
     body = {
@@ -70,10 +96,8 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
         ]
     }
     examples = {
-        name: {"summary": f"a {summary} transaction", "value": {"dataframe_records": [example]}}
-        for (name, example), summary in zip(
-            served.examples().items(), ("genuine", "fraudulent"), strict=True
-        )
+        name: {"summary": SUMMARIES[name], "value": {"dataframe_records": [example]}}
+        for name, example in served.examples.items()
     }
     text = {"schema": {"type": "string"}}
     scoring: dict[str, Any] = {
@@ -102,15 +126,15 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
-            "title": served.origin.model_name or "fraud-detector",
+            "title": served.origin.model_name or "Unnamed model",
             "version": served.origin.model_version or "unregistered",
-            "description": "Scores card transactions with a model that MLflow serves.",
+            "description": "Scores transactions with an MLflow model version.",
         },
         "paths": paths,
         "components": {
             "schemas": {
                 "Transaction": row,
-                "Predictions": _predictions(),
+                "Predictions": _predictions(served),
                 "Error": {
                     "type": "object",
                     "properties": {
@@ -129,11 +153,7 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
 
 def page(described: dict[str, Any], server: str) -> str:
     """The document as HTML that needs no other file; `server` is the address in its example."""
-    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
-    example = content["application/json"]["examples"]["genuine"]["value"]
-    features = described["components"]["schemas"]["Transaction"]["required"]
     secured = "securitySchemes" in described["components"]
-    token = ' -H "Authorization: Bearer $API_TOKEN"' if secured else ""
     routes = "".join(
         f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
         f"<td>{html.escape(what['summary'])}</td></tr>"
@@ -147,31 +167,71 @@ def page(described: dict[str, Any], server: str) -> str:
     return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=html.escape(described["info"]["title"]),
         version=html.escape(described["info"]["version"]),
-        server=html.escape(server),
         routes=routes,
         refusals=refusals,
-        features=", ".join(f"<code>{html.escape(name)}</code>" for name in features),
-        count=len(features),
-        token=token,
-        example=html.escape(json.dumps(example)),
+        example=_example(described, server, ' -H "Authorization: Bearer $API_TOKEN"' * secured),
+        row=_row(described),
     )
+
+
+def _example(described: dict[str, Any], server: str, token: str) -> str:
+    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    examples = content["application/json"]["examples"]
+    if not examples:
+        return "<p>This version has no known rows to make an example of.</p>"
+    data = json.dumps(examples["genuine"]["value"])
+    command = (
+        f'curl "{server}/invocations"{token} '
+        f"-H 'Content-Type: application/json' -d '{data.replace(chr(39), QUOTE)}'"
+    )
+    return f'<pre id="example">{html.escape(command)}</pre>'
+
+
+def _row(described: dict[str, Any]) -> str:
+    columns = described["components"]["schemas"]["Transaction"].get("properties")
+    if columns is None:
+        return f"<p>{NO_SIGNATURE}</p>"
+    names = ", ".join(f"<code>{html.escape(name)}</code>" for name in columns)
+    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    params = content["application/json"]["schema"]["oneOf"][0]["properties"]["params"]["properties"]
+    about = f"<p>A row has {len(columns)} values: {names}."
+    if "explain" in params:
+        about += (
+            ' Beside the rows, <code>"params": {"explain": 3}</code> asks for the reasons of each '
+            "score."
+        )
+    if "threshold" in params:
+        about += ' <code>"params": {"threshold": 0.5}</code> replaces the version\'s own threshold.'
+    return f"{about}</p>"
+
+
+def _param(param: ParamSpec, served: ServedModel) -> dict[str, Any]:
+    described: dict[str, Any] = dict(TYPES.get(param.dtype, {}))
+    if param.shape is not None:
+        return {"type": "array", "items": described}
+    if served.is_comparable and param.name in ("threshold", "explain"):
+        most = 1 if param.name == "threshold" else len(served.features)
+        described |= {"minimum": 0, "maximum": most}
+    return described
 
 
 def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
-def _predictions() -> dict[str, Any]:
+def _predictions(served: ServedModel) -> dict[str, Any]:
+    if not served.is_comparable:
+        return {"type": "object", "properties": {"predictions": {"type": "array"}}}
     reason = {
         "type": "object",
         "properties": {"feature": {"type": "string"}, "contribution": NUMBER},
     }
     prediction = {
         "type": "object",
-        "required": ["fraud_probability", "is_fraud", "risk_level"],
+        "required": [PROBABILITY, FLAG],
         "properties": {
-            "fraud_probability": {"type": "number", "minimum": 0, "maximum": 1},
-            "is_fraud": {"type": "boolean"},
+            PROBABILITY: {"type": "number", "minimum": 0, "maximum": 1},
+            FLAG: {"type": "boolean"},
             "risk_level": {"enum": ["Low", "Medium", "High"]},
             "reasons": {"type": "array", "items": reason},
         },

@@ -25,16 +25,16 @@ log = logging.getLogger("fraud_model.serving")
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<which>[^/@]+)|@(?P<alias>[^/@]+))")
 
-# A start waits for the registry about this long, and then goes on without it.
+# How long a start waits for the registry before it goes on without it.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the served model lies and what it is; texts are empty where nobody knows.
+    """Where the served model is and what it is; unknown texts are empty.
 
-    `source` tells whether the registry answered (`registry`), or a directory is served (`local`);
-    `note` says why the directory, where the registry was asked first.
+    `source` says whether the registry named the model (`registry`) or it is a directory (`local`).
+    `note` says why a directory is served although the registry was asked first.
     """
 
     path: str
@@ -50,8 +50,8 @@ class Origin:
 def find_model(settings: Settings) -> Origin:
     """Resolves the model's URI once; the registry is not needed afterwards.
 
-    Where the registry is out of reach or has no such version, the exported directory
-    `settings.model_dir` stands in, and the log says why.
+    If the registry cannot be reached or has no such version, the exported directory
+    `settings.model_dir` is served instead, and the log says why.
 
     Raises:
         RegistryError: neither the registry nor the directory has a model.
@@ -64,19 +64,20 @@ def find_model(settings: Settings) -> Origin:
         reason = str(error)
     if not (Path(settings.model_dir) / "MLmodel").is_file():
         raise RegistryError(
-            f"{settings.uri} cannot be served: {reason} And MODEL_DIR={settings.model_dir!r} holds "
-            "no exported model. Promote a version, or write one with `mlflow run . -e export`."
+            f"{settings.uri} cannot be served: {reason} MODEL_DIR={settings.model_dir!r} has no "
+            "exported model either. Promote a version, or export one with `mlflow run . -e export`."
         )
-    note = f"{settings.uri}: {reason} Serving the files in {settings.model_dir}."
+    note = f"{settings.uri}: {reason} Serving the files in {settings.model_dir} instead."
     log.warning(note)
     return replace(_from_files(settings.model_dir), note=note)
 
 
 def resolve(uri: str) -> Origin:
-    """Finds exactly what the URI names, and nothing in its place.
+    """Finds exactly what the URI names.
 
     Raises:
-        FraudModelError: the registry is out of reach or has no such version, or no model is there.
+        FraudModelError: the registry cannot be reached or has no such version, or the directory
+            has no model.
     """
     registered = REGISTERED.fullmatch(uri)
     if registered is None:
@@ -84,10 +85,10 @@ def resolve(uri: str) -> Origin:
     try:
         return _from_registry(registered)
     except (MlflowException, OSError) as error:
-        # MLflow's message spells out the request, with what the URI holds of user and password.
+        # MLflow's message quotes the request, including user and password in the URI.
         where = without_credentials(mlflow.get_registry_uri())
         kind = error.error_code if isinstance(error, MlflowException) else error.strerror
-        raise RegistryError(f"the registry at {where} does not give it ({kind}).") from error
+        raise RegistryError(f"the registry at {where} does not answer with it ({kind}).") from error
 
 
 def without_credentials(uri: str) -> str:
@@ -110,7 +111,7 @@ def _from_registry(registered: re.Match[str]) -> Origin:
         stage = stages[which.lower()]
         standing = versions.current_version(name, stage) if versions.is_registered(name) else None
         if standing is None:
-            raise RegistryError(f"nothing stands in {stage} of {name}.")
+            raise RegistryError(f"{name} has no version in {stage}.")
         version = standing
     else:
         version = versions.find_version(name, which)
@@ -131,9 +132,9 @@ def _from_files(uri: str) -> Origin:
         try:
             path = Path(mlflow.artifacts.download_artifacts(uri))
         except (MlflowException, OSError) as error:
-            raise RegistryError(f"{uri}: no model there: {str(error).splitlines()[0]}") from error
+            raise RegistryError(f"{uri}: not a model: {str(error).splitlines()[0]}") from error
     if not (path / "MLmodel").is_file():
-        raise RegistryError(f"{uri}: no MLmodel file there, so it is no model directory.")
+        raise RegistryError(f"{uri} is not a model directory: it has no MLmodel file.")
     known: dict[str, Any] = yaml.safe_load((path / "MLmodel").read_text())
     origin = path / ORIGIN_FILE
     exported = json.loads(origin.read_text()) if origin.is_file() else {}

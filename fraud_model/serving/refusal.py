@@ -1,7 +1,7 @@
 """Says what is wrong with a request that MLflow or the model refused.
 
-MLflow's own messages echo the payload, which holds card data, and show its stack. These name the
-row, the column and the type of the value instead, and never the value.
+MLflow's own messages quote the payload, which holds card data, and include a stack trace. These
+name the row, the column and the type of a value, and never the value.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from typing import Any
 import pandas as pd
 
 FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")
-# How the model's own refusals begin; those name places and no other values.
+# The model's own refusals begin like this; they name places, and quote no values but params.
 OWN_WORDS = ("row ", "params: ")
 MOST_NAMED = 5
 
 
 def explain_refusal(body: bytes, mime_type: str, features: Sequence[str], refusal: str) -> str:
-    """One sentence for the client; `refusal` is what the pyfunc said, if it came to that."""
+    """One sentence for the client.
+
+    `features` are the columns that have to be numbers, and `refusal` is what the pyfunc said, or
+    empty if the request did not reach it.
+    """
     if refusal.startswith(OWN_WORDS):
         return refusal
     try:
@@ -35,22 +39,19 @@ def explain_refusal(body: bytes, mime_type: str, features: Sequence[str], refusa
     except (ValueError, OSError, RecursionError) as error:
         found = _unreadable(error, mime_type)
     return found or (
-        "The rows do not fit the model's signature, or the params do not fit its params. "
-        "See /openapi.json for both."
+        "The rows or the params do not match the model's signature. See /openapi.json for both."
     )
 
 
 def _in_json(body: bytes, features: Sequence[str]) -> str | None:
     payload = json.loads(body)
     if not isinstance(payload, dict):
-        return (
-            f"The body is {_kind(payload)}, and must be an object with one of {_listed(FORMATS)}."
-        )
+        return f"The body is {_kind(payload)}: expected an object with one of {_listed(FORMATS)}."
     present = [name for name in FORMATS if name in payload]
     if len(present) != 1:
         return (
-            f"The body has {_listed(present) if present else 'none'} of {_listed(FORMATS)}, "
-            "and must have exactly one."
+            f"The body has {_listed(present) if present else 'none'} of {_listed(FORMATS)}: "
+            "expected exactly one."
         )
     content = payload[present[0]]
     if present[0] == "dataframe_split":
@@ -58,34 +59,37 @@ def _in_json(body: bytes, features: Sequence[str]) -> str | None:
     if isinstance(content, dict) and present[0] != "dataframe_records":
         return _in_columns(content, features)
     if not isinstance(content, list):
-        return f"{present[0]} is {_kind(content)}, and must be a list of rows."
+        return f"{present[0]} is {_kind(content)}: expected a list of rows."
     for number, row in enumerate(content, start=1):
         if not isinstance(row, dict):
-            return f"{present[0]}, row {number} is {_kind(row)}, and must be an object."
+            return f"{present[0]}, row {number} is {_kind(row)}: expected an object."
         found = _missing(row, features, f"{present[0]}, row {number}")
         found = found or _in_row(number, ((name, row[name]) for name in features))
         if found:
             return found
-    return None if content else f"{present[0]} holds no row."
+    return None if content else f"{present[0]} has no rows."
 
 
 def _in_split(content: Any, features: Sequence[str]) -> str | None:
     if not isinstance(content, dict) or "data" not in content:
-        return "dataframe_split must be an object with `columns` and `data`."
+        return "dataframe_split is invalid: expected an object with `columns` and `data`."
     columns, data = content.get("columns"), content["data"]
     if not isinstance(columns, list) or not isinstance(data, list):
-        return "dataframe_split: `columns` and `data` must be lists."
+        return "dataframe_split is invalid: expected lists in `columns` and `data`."
     found = _missing(columns, features, "dataframe_split, columns")
     if found:
         return found
     for number, row in enumerate(data, start=1):
         if not isinstance(row, list) or len(row) != len(columns):
-            return f"dataframe_split, row {number} must be a list of {len(columns)} values."
+            return (
+                f"dataframe_split, row {number} is invalid: expected a list of {len(columns)} "
+                "values."
+            )
         named = dict(zip(map(str, columns), row, strict=True))
         found = _in_row(number, ((name, named[name]) for name in features))
         if found:
             return found
-    return None if data else "dataframe_split holds no row."
+    return None if data else "dataframe_split has no rows."
 
 
 def _in_columns(content: dict[str, Any], features: Sequence[str]) -> str | None:
@@ -97,7 +101,10 @@ def _in_columns(content: dict[str, Any], features: Sequence[str]) -> str | None:
     }
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
-        return f"The columns have {min(lengths)} to {max(lengths)} values, and must have as many."
+        return (
+            f"The columns have {min(lengths)} to {max(lengths)} values: expected the same number "
+            "in each."
+        )
     for number, row in enumerate(zip(*columns.values(), strict=True), start=1):
         found = _in_row(number, zip(features, row, strict=True))
         if found:
@@ -113,20 +120,21 @@ def _in_table(table: pd.DataFrame, features: Sequence[str]) -> str | None:
         numbers = pd.to_numeric(table[name], errors="coerce")
         bad = numbers.isna() | ~numbers.abs().lt(math.inf)
         if bad.any():
-            return f"row {int(bad.to_numpy().argmax()) + 1}, column {name!r} is no finite number."
-    return None if len(table) else "There is no row."
+            row = int(bad.to_numpy().argmax()) + 1
+            return f"row {row}, column {name!r} is not a finite number."
+    return None if len(table) else "There are no rows."
 
 
 def _in_row(number: int, values: Iterable[tuple[str, Any]]) -> str | None:
     for name, value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"row {number}, column {name!r} is {_kind(value)}, and must be a finite number."
+            return f"row {number}, column {name!r} is {_kind(value)}: expected a finite number."
         try:
             finite = math.isfinite(value)
         except OverflowError:
             finite = False
         if not finite:
-            return f"row {number}, column {name!r} is {_kind(value)}, and must be a finite number."
+            return f"row {number}, column {name!r} is {_kind(value)}: expected a finite number."
     return None
 
 
@@ -146,7 +154,7 @@ def _unreadable(error: Exception, mime_type: str) -> str:
     if isinstance(error, RecursionError):
         return "The body is nested too deeply."
     if isinstance(error, UnicodeDecodeError):
-        return f"The body is not UTF-8: byte {error.start}."
+        return f"The body is not UTF-8: see byte {error.start}."
     return f"The body cannot be read as {mime_type}."
 
 

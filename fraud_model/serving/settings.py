@@ -1,7 +1,8 @@
-"""What the server takes from the environment; the README lists it in one table."""
+"""What the server reads from the environment; the documentation lists it in one table."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,15 +10,16 @@ from fraud_model.errors import ParameterError
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+MOST = {"shadow_share": 1.0}
 
 
 @dataclass(frozen=True)
 class Settings:
     """The fields' names in capitals are the environment variables.
 
-    `model_uri` empty means the version of `fraud-detector` in `model_stage`, and `model_dir` where
-    the registry has none. Sizes are in bytes, times in seconds; `max_in_flight` counts the
-    requests that one worker has begun and not answered. `shadow_share` is the share of the scored
+    An empty `model_uri` means the version of `fraud-detector` in `model_stage`, or `model_dir` if
+    the registry has none. Sizes are in bytes and times in seconds. `max_in_flight` limits the
+    requests that one worker answers at the same time. `shadow_share` is the share of the scored
     requests that the shadow scores too.
     """
 
@@ -38,10 +40,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads the variables that are set.
+        """Reads the variables that are set; an empty one counts as not set.
 
         Raises:
-            ParameterError: a value cannot be read, or is out of range, or another is missing.
+            ParameterError: a value is invalid, or another variable is missing.
         """
         values: dict[str, object] = {}
         for name in cls.__dataclass_fields__:
@@ -50,11 +52,9 @@ class Settings:
                 values[name] = _read(name, text, getattr(cls, name))
         settings = cls(**values)  # type: ignore[arg-type]
         parse_stage(settings.model_stage)
-        if settings.shadow_share > 1:
-            raise ParameterError(f"SHADOW_SHARE={settings.shadow_share:g}: it is at most 1.")
         if settings.shadow_model_uri and not settings.audit_log:
             raise ParameterError(
-                "SHADOW_MODEL_URI is set and AUDIT_LOG is not: the shadow's scores go to the audit "
+                "SHADOW_MODEL_URI is set but AUDIT_LOG is not: the shadow's scores go to the audit "
                 "log only. Set AUDIT_LOG to a file."
             )
         return settings
@@ -73,15 +73,18 @@ class Settings:
 def _read(name: str, text: str, default: object) -> object:
     if isinstance(default, bool):
         if text.lower() not in TRUTHS:
-            raise ParameterError(f"{name.upper()}={text!r}: it is true or false.")
+            raise ParameterError(f"{name.upper()}={text} is invalid: expected true or false.")
         return TRUTHS[text.lower()]
     if isinstance(default, int | float):
         kind = type(default)
+        most = MOST.get(name, math.inf)
         try:
             number = kind(text)
         except ValueError:
             number = kind(-1)
-        if not 0 < number < float("inf"):
-            raise ParameterError(f"{name.upper()}={text!r}: it is a number above 0.")
+        if not 0 < number <= most or math.isinf(number):
+            wanted = "a whole number above 0" if kind is int else "a number above 0"
+            limit = "" if math.isinf(most) else f" and at most {most:g}"
+            raise ParameterError(f"{name.upper()}={text} is invalid: expected {wanted}{limit}.")
         return number
     return text

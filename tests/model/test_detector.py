@@ -81,7 +81,7 @@ def test_what_is_not_finite_is_refused_by_row_and_column(
 def test_parameters_out_of_range_are_refused(
     model: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame, params: dict[str, float]
 ) -> None:
-    with pytest.raises(MlflowException, match="must lie from 0 to"):
+    with pytest.raises(MlflowException, match="expected 0 to"):
         model.predict(rows, params=params)
 
 

@@ -17,22 +17,21 @@ import requests
 from fraud_model.model.flavor import read_known_rows
 from fraud_model.serving import audit
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.origin import Origin
 from tests.support.server import serving
+from tests.support.waiting import wait_until
 
 FEATURES = ("Time", "Amount")
 SCORED = {"fraud_probability": np.array([0.25]), "is_fraud": np.array([False])}
 
 
-def new_log(path: Path, max_bytes: int = 10**9, shared: bool = True) -> AuditLog:
-    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"), FEATURES, shared)
-
-
-of_one_worker_or_several = pytest.mark.parametrize("shared", [False, True])
+def new_log(path: Path, max_bytes: int = 10**9) -> AuditLog:
+    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"))
 
 
 def write(log: AuditLog, request_id: str) -> bool:
-    return log.write(request_id, np.array([[1.5, 2.5]]), SCORED)
+    return log.write(request_id, ScoredRows(FEATURES, np.array([[1.5, 2.5]]), SCORED))
 
 
 def lines(*paths: Path) -> list[dict[str, Any]]:
@@ -54,10 +53,9 @@ def test_a_line_holds_what_was_asked_and_answered(tmp_path: Path) -> None:
     }
 
 
-@of_one_worker_or_several
-def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path, shared: bool) -> None:
+def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    log = new_log(path, shared=shared)
+    log = new_log(path)
     write(log, "r1")
     with path.open("a") as file:
         file.write('{"time": "20' + "x" * 200_000)
@@ -68,9 +66,8 @@ def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path, shared: bool)
     assert [line["request_id"] for line in lines(path)] == ["r3"]
 
 
-@of_one_worker_or_several
-def test_a_full_file_is_turned_over_and_none_is_lost(tmp_path: Path, shared: bool) -> None:
-    log = new_log(tmp_path / "audit.jsonl", max_bytes=2_000, shared=shared)
+def test_a_full_file_is_rotated_and_no_line_is_lost(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "audit.jsonl", max_bytes=2_000)
     for number in range(40):
         write(log, str(number))
     files = sorted(tmp_path.glob("audit.jsonl.[0-9]*"), key=lambda file: int(file.suffix[1:]))
@@ -106,7 +103,7 @@ def test_several_threads_mix_no_lines(tmp_path: Path) -> None:
 
     def write_wide(thread: int) -> None:
         for _ in range(100):
-            log.write(str(thread), wide, scored)
+            log.write(str(thread), ScoredRows(FEATURES, wide, scored))
 
     threads = [threading.Thread(target=write_wide, args=(thread,)) for thread in range(4)]
     for thread in threads:
@@ -116,13 +113,12 @@ def test_several_threads_mix_no_lines(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "audit.jsonl")) == 4 * 100 * 200
 
 
-@of_one_worker_or_several
 def test_a_log_that_is_moved_away_is_made_again(
-    tmp_path: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "RECHECK_SECONDS", 0.0)
     path = tmp_path / "audit.jsonl"
-    log = new_log(path, shared=shared)
+    log = new_log(path)
     write(log, "r1")
     path.rename(tmp_path / "moved")
     write(log, "r2")
@@ -160,8 +156,7 @@ def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path
         senders = [threading.Thread(target=send) for _ in range(4)]
         for sender in senders:
             sender.start()
-        while len(answered) < 200:
-            pass
+        wait_until(lambda: len(answered) >= 200, what="200 requests are answered")
         os.killpg(server.process.pid, signal.SIGKILL)
         for sender in senders:
             sender.join(60)

@@ -6,12 +6,11 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import requests
 
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.model.flavor import read_known_rows
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.loading import load_served
 from fraud_model.serving.metrics import Metrics
-from fraud_model.serving.model import ServedModel
+from fraud_model.serving.model import ScoredRows, ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames, supervisor
@@ -37,6 +36,7 @@ from fraud_model.training.pipeline import train
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import Server, free_port, serving
 from tests.support.store import Store
+from tests.support.waiting import wait_until
 
 # Rows of a request that fills the pipe to the shadow's process.
 BIG = 9_000
@@ -62,13 +62,6 @@ def other(store: Store, table: pd.DataFrame, tmp_path_factory: pytest.TempPathFa
             )
         )
     return f"models:/other/{trained.version}"
-
-
-def wait_until(reached: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def state(server: Server) -> str:
@@ -102,7 +95,7 @@ def is_alive(pid: int) -> bool:
 
 
 @on_linux
-def test_the_shadow_scores_every_answered_row_until_the_end(
+def test_the_shadow_scores_every_answered_row(
     store: Store, server: Server, exported: Path, other: str, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     log = tmp_path / "audit.jsonl"
@@ -111,7 +104,7 @@ def test_the_shadow_scores_every_answered_row_until_the_end(
     with serving(
         tmp_path, "--model-uri", str(exported), MLFLOW_TRACKING_URI=store.uri, **environment
     ) as running:
-        wait_until(lambda: state(running) == "ok")
+        wait_until(lambda: state(running) == "ok", what="the shadow is ok")
         assert running.get("/health").json()["shadow_version"] == other.rpartition("/")[2]
         (child,) = children(running.process.pid, scoring_process.__name__)
         payloads: dict[str, dict[str, Any]] = {
@@ -120,9 +113,9 @@ def test_the_shadow_scores_every_answered_row_until_the_end(
             "threshold": {"dataframe_records": records, "params": {"threshold": 0.0}},
         }
         for name, payload in payloads.items():
-            answer = running.post(payload, headers={"X-TrainingConfig-ID": name})
+            answer = running.post(payload, headers={"X-Request-ID": name})
             assert answer.content == server.post(payload).content
-        wait_until(lambda: figure(running, "scored") == 3 * len(rows))
+        wait_until(lambda: figure(running, "scored") == 3 * len(rows), what="every row is shadowed")
         champion, shadowed = logged(log)
         expected = mlflow.pyfunc.load_model(other).predict(rows)
         assert [line["fraud_probability"] for line in champion[: len(rows)]] != list(
@@ -143,52 +136,97 @@ def test_the_shadow_scores_every_answered_row_until_the_end(
                 "champion_is_fraud": answered["is_fraud"],
             }
             assert answered["row"] == row
-        # None of these has its scores when the end comes.
-        os.kill(child, signal.SIGSTOP)
-        with requests.Session() as session:
-            for _ in range(200):
-                assert session.post(
-                    f"{running.url}/invocations", json=payloads["plain"], timeout=60
-                ).ok
-        big = {"dataframe_records": rows.head(1).to_dict("records") * BIG}
-        assert running.post(big, headers={"X-TrainingConfig-ID": "big"}).ok
-        running.process.send_signal(signal.SIGTERM)
-        time.sleep(1)
-        os.kill(child, signal.SIGCONT)
-        assert running.process.wait(60) == 0
+        assert running.stop() == 0
         assert not is_alive(child)
-        champion, shadowed = logged(log)
-        assert len(champion) == 203 * len(rows) + BIG
-        assert [(line["request_id"], line["row"]) for line in shadowed] == [
-            (line["request_id"], line["row"]) for line in champion
-        ]
         assert "shadow: version" in running.log.read_text()
         assert "Traceback" not in running.log.read_text()
 
 
+def scored_rows(served: ServedModel, rows: pd.DataFrame) -> ScoredRows:
+    values = rows[list(served.features)].to_numpy(dtype=np.float64)
+    return ScoredRows(served.features, values, served.score(values))
+
+
+def new_shadow(exported: Path, log: Path, share: float = 1.0) -> tuple[Shadow, Metrics, ScoredRows]:
+    """A shadow of the exported model, its metrics, and the known rows as they are scored."""
+    served = load_served(resolve(str(exported)))
+    rows, _ = read_known_rows(exported)
+    metrics = Metrics(served.origin)
+    settings = Settings(shadow_model_uri=str(exported), audit_log=str(log), shadow_share=share)
+    shadow = Shadow(served, settings, metrics, AuditLog(log, 10**9, served.origin))
+    return shadow, metrics, scored_rows(served, rows)
+
+
+def counted(metrics: Metrics, outcome: str) -> int:
+    (count,) = re.findall(
+        rf'fraud_shadow_rows_total{{outcome="{outcome}"}} (\S+)', metrics.text().decode()
+    ) or ["0"]
+    return int(float(count))
+
+
+async def reach(shadow: Shadow, wanted: str) -> None:
+    async with asyncio.timeout(120):
+        while not shadow.state.startswith(wanted):
+            await asyncio.sleep(0.01)
+
+
 @on_linux
-def test_a_share_is_drawn_and_a_killed_worker_leaves_no_process_behind(
+def test_what_was_offered_before_the_end_is_scored(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "END_SECONDS", 120.0)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    log = tmp_path / "audit.jsonl"
+    shadow, metrics, rows = new_shadow(exported, log)
+
+    async def run() -> None:
+        shadow.start()
+        await reach(shadow, "ok")
+        (child,) = children(os.getpid(), scoring_process.__name__)
+        # Nothing has its scores when the end comes.
+        os.kill(child, signal.SIGSTOP)
+        for number in range(200):
+            shadow.offer(str(number), rows)
+        stopping = asyncio.create_task(shadow.stop())
+        await asyncio.sleep(0.1)
+        assert not stopping.done()
+        os.kill(child, signal.SIGCONT)
+        await stopping
+        assert not is_alive(child)
+
+    asyncio.run(run())
+    _, shadowed = logged(log)
+    assert [(line["request_id"], line["row"]) for line in shadowed] == [
+        (str(number), row) for number in range(200) for row in range(len(rows.values))
+    ]
+    assert counted(metrics, "scored") == 200 * len(rows.values)
+
+
+def test_a_share_of_the_requests_is_drawn(exported: Path, tmp_path: Path) -> None:
+    shadow, metrics, rows = new_shadow(exported, tmp_path / "audit.jsonl", share=0.5)
+    # No process runs, so that what is drawn is dropped.
+    for number in range(400):
+        shadow.offer(str(number), rows)
+    # The standard deviation is ten requests.
+    assert 120 < counted(metrics, "dropped") / len(rows.values) < 280
+
+
+@on_linux
+def test_a_killed_worker_leaves_no_process_behind(
     exported: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     log = tmp_path / "audit.jsonl"
-    payload = {"dataframe_records": rows.head(1).to_dict("records")}
-    environment = {"AUDIT_LOG": str(log), "SHADOW_MODEL_URI": str(exported), "SHADOW_SHARE": "0.5"}
+    environment = {"AUDIT_LOG": str(log), "SHADOW_MODEL_URI": str(exported)}
     arguments = ("--model-uri", str(exported), "--workers", "2")
     with serving(tmp_path, *arguments, **environment) as running:
         workers = children(running.process.pid, "spawn_main")
-        wait_until(lambda: running.log.read_text().count("scores along") == 2)
-        for _ in range(400):
-            assert running.post(payload).ok
-        wait_until(lambda: figure(running, "scored") > 120)
-        time.sleep(0.5)
-        scored = figure(running, "scored")
-        # Of 400 rows; the standard deviation is ten.
-        assert 120 < scored < 280
-        assert len(logged(log)[1]) == scored
-        assert figure(running, "dropped") == 0
+        wait_until(
+            lambda: running.log.read_text().count("shadow: version") == 2,
+            what="both workers have a shadow",
+        )
         (one,), (two,) = (children(worker, scoring_process.__name__) for worker in workers)
         os.kill(workers[0], signal.SIGKILL)
-        wait_until(lambda: not is_alive(one), 10)
+        wait_until(lambda: not is_alive(one), what="the killed worker's shadow ends")
         assert is_alive(two)
 
 
@@ -205,24 +243,20 @@ def test_a_shadow_that_stands_still_costs_its_scores_and_nothing_else(
         "SHADOW_MODEL_URI": str(exported),
     }
     with serving(tmp_path, "--model-uri", str(exported), **environment) as running:
-        wait_until(lambda: state(running) == "ok")
+        wait_until(lambda: state(running) == "ok", what="the shadow is ok")
         expected = running.post(one).content
-        wait_until(lambda: figure(running, "scored") == 1)
+        wait_until(lambda: figure(running, "scored") == 1, what="the row is shadowed")
         (child,) = children(running.process.pid, scoring_process.__name__)
         os.kill(child, signal.SIGSTOP)
         for _ in range(10):
             assert running.post(many).ok
         assert figure(running, "dropped") > 0
-        assert "rows are dropped" in state(running)
+        assert state(running).startswith("failed: ")
         assert running.get("/health").status_code == 200
-        start = time.perf_counter()
         for _ in range(20):
             assert running.post(one).content == expected
-        assert time.perf_counter() - start < 5
-        # Who can no longer be waited for is killed.
-        start = time.perf_counter()
+        # A process that does not end in time is killed.
         assert running.stop() == 0
-        assert supervisor.END_SECONDS < time.perf_counter() - start < 30
         assert not is_alive(child)
         champion, shadowed = logged(log)
         assert len(shadowed) == 1
@@ -243,7 +277,7 @@ def test_a_shadow_that_cannot_be_loaded_is_told_and_nothing_stands_in(
         MLFLOW_TRACKING_URI=f"http://user:secret@127.0.0.1:{free_port()}",
     ) as running:
         assert running.post(payload).ok
-        wait_until(lambda: state(running) != "starting")
+        wait_until(lambda: state(running) != "starting", what="the shadow has failed")
         health = running.get("/health")
         assert health.status_code == 200
         assert health.json()["shadow"].startswith("failed: the registry at http://127.0.0.1:")
@@ -265,42 +299,30 @@ def test_a_shadow_that_ends_is_started_again(
     monkeypatch.setattr(supervisor, "CHUNK_BYTES", 100)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     log = tmp_path / "audit.jsonl"
-    served = ServedModel(resolve(str(exported)))
-    settings = Settings(shadow_model_uri=str(exported), audit_log=str(log))
-    metrics = Metrics(served.origin)
-    audit = AuditLog(log, 10**9, served.origin, served.features)
-    values = rows[list(served.features)].to_numpy(dtype=np.float64)
-    scored = served.detector.score(values)
-
-    async def reach(shadow: Shadow, wanted: str) -> None:
-        async with asyncio.timeout(60):
-            while not shadow.state.startswith(wanted):
-                await asyncio.sleep(0.01)
+    shadow, metrics, scored = new_shadow(exported, log)
 
     async def run() -> None:
-        shadow = Shadow(served, settings, metrics, audit)
         shadow.start()
         assert shadow.state == "starting"
         await reach(shadow, "ok")
         (child,) = children(os.getpid(), scoring_process.__name__)
         os.kill(child, signal.SIGSTOP)
-        shadow.offer("sent to the first", values, scored)
+        shadow.offer("sent to the first", scored)
         await asyncio.sleep(0.2)
         os.kill(child, signal.SIGKILL)
         await reach(shadow, "failed: its process was ended by SIGKILL")
-        shadow.offer("to nobody", values, scored)
+        shadow.offer("to nobody", scored)
         await reach(shadow, "ok")
         assert not is_alive(child)
-        shadow.offer("to the second", values, scored)
+        shadow.offer("to the second", scored)
         await shadow.stop()
         assert children(os.getpid(), scoring_process.__name__) == []
 
     asyncio.run(run())
     _, shadowed = logged(log)
     assert [line["request_id"] for line in shadowed] == ["to the second"] * len(rows)
-    text = metrics.text().decode()
-    assert f'fraud_shadow_rows_total{{outcome="dropped"}} {2 * len(rows)}.0' in text
-    assert f'fraud_shadow_rows_total{{outcome="scored"}} {len(rows)}.0' in text
+    assert counted(metrics, "dropped") == 2 * len(rows)
+    assert counted(metrics, "scored") == len(rows)
 
 
 def test_a_process_that_loads_heeds_no_signal_and_ends_with_its_worker() -> None:
@@ -323,14 +345,14 @@ def test_a_process_that_loads_heeds_no_signal_and_ends_with_its_worker() -> None
         process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
-        # Before it has given up on the registry, which takes ten seconds.
-        assert process.communicate(timeout=5)[0] == ""
+        # Had it waited for the registry to answer, it would have said that there is no model.
+        assert process.communicate(timeout=120)[0] == ""
         assert process.returncode == 1
 
 
 def test_a_model_that_needs_more_than_the_champion_is_refused(exported: Path) -> None:
-    features = ServedModel(resolve(str(exported))).features
-    with pytest.raises(RegistryError, match="it needs V3, which the requests"):
+    features = load_served(resolve(str(exported))).features
+    with pytest.raises(RegistryError, match="needs V3"):
         scoring_process.load(str(exported), [name for name in features if name != "V3"])
 
 
@@ -339,7 +361,13 @@ def test_a_frame_is_read_as_it_was_packed_or_not_at_all() -> None:
     first = {"fraud_probability": np.array([0.1, 0.9]), "is_fraud": np.array([False, True])}
     second = {"fraud_probability": np.array([0.5]), "is_fraud": np.array([True])}
     # Tables hand their columns over one after the other.
-    packed = frames.pack([("a", np.asfortranarray(one), first), ("b", two, second)])
+    names = ("x", "y", "z")
+    packed = frames.pack(
+        [
+            ("a", ScoredRows(names, np.asfortranarray(one), first)),
+            ("b", ScoredRows(names, two, second)),
+        ]
+    )
     stream = io.BytesIO(packed * 2)
     for _ in range(2):
         frame = frames.read(stream, 3)
@@ -357,9 +385,12 @@ def test_a_frame_is_read_as_it_was_packed_or_not_at_all() -> None:
     ("environment", "said"),
     [
         ({"SHADOW_MODEL_URI": "models:/x/2"}, "audit log only. Set AUDIT_LOG"),
-        ({"SHADOW_SHARE": "0"}, "SHADOW_SHARE='0'"),
-        ({"SHADOW_SHARE": "1.5"}, "SHADOW_SHARE=1.5"),
-        ({"SHADOW_SHARE": "half"}, "SHADOW_SHARE='half'"),
+        ({"SHADOW_SHARE": "0"}, "SHADOW_SHARE=0 "),
+        (
+            {"SHADOW_SHARE": "1.5"},
+            "SHADOW_SHARE=1.5 is invalid: expected a number above 0 and at most 1",
+        ),
+        ({"SHADOW_SHARE": "half"}, "SHADOW_SHARE=half"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(environment: dict[str, str], said: str) -> None:

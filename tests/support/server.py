@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import requests
 
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Server:
     def stop(self) -> int:
         """Ends the server as an orchestrator does; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 def free_port() -> int:
@@ -86,13 +86,15 @@ def _started(
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
-        for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
-                if server.get(probe).ok:
-                    break
+
+        def is_up() -> bool:
             if process.poll() is not None:
                 raise AssertionError(f"the server ended: {log.read_text()}")
-            time.sleep(0.2)
+            with contextlib.suppress(requests.ConnectionError):
+                return server.get(probe).ok
+            return False
+
+        wait_until(is_up, seconds=240, what=f"{probe} answers")
         yield server
     finally:
         with contextlib.suppress(ProcessLookupError):

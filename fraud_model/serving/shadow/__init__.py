@@ -1,1 +1,1 @@
-"""A second version that scores the same rows after the answer has left."""
+"""The shadow: a second version that scores the same rows after the answer is sent."""

@@ -1,6 +1,6 @@
 """What a worker sends to its shadow process: scored requests, many in one frame.
 
-A frame is the length of its header, the header in JSON, and then the requests' numbers as they lie
+A frame is the length of its header, the header in JSON, and then the requests' numbers as they are
 in memory: the rows' values, the champion's probabilities and its flags.
 """
 
@@ -17,24 +17,24 @@ import numpy.typing as npt
 import orjson
 
 from fraud_model.arrays import Floats
-from fraud_model.serving.model import Scored
+from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 
-# A request's id, its rows, and the columns of the champion's answer.
-Answered = tuple[str, Floats, Scored]
+# A request's id and its rows, with the champion's answer.
+Answered = tuple[str, ScoredRows]
 
 LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Requests in a row.
+    """Several requests.
 
     Attributes:
-        time: when they were sent, in ISO 8601.
-        requests: each one's id and its number of rows.
-        values: of shape (rows, features), the rows of all requests.
-        probability: the champion's, of shape (rows,).
-        flagged: the champion's decisions, of shape (rows,).
+        time: when the frame was packed, in ISO 8601.
+        requests: id and number of rows of each request.
+        values: the rows of all requests, of shape (rows, features).
+        probability: the champion's fraud probabilities, of shape (rows,).
+        flagged: the champion's flags, of shape (rows,).
     """
 
     time: str
@@ -49,19 +49,19 @@ def pack(answered: Sequence[Answered]) -> bytes:
     header = orjson.dumps(
         {
             "time": datetime.now(UTC),
-            "requests": [(request_id, len(values)) for request_id, values, _ in answered],
+            "requests": [(request_id, len(rows.values)) for request_id, rows in answered],
         }
     )
-    numbers = [np.asarray(values, np.float64).tobytes() for _, values, _ in answered]
-    for name, kind in (("fraud_probability", np.float64), ("is_fraud", np.bool_)):
-        numbers += [np.asarray(columns[name], kind).tobytes() for _, _, columns in answered]
+    numbers = [np.asarray(rows.values, np.float64).tobytes() for _, rows in answered]
+    for name, kind in ((PROBABILITY, np.float64), (FLAG, np.bool_)):
+        numbers += [np.asarray(rows.columns[name], kind).tobytes() for _, rows in answered]
     return b"".join([LENGTH.pack(len(header)), header, *numbers])
 
 
 def read(stream: BinaryIO, width: int) -> Frame | None:
-    """The next frame, its rows having `width` features; None where the stream ends, or breaks off.
+    """The next frame, of rows with `width` features; None if the stream ends, even in mid-frame.
 
-    The stream has to wait for as many bytes as it is asked for, as buffered ones do.
+    A read from the stream has to wait for as many bytes as it asks for, as buffered streams do.
     """
     prefix = stream.read(LENGTH.size)
     if len(prefix) < LENGTH.size:

@@ -1,8 +1,8 @@
-"""The process that a worker scores its shadow model in: `python -m` this module.
+"""The process in which a worker scores its shadow: `python -m` this module.
 
-Its standard input is a line of JSON, which says what to load and what to expect, and then frames.
-Its standard output is a line that says what was loaded or why nothing was, and then audit lines.
-It is a process of its own so that its Python never holds up the server's.
+Standard input is a line of JSON, which says what to load and what to expect, and then frames.
+Standard output is a line that says what was loaded, or why nothing was, and then audit lines.
+The shadow has a process of its own so that it never holds the interpreter that answers requests.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from typing import BinaryIO
 import orjson
 
 from fraud_model.errors import FraudModelError, RegistryError
-from fraud_model.serving.model import ServedModel
+from fraud_model.serving.loading import load_served
+from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.shadow import frames
 
-# The worker has gone, or kills what has not ended after its own patience.
+# By then the worker is gone, or has killed this process.
 LONGEST_END_SECONDS = 10
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def main() -> None:
     """Loads the model and scores frames until the input ends."""
-    # A terminal and some supervisors signal the whole group; the end of the input is what counts.
+    # Terminals and some supervisors signal the whole group. Only the end of the input counts here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(19)
-    # What libraries print is no audit line.
+    # Whatever libraries print must not get among the audit lines.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     loaded = threading.Event()
@@ -67,25 +68,31 @@ def _serve(stream: BinaryIO, output: BinaryIO, loaded: threading.Event) -> None:
 
 
 def load(model_uri: str, features: Sequence[str]) -> ServedModel:
-    """The model that the URI names, if it needs no other than these features.
+    """The model that the URI names, if its scores of these features can be compared.
 
     Raises:
-        FraudModelError: there is no such model, or it needs more.
+        FraudModelError: there is no such model, it cannot be compared, or it needs more features.
     """
-    served = ServedModel(resolve(model_uri))
+    served = load_served(resolve(model_uri))
+    if not served.is_comparable:
+        raise RegistryError(
+            f"{model_uri}: its signature does not answer numbers with {PROBABILITY} and {FLAG}, so "
+            "it cannot be compared with the served model."
+        )
     missing = [feature for feature in served.features if feature not in features]
     if missing:
         raise RegistryError(
-            f"it needs {', '.join(missing)}, which the requests of the served model do not hold."
+            f"{model_uri} needs {', '.join(missing)}, which requests to the served model do not "
+            "have."
         )
     return served
 
 
 class Scorer:
-    """Scores frames whose rows have the champion's `features`, and makes audit lines of them."""
+    """Scores frames of rows with the champion's `features`, and writes audit lines of them."""
 
     def __init__(self, served: ServedModel, features: Sequence[str], shadow_of: str) -> None:
-        self._detector = served.detector
+        self._served = served
         self._columns = [features.index(feature) for feature in served.features]
         self._model = {
             "model_name": served.origin.model_name,
@@ -95,11 +102,11 @@ class Scorer:
 
     def lines(self, frame: frames.Frame) -> bytes:
         """One line per row."""
-        scored = self._detector.score(frame.values[:, self._columns])
+        scored = self._served.score(frame.values[:, self._columns])
         rows = ((request_id, row) for request_id, count in frame.requests for row in range(count))
         columns = (
-            scored["fraud_probability"],
-            scored["is_fraud"],
+            scored[PROBABILITY],
+            scored[FLAG],
             frame.probability,
             frame.flagged,
         )
@@ -124,7 +131,7 @@ class Scorer:
 
 
 def _end_with_the_worker(loaded: threading.Event) -> None:
-    # Whoever loads, or is stuck in scoring, does not read that the input has ended.
+    # While it loads, or is stuck in scoring, the main thread does not see the end of the input.
     poll = select.poll()
     poll.register(0, 0)
     poll.poll()

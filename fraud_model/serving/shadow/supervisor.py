@@ -1,8 +1,8 @@
-"""The shadow: a second version that scores the same rows after the answer has left.
+"""A worker's side of the shadow.
 
-A worker gathers what it has answered and hands it to a process of its own some times a second; the
-lines that come back go to the audit log. Whatever is wrong with that process costs its scores
-alone: rows that it cannot take are dropped and counted.
+A worker collects what it has answered and sends it to a process of its own several times a second.
+The lines that come back go to the audit log. Whatever is wrong with that process costs nothing but
+its scores: rows that it cannot take are dropped and counted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from asyncio.subprocess import PIPE, Process
 
 import orjson
 
-from fraud_model.arrays import Floats
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.failure import describe
 from fraud_model.serving.metrics import Metrics
-from fraud_model.serving.model import Scored, ServedModel
+from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows, ServedModel
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames
 from fraud_model.serving.shadow import process as scoring
@@ -29,21 +29,26 @@ from fraud_model.serving.shadow import process as scoring
 log = logging.getLogger("fraud_model.serving")
 
 FLUSH_SECONDS = 0.05
-# What may wait for the process; past that, rows are dropped.
+# This much may wait for the process. Above it, rows are dropped.
 MOST_BYTES = 16_000_000
-# The audit log is written on the event loop, so not for long at a time.
+# The audit log is written on the event loop, so each write has to be short.
 CHUNK_BYTES = 65_536
 RESTART_SECONDS = 30.0
-# Rows that wait longer for their scores make the shadow a failed one.
+# The shadow counts as failed when rows wait longer than this for their scores.
 LATE_SECONDS = 10.0
 END_SECONDS = 5.0
 
+NOT_COMPARABLE = (
+    f"the served model's signature does not answer numbers with {PROBABILITY} and {FLAG}, so there "
+    "is nothing to compare"
+)
+
 
 class Shadow:
-    """The worker's side of the shadow. Everything happens on the event loop.
+    """Offers answered rows to the shadow. Everything happens on the event loop.
 
     Attributes:
-        version: the version that scores along; empty where none does.
+        version: the version that is loaded as the shadow; empty while there is none.
     """
 
     def __init__(
@@ -58,21 +63,22 @@ class Shadow:
         self._share = settings.shadow_share
         self._metrics = metrics
         self._audit = audit
-        self._failure = ""
+        self._is_comparable = served.is_comparable
+        self._failure = "" if self._is_comparable else NOT_COMPARABLE
         self._task: asyncio.Task[None] | None = None
         self._ending = False
         # The process's input, while it takes rows.
         self._input: asyncio.StreamWriter | None = None
         self._gathered: list[frames.Answered] = []
         self._gathered_bytes = 0
-        # Rows sent whose scores have not come back, and since when none has.
+        # The rows sent whose scores have not come back, and when scores last came back.
         self._unanswered = 0
         self._last_answer = 0.0
         self._last_overflow = -LATE_SECONDS
 
     @property
     def state(self) -> str:
-        """`starting`, `ok`, or `failed: ` and why."""
+        """`starting`, `ok`, or `failed: ` and the reason."""
         now = time.monotonic()
         if self._failure:
             return f"failed: {self._failure}"
@@ -81,15 +87,18 @@ class Shadow:
         if self._unanswered and now > self._last_answer + LATE_SECONDS:
             return f"failed: no score for {now - self._last_answer:.0f} s"
         if now < self._last_overflow + LATE_SECONDS:
-            return "failed: it is slower than the requests come, and rows are dropped"
+            return "failed: requests come faster than it scores, and rows are dropped"
         return "ok"
 
     def start(self) -> None:
-        """Starts the process, and keeps one running."""
+        """Starts the process and keeps one running, unless there is nothing to compare."""
+        if not self._is_comparable:
+            log.error("shadow: %s", self._failure)
+            return
         self._task = asyncio.get_running_loop().create_task(self._keep_running())
 
     async def stop(self) -> None:
-        """Lets the process score what was offered, for some seconds, and ends it."""
+        """Gives the process some seconds to score what was offered, and ends it."""
         if self._task is None:
             return
         self._ending = True
@@ -101,28 +110,28 @@ class Shadow:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    def offer(self, request_id: str, values: Floats, scored: Scored) -> None:
-        """Takes the rows of an answered request, if its share says so, or drops them."""
+    def offer(self, request_id: str, rows: ScoredRows) -> None:
+        """Takes or drops the rows of an answered request, if it is in the share."""
         if self._share < 1 and random.random() >= self._share:
             return
-        if self._input is None:
-            self._drop(len(values))
+        if self._input is None or not rows.has_probabilities:
+            self._drop(len(rows.values))
             return
         waiting = self._gathered_bytes + self._input.transport.get_write_buffer_size()
         if waiting > MOST_BYTES:
             self._last_overflow = time.monotonic()
-            self._drop(len(values))
+            self._drop(len(rows.values))
             return
         if not self._gathered:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
-        self._gathered.append((request_id, values, scored))
-        self._gathered_bytes += values.nbytes
+        self._gathered.append((request_id, rows))
+        self._gathered_bytes += rows.values.nbytes
 
     def _flush(self) -> None:
         gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
         if not gathered:
             return
-        rows = sum(len(values) for _, values, _ in gathered)
+        rows = sum(len(scored.values) for _, scored in gathered)
         if self._input is None or self._input.is_closing():
             self._drop(rows)
             return
@@ -140,17 +149,16 @@ class Shadow:
             try:
                 reason = await self._run()
             except Exception as error:
-                log.exception("shadow")
-                reason = f"{type(error).__name__}: the log says more"
+                reason = describe(error)
             if self._ending:
                 return
             if self._failure != reason:
-                log.error("shadow: %s; tried again every %g s", reason, RESTART_SECONDS)
+                log.error("shadow: %s; trying again every %g s", reason, RESTART_SECONDS)
             self._failure = reason
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _run(self) -> str:
-        """Runs a process until it ends; returns why it did."""
+        """Runs a process until it ends; returns the reason."""
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -186,7 +194,7 @@ class Shadow:
             return answer["refused"]
         self.version, self._failure = answer["model_version"], ""
         self._input = process.stdin
-        log.info("shadow: version %s scores along", self.version or "unregistered")
+        log.info("shadow: version %s is ready", self.version or "unregistered")
         rest = b""
         while chunk := await process.stdout.read(CHUNK_BYTES):
             whole, end, rest = (rest + chunk).rpartition(b"\n")
@@ -209,4 +217,4 @@ async def _end_of(process: Process) -> str:
     status = await process.wait()
     if status < 0:
         return f"its process was ended by {signal.Signals(-status).name}"
-    return f"its process ended with status {status}; the log says more"
+    return f"its process ended with status {status}; see the log"

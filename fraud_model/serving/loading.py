@@ -1,0 +1,113 @@
+"""Loads a version and proves on its known rows how it may be served."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
+
+from fraud_model.errors import RegistryError
+from fraud_model.model.flavor import KNOWN_ROWS_FILE, read_known_rows
+from fraud_model.model.protocol import Scorer, announced_scorer
+from fraud_model.registry.smoke import TOLERANCE
+from fraud_model.serving.adapters import Plain
+from fraud_model.serving.failure import describe, first_line
+from fraud_model.serving.fast_path import Recogniser
+from fraud_model.serving.model import PROBABILITY, ServedModel
+from fraud_model.serving.origin import Origin
+
+log = logging.getLogger("fraud_model.serving")
+
+
+def load_served(origin: Origin) -> ServedModel:
+    """Loads the version and scores its known rows.
+
+    `predict` has to answer them as it did when the version was trained. A version that announces
+    the scoring protocol is served by its scorer if that answers them exactly as `predict` does.
+    Every other version is served by `predict`.
+
+    Raises:
+        RegistryError: the version does not load, or `predict` does not answer as recorded.
+    """
+    try:
+        served = ServedModel(origin, mlflow.pyfunc.load_model(origin.path))
+    except Exception as error:
+        raise RegistryError(
+            f"{origin.path}: the model cannot be loaded: {type(error).__name__}: "
+            f"{first_line(error)}"
+        ) from error
+    scorer = announced_scorer(served.pyfunc)
+    if not (Path(origin.path) / "artifacts" / KNOWN_ROWS_FILE).is_file():
+        return replace(served, route_note="the version has no known rows to check it with")
+    rows, recorded = _known_rows(origin)
+    _check_predict(served, rows, recorded)
+    examples = {
+        name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}
+        for name, place in (("genuine", np.argmin(recorded)), ("fraud", np.argmax(recorded)))
+    }
+    served = replace(served, examples=examples)
+    if scorer is None:
+        return replace(served, route_note="the version does not announce the scoring protocol")
+    fault = _fault_of(scorer, served, rows)
+    if fault:
+        log.warning("the fast route is not used: %s", fault)
+        return replace(served, route_note=fault)
+    return replace(served, scorer=scorer)
+
+
+def _known_rows(origin: Origin) -> tuple[pd.DataFrame, list[float]]:
+    try:
+        rows, recorded = read_known_rows(Path(origin.path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"{origin.path}: the known rows cannot be read: {type(error).__name__}: "
+            f"{first_line(error)}"
+        ) from error
+    if len(rows) != len(recorded) or not recorded:
+        raise RegistryError(
+            f"{origin.path}: the known rows cannot be used: there are {len(rows)} rows and "
+            f"{len(recorded)} probabilities."
+        )
+    return rows, recorded
+
+
+def _check_predict(served: ServedModel, rows: pd.DataFrame, recorded: list[float]) -> None:
+    try:
+        answered = served.pyfunc.predict(rows)[PROBABILITY].to_numpy(dtype=np.float64)
+        off = np.abs(answered - np.asarray(recorded))
+    except Exception as error:
+        raise RegistryError(
+            f"{served.origin.path}: the version cannot score its known rows: {describe(error)}."
+        ) from error
+    if not (off <= TOLERANCE).all():
+        worst = int(np.argmax(np.nan_to_num(off, nan=np.inf)))
+        raise RegistryError(
+            f"{served.origin.path}: known row {worst + 1} scores {answered[worst]:.9g}, and the "
+            f"version recorded {recorded[worst]:.9g} when it was trained. Its files or its "
+            "environment have changed. Export the version again, or install its requirements.txt."
+        )
+
+
+def _fault_of(scorer: Scorer, served: ServedModel, rows: pd.DataFrame) -> str:
+    """What keeps the scorer from being used; empty if nothing does."""
+    body = json.dumps({"dataframe_records": rows.to_dict("records")}).encode()
+    expected = invocations(body, CONTENT_TYPE_JSON, served.pyfunc, served.inputs).response
+    try:
+        values = Recogniser(scorer.features).recognise(body)
+        if values is None:
+            return "the version's known rows do not have exactly the scorer's features"
+        plain = Plain(scorer, values)
+        answer = invocations({"inputs": None}, CONTENT_TYPE_JSON, plain, None).response
+        if not 0 <= scorer.threshold <= 1:
+            return f"the scorer's threshold={scorer.threshold} does not lie from 0 to 1"
+    except Exception as error:
+        return f"the scorer failed on the version's known rows: {describe(error)}"
+    if json.loads(answer) != json.loads(expected):
+        return "the scorer does not answer the version's known rows exactly as `predict` does"
+    return ""
