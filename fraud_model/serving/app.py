@@ -30,10 +30,13 @@ from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.health import Health
-from fraud_model.serving.invocations import FAILED, Invocations, refuse, send_reply
+from fraud_model.serving.invocations import Invocations
+from fraud_model.serving.large.lane import LargeLane
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
+from fraud_model.serving.reply import FAILED, refuse, send_reply
+from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow.supervisor import Shadow
 
@@ -80,12 +83,13 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     shadow = None
     if audit and settings.shadow_model_uri:
         shadow = Shadow(served, settings, metrics, audit)
+    large = LargeLane(served, settings)
     health = Health(served, settings, audit, shadow)
     app: ASGIApp = Server(
-        Invocations(served, settings, metrics, audit, shadow),
+        Invocations(Scoring(served, settings, audit), large, settings, metrics, audit, shadow),
         scoring_server.init(served.pyfunc),
         # Only the addresses in the pages need what a proxy says about the scheme.
-        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, shadow)),  # type: ignore[arg-type]
+        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, large, shadow)),  # type: ignore[arg-type]
         settings.api_token,
     )
     if settings.origins:
@@ -160,6 +164,7 @@ def _other_routes(
     settings: Settings,
     metrics: prometheus.Metrics,
     health: Health,
+    large: LargeLane,
     shadow: Shadow | None,
 ) -> Starlette:
     described = openapi.document(served, with_token=bool(settings.api_token))
@@ -190,12 +195,12 @@ def _other_routes(
         sys.setswitchinterval(SWITCH_INTERVAL)
         if health.worker_is_up():
             _announce(served)
-        if shadow is None:
-            yield
-            return
-        shadow.start()
+        children: list[LargeLane | Shadow] = [large] if shadow is None else [large, shadow]
+        for child in children:
+            child.start()
         yield
-        await shadow.stop()
+        for child in children:
+            await child.stop()
 
     return Starlette(
         routes=[

@@ -87,7 +87,7 @@ class Screen:
                 columns.update(content)
                 rows = max([rows, *(len(v) for v in content.values() if isinstance(v, list))])
         if rows > self._max_rows:
-            return self._too_many_rows()
+            return self.too_many_rows()
         if len(columns) > self.max_columns:
             return self._too_many_columns(len(columns))
         return self._too_much_to_explain(rows, payload.get("params"))
@@ -95,7 +95,7 @@ class Screen:
     def _in_json(self, body: bytes) -> Excess | None:
         containers = body.count(b"{") + body.count(b"[")
         if containers > self._max_rows + self.max_columns + SPARE_CONTAINERS:
-            return self._too_many_rows()
+            return self.too_many_rows()
         if body.count(b",") + containers > self._max_values:
             return self._too_many_values()
         return None
@@ -103,7 +103,7 @@ class Screen:
     def _in_csv(self, body: bytes) -> Excess | None:
         # One line is the header, and the last may end the file.
         if max(body.count(b"\n"), body.count(b"\r")) > self._max_rows + 2:
-            return self._too_many_rows()
+            return self.too_many_rows()
         if body.count(b",") > self._max_values:
             return self._too_many_values()
         try:
@@ -123,7 +123,7 @@ class Screen:
         if footer.num_columns > self.max_columns:
             return self._too_many_columns(footer.num_columns)
         if footer.num_rows > self._max_rows:
-            return self._too_many_rows()
+            return self.too_many_rows()
         unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
         if unpacked > self._max_values * BYTES_PER_VALUE:
             return self._too_many_values()
@@ -143,8 +143,10 @@ class Screen:
             "explained in a request. Send fewer rows, or leave `explain` out.",
         )
 
-    def _too_many_rows(self) -> Excess:
-        return Excess(413, TOO_MANY_ROWS, f"A request holds at most {self._max_rows:,} rows.")
+    def too_many_rows(self) -> Excess:
+        """The refusal of a request with too many rows."""
+        message = f"The request has too many rows: at most {self._max_rows:,} rows."
+        return Excess(413, TOO_MANY_ROWS, message)
 
     def _too_many_columns(self, found: int) -> Excess:
         return Excess(
