@@ -84,7 +84,7 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     if audit and settings.shadow_model_uri:
         shadow = Shadow(served, settings, metrics, audit)
     large = LargeLane(served, settings)
-    health = Health(served, settings, audit, shadow)
+    health = Health(served, settings, audit, large, shadow)
     app: ASGIApp = Server(
         Invocations(Scoring(served, settings, audit), large, settings, metrics, audit, shadow),
         scoring_server.init(served.pyfunc),
@@ -190,15 +190,20 @@ def _other_routes(
     async def show_failure(request: Request, error: Exception) -> Response:
         return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
 
+    async def become_ready() -> None:
+        await large.loaded()
+        if health.worker_is_up():
+            _announce(served)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
-        if health.worker_is_up():
-            _announce(served)
         children: list[LargeLane | Shadow] = [large] if shadow is None else [large, shadow]
         for child in children:
             child.start()
+        ready = asyncio.create_task(become_ready())
         yield
+        ready.cancel()
         for child in children:
             await child.stop()
 

@@ -7,6 +7,7 @@ request that is not answered in time ends the process; the next one waits until 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -27,6 +28,7 @@ log = logging.getLogger("fraud_model.serving")
 # Requests that may wait for the one in hand; each holds its body.
 MOST_WAITING = 8
 END_SECONDS = 5.0
+RESTART_SECONDS = 10.0
 # The pipe's buffer; an answer is read in pieces of this size.
 CHUNK_BYTES = 1 << 20
 
@@ -46,9 +48,27 @@ class LargeLane:
         self._turn = asyncio.Lock()
         self._starting: asyncio.Task[Process] | None = None
 
+    @property
+    def state(self) -> str:
+        """`ok`, or `starting` while no process can take a request."""
+        starting = self._starting
+        return "starting" if starting is not None and not starting.done() else "ok"
+
     def start(self) -> None:
         """Starts a process; large requests wait until it is ready."""
         self._starting = asyncio.get_running_loop().create_task(self._load())
+
+    async def loaded(self) -> None:
+        """Returns once a process can take requests, however often that takes."""
+        while self._starting is not None:
+            try:
+                await asyncio.shield(self._starting)
+            except (Ended, OSError) as error:
+                log.error("large requests: %s; trying again in %g s", error, RESTART_SECONDS)
+                await asyncio.sleep(RESTART_SECONDS)
+                self.start()
+            else:
+                return
 
     async def stop(self) -> None:
         """Ends the process."""
@@ -111,7 +131,9 @@ class LargeLane:
         return frames.unpack_answer(header, content, self._features)
 
     async def _begin_anew(self, process: Process) -> None:
-        process.kill()
+        # It may have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         self.start()
 
