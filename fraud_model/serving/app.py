@@ -69,7 +69,9 @@ def create_app() -> ASGIApp:
         if folder is None:
             raise
         (Path(folder) / FAILURE_FILE).write_text(str(error), encoding="utf-8")
-        sys.exit(STARTUP_FAILURE)
+        # At once: an interpreter that winds down does not answer its supervisor, which then waits
+        # for minutes before it sees that the worker has ended.
+        os._exit(STARTUP_FAILURE)
     return build(served, Settings.from_environment(os.environ))
 
 

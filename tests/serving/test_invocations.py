@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import http.client
 import json
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
 import pandas as pd
 import pytest
 import requests
 
 from fraud_model.model.flavor import read_known_rows
 from tests.support.server import Server, serving
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,6 @@ def limited(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         MAX_ROWS="5",
         MAX_BYTES="20000",
         MAX_IN_FLIGHT="2",
-        REQUEST_TIMEOUT="2",
         API_TOKEN="secret-token",
         ALLOWED_ORIGINS="https://pages.example",
     ) as running:
@@ -109,7 +107,7 @@ def test_missing_columns_are_named(server: Server, row: dict[str, float]) -> Non
         ('{"dataframe_records": [', "application/json", "line 1, column 24"),
         ("[1]", "application/json", "The body is a list"),
         ('{"rows": []}', "application/json", "none of dataframe_records"),
-        ('{"dataframe_records": []}', "application/json", "holds no row"),
+        ('{"dataframe_records": []}', "application/json", "has no rows"),
         ("[" * 100_000, "application/json", "nested too deeply"),
         ("a,b\n1,2\n", "text/csv", "missing; the model needs"),
         ("x", "application/vnd.apache.parquet", "cannot be read as"),
@@ -216,20 +214,18 @@ def unfinished(server: Server) -> socket.socket:
     return connection
 
 
-def test_a_body_that_does_not_come_is_given_up(limited: Server) -> None:
-    with unfinished(limited) as connection:
-        connection.settimeout(60)
-        assert b" 408 " in connection.recv(4096)
-
-
 def test_more_requests_than_allowed_are_sent_away(limited: Server, row: dict[str, float]) -> None:
+    def in_flight(count: int) -> bool:
+        text = limited.get("/metrics", headers=TOKEN).text
+        return f"fraud_requests_in_flight {count}.0" in text
+
     with unfinished(limited), unfinished(limited):
-        time.sleep(0.5)
+        wait_until(lambda: in_flight(2), what="both requests are in flight")
         answer = limited.post({"dataframe_records": [row]}, headers=TOKEN)
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) >= 1
         assert limited.get("/health").ok
-    time.sleep(0.5)
+    wait_until(lambda: in_flight(0), what="the requests are over")
     assert limited.post({"dataframe_records": [row]}, headers=TOKEN).ok
 
 
@@ -264,41 +260,44 @@ def test_other_origins_are_let_in_by_name_only(limited: Server, server: Server) 
     assert allowed(server, "https://pages.example") is None
 
 
-def test_a_big_batch_does_not_hold_up_the_others(server: Server, row: dict[str, float]) -> None:
-    batch = json.dumps({"dataframe_records": [row] * 9_000}).encode()
-    small = json.dumps({"dataframe_records": [row]}).encode()
-    address = server.url.removeprefix("http://")
+# Scores a row once the file named in it is there, so that a test decides how long scoring takes.
+HELD_MODEL = """
+import time
+from pathlib import Path
 
-    def send_batch() -> int:
-        return requests.post(
-            f"{server.url}/invocations",
-            data=batch,
-            headers={"Content-Type": "application/json"},
-            timeout=60,
-        ).status_code
-
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        pending = threads.submit(send_batch)
-        connection = http.client.HTTPConnection(address, timeout=60)
-        answered_meanwhile = 0
-        while not pending.done():
-            connection.request("POST", "/invocations", small, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            response.read()
-            answered_meanwhile += response.status == 200
-        assert pending.result() == 200
-    assert answered_meanwhile >= 3
+import mlflow
 
 
-def test_a_scoring_that_takes_too_long_is_given_up_and_the_server_goes_on(
-    exported: Path, tmp_path: Path, row: dict[str, float]
-) -> None:
-    # Reasons for thousands of rows take seconds, which one row does not.
-    long = {"dataframe_records": [row] * 9_000, "params": {"explain": 30}}
-    arguments = ("--model-uri", str(exported))
-    with serving(tmp_path, *arguments, REQUEST_TIMEOUT="0.5") as running:
-        answer = running.post(long)
+class Held(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        for file in model_input["file"]:
+            while not Path(file).exists():
+                time.sleep(0.01)
+        return list(range(len(model_input)))
+
+
+mlflow.models.set_model(Held())
+"""
+
+
+def test_what_takes_too_long_is_given_up_and_the_server_goes_on(tmp_path: Path) -> None:
+    code, model, there = tmp_path / "held.py", tmp_path / "model", tmp_path / "there"
+    code.write_text(HELD_MODEL)
+    there.touch()
+    mlflow.pyfunc.save_model(str(model), python_model=str(code), pip_requirements=[])
+    held = {"dataframe_records": [{"file": str(tmp_path / "missing")}]}
+    with serving(tmp_path, "--model-uri", str(model), REQUEST_TIMEOUT="1") as running:
+        answer = running.post(held)
         assert answer.status_code == 504
-        assert answer.json() == {"error_code": "TIMEOUT", "message": "No answer within 0.5 s."}
-        assert running.post({"dataframe_records": [row]}).status_code == 200
+        assert answer.json()["error_code"] == "TIMEOUT"
         assert 'errors_total{kind="timeout"} 1' in running.get("/metrics").text
+        with unfinished(running) as connection:
+            connection.settimeout(120)
+            assert b" 408 " in connection.recv(4096)
+        # On a busy machine some may take longer than is allowed here.
+        wait_until(
+            lambda: running.post({"dataframe_records": [{"file": str(there)}]}).ok,
+            what="a quick request is answered",
+        )
+        (tmp_path / "missing").touch()
+        assert running.stop() == 0

@@ -142,7 +142,7 @@ def test_a_termination_finishes_what_was_begun(
         (
             [],
             {"MAX_ROWS": "many"},
-            "error: MAX_ROWS=many is invalid: expected a whole number above 0.",
+            "error: MAX_ROWS=many is invalid",
         ),
         ([], {"AUDIT_REQUIRED": "perhaps"}, "error: AUDIT_REQUIRED=perhaps"),
         ([], {"MODEL_STAGE": "Live"}, "error: stage='Live'"),

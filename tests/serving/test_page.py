@@ -19,6 +19,9 @@ from tests.support.server import Server, serving
 PAGE = Path(fraud_model.serving.__file__).with_name("page.html")
 Row = dict[str, float]
 
+# No machine is this slow.
+expect.set_options(timeout=60_000)
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -207,6 +210,47 @@ def test_the_model_in_use_is_shown(page: Page, server: Server) -> None:
     expect(page.locator("#state")).to_have_text(re.compile("^Healthy"))
 
 
+def test_an_answer_without_a_probability_is_shown_as_it_is(
+    page: Page, server: Server, rows: dict[str, Row]
+) -> None:
+    described = server.get("/openapi.json").json()
+    body = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    for form in body["application/json"]["schema"]["oneOf"]:
+        form["properties"]["params"]["properties"] = {}
+    page.route("**/openapi.json", lambda route: route.fulfill(json=described))
+    page.route("**/invocations", lambda route: route.fulfill(json={"predictions": [[0.25, "b"]]}))
+    page.reload()
+    example(page, "Genuine").click()
+    with page.expect_request("**/invocations") as sent:
+        score(page)
+    assert json.loads(sent.value.post_data or "") == {"dataframe_records": [rows["genuine"]]}
+    expect(page.locator("#percent")).to_have_text('[0.25,"b"]')
+    expect(page.get_by_text("without a fraud probability")).to_be_visible()
+    expect(decision(page)).to_be_hidden()
+    expect(page.locator("#rate")).to_have_text("\N{EN DASH}")
+    expect(strip(page)).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [(None, "no signature"), ({"a": {"type": "number"}, "country": {"type": "string"}}, "country")],
+)
+def test_a_model_whose_fields_cannot_be_shown_is_told(
+    page: Page, server: Server, properties: dict[str, Any] | None, told: str
+) -> None:
+    described = server.get("/openapi.json").json()
+    transaction = described["components"]["schemas"]["Transaction"]
+    transaction.pop("properties")
+    if properties:
+        transaction["properties"] = properties
+    page.route("**/openapi.json", lambda route: route.fulfill(json=described))
+    page.reload()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("This page cannot show the model's fields")
+    expect(alert).to_contain_text(told)
+    expect(alert).to_contain_text(f"{server.url}/invocations")
+
+
 def test_the_keyboard_is_enough(opened: Visit) -> None:
     page = opened.page
 
@@ -254,7 +298,7 @@ def test_the_keyboard_is_enough(opened: Visit) -> None:
         ("good morning", "This is neither JSON nor CSV with a header"),
         ("1,2,3", "Its first line has 3 numbers and the model 30 features."),
         ("Time,V1\n1", "Line 2 has 1 values, its header 2 names."),
-        ('{"Time": 0}', "29 fields hold no number"),
+        ('{"Time": 0}', "29 fields are not numbers"),
         ("", "There is no transaction"),
     ],
 )
@@ -349,7 +393,7 @@ def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
         expect(decision(page)).to_be_in_viewport()
         field(page, "Amount").fill("")
         field(page, "Amount").press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("One field holds no number")
+        expect(page.get_by_role("alert")).to_contain_text("One field is not a number")
         expect(page.get_by_role("alert")).to_be_in_viewport()
         field(page, "Amount").fill("1")
         field(page, "Amount").press("Enter")
@@ -376,7 +420,7 @@ def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
         visit(browser, f"{host}/page.html?server={guarded.url}") as opened,
     ):
         page = opened.page
-        expect(page.get_by_role("alert")).to_contain_text("The server wants a token")
+        expect(page.get_by_role("alert")).to_contain_text("The server requires a token")
         page.get_by_role("button", name="Enter the token").click()
         expect(page.get_by_label("Token")).to_be_focused()
         page.keyboard.type("opensesame")

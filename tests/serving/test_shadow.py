@@ -388,7 +388,7 @@ def test_a_frame_is_read_as_it_was_packed_or_not_at_all() -> None:
         ({"SHADOW_SHARE": "0"}, "SHADOW_SHARE=0 "),
         (
             {"SHADOW_SHARE": "1.5"},
-            "SHADOW_SHARE=1.5 is invalid: expected a number above 0 and at most 1",
+            "SHADOW_SHARE=1.5 is invalid",
         ),
         ({"SHADOW_SHARE": "half"}, "SHADOW_SHARE=half"),
     ],
