@@ -1,7 +1,7 @@
 """What a worker and its scoring process send each other.
 
-A frame is the length of its header, the header in JSON, and the bytes that the header counts. Those
-of a question are the body of a request. Those of an answer are the body of the reply and, where rows
+A frame is the length of its header, the header in JSON, and the bytes that the header counts. In a
+question these are the body of a request. In an answer they are the body of the reply and, if rows
 were scored with probabilities, their values, probabilities and flags as they lie in memory.
 """
 
