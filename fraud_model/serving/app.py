@@ -30,10 +30,13 @@ from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.health import READY_FILE, Health
-from fraud_model.serving.invocations import FAILED, Invocations, refuse, send_reply
+from fraud_model.serving.invocations import Invocations
+from fraud_model.serving.large.lane import LargeLane
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
+from fraud_model.serving.reply import FAILED, refuse, send_reply
+from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow.supervisor import Shadow
 
@@ -83,12 +86,13 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     shadow = None
     if audit and settings.shadow_model_uri:
         shadow = Shadow(served, settings, metrics, audit)
-    health = Health(served, settings, audit, shadow)
+    large = LargeLane(served, settings)
+    health = Health(served, settings, audit, large, shadow)
     app: ASGIApp = Server(
-        Invocations(served, settings, metrics, audit, shadow),
+        Invocations(Scoring(served, settings, audit), large, settings, metrics, audit, shadow),
         scoring_server.init(served.pyfunc),
         # Only the addresses in the pages need what a proxy says about the scheme.
-        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, shadow)),  # type: ignore[arg-type]
+        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, large, shadow)),  # type: ignore[arg-type]
         settings.api_token,
     )
     if settings.origins:
@@ -163,6 +167,7 @@ def _other_routes(
     settings: Settings,
     metrics: prometheus.Metrics,
     health: Health,
+    large: LargeLane,
     shadow: Shadow | None,
 ) -> Starlette:
     described = openapi.document(served, with_token=bool(settings.api_token))
@@ -188,17 +193,22 @@ def _other_routes(
     async def show_failure(request: Request, error: Exception) -> Response:
         return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
 
+    async def become_ready() -> None:
+        await large.loaded()
+        if health.worker_is_up():
+            _announce(served)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
-        if health.worker_is_up():
-            _announce(served)
-        if shadow is None:
-            yield
-            return
-        shadow.start()
+        children: list[LargeLane | Shadow] = [large] if shadow is None else [large, shadow]
+        for child in children:
+            child.start()
+        ready = asyncio.create_task(become_ready())
         yield
-        await shadow.stop()
+        ready.cancel()
+        for child in children:
+            await child.stop()
 
     return Starlette(
         routes=[

@@ -10,6 +10,7 @@ from typing import Any
 
 from fraud_model import __version__
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.large.lane import LargeLane
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.settings import Settings
@@ -28,11 +29,13 @@ class Health:
         served: ServedModel,
         settings: Settings,
         audit: AuditLog | None,
+        large: LargeLane,
         shadow: Shadow | None,
     ) -> None:
         self._served = served
         self._settings = settings
         self._audit = audit
+        self._large = large
         self._shadow = shadow
         self._start = time.monotonic()
         self._ready = False
@@ -53,12 +56,14 @@ class Health:
 
     def ready(self) -> bool:
         """Whether every worker has been ready; the restart of a worker does not change that."""
-        folder = os.environ.get(SHARED_FOLDER)
-        if folder and not self._ready:
-            up = sum(1 for _ in Path(folder).glob("ready-*"))
-            self._ready = up >= int(os.environ[WORKERS])
-            return self._ready
-        return True
+        if not self._ready:
+            folder = os.environ.get(SHARED_FOLDER)
+            if folder is None:
+                self._ready = self._large.state == "ok"
+            else:
+                up = sum(1 for _ in Path(folder).glob("ready-*"))
+                self._ready = up >= int(os.environ[WORKERS])
+        return self._ready
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Whether the server is healthy, and the complete answer."""
@@ -83,6 +88,7 @@ class Health:
             "route_note": self._served.route_note,
             "uptime_seconds": round(time.monotonic() - self._start, 1),
             "audit": "off" if self._audit is None else failure or "ok",
+            "large_requests": self._large.state,
             "shadow": "off" if self._shadow is None else self._shadow.state,
             "shadow_version": "" if self._shadow is None else self._shadow.version,
         }

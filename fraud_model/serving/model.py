@@ -46,6 +46,13 @@ class ScoredRows:
         """Whether the answer holds fraud probabilities and flags."""
         return PROBABILITY in self.columns
 
+    def part(self, first: int, end: int) -> ScoredRows:
+        """The rows from `first` up to `end`, which may lie beyond the last."""
+        if first == 0 and end >= len(self.values):
+            return self
+        columns = {name: column[first:end] for name, column in self.columns.items()}
+        return ScoredRows(self.features, self.values[first:end], columns)
+
 
 @dataclass(frozen=True)
 class ServedModel:

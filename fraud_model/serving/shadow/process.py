@@ -7,43 +7,28 @@ The shadow has a process of its own so that it never holds the interpreter that 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import select
-import signal
-import sys
 import threading
-import time
 from collections.abc import Sequence
 from typing import BinaryIO
 
 import orjson
 
 from fraud_model.errors import FraudModelError, RegistryError
+from fraud_model.serving import child
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.shadow import frames
 
-# By then the worker is gone, or has killed this process.
-LONGEST_END_SECONDS = 10
+# Only what nobody else wants of the processor.
+NICENESS = 19
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def main() -> None:
     """Loads the model and scores frames until the input ends."""
-    # Terminals and some supervisors signal the whole group. Only the end of the input counts here.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(19)
-    # Whatever libraries print must not get among the audit lines.
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    loaded = threading.Event()
-    threading.Thread(target=_end_with_the_worker, args=[loaded], daemon=True).start()
-    with contextlib.suppress(BrokenPipeError):
-        _serve(sys.stdin.buffer, output, loaded)
+    child.run(_serve, NICENESS)
 
 
 def _serve(stream: BinaryIO, output: BinaryIO, loaded: threading.Event) -> None:
@@ -128,16 +113,6 @@ class ShadowScorer:
                 zip(rows, *(column.tolist() for column in columns), strict=True)
             )
         )
-
-
-def _end_with_the_worker(loaded: threading.Event) -> None:
-    # While it loads, or is stuck in scoring, the main thread does not see the end of the input.
-    poll = select.poll()
-    poll.register(0, 0)
-    poll.poll()
-    if loaded.is_set():
-        time.sleep(LONGEST_END_SECONDS)
-    os._exit(1)
 
 
 def _in_one_line(error: Exception) -> str:

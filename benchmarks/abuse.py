@@ -1,0 +1,181 @@
+"""Hostile bodies against one worker: what each costs the server, and whoever asks beside it.
+
+    python -m benchmarks.abuse
+
+In the environment of requirements.txt. Trains a small model, serves it with one worker, and sends
+the bodies of `abuse_bodies` one after the other while a second client sends one-row requests. It
+prints, for each body, what was answered after how long, the processor time and the memory that all
+of the server's processes took for it, and the longest wait of a one-row request; at the end how
+long the server takes to stop, and its memory against that of the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import requests
+
+from benchmarks.abuse_bodies import JSON, Body, bodies, example
+from benchmarks.small_model import make_model
+from fraud_model.model.flavor import read_known_rows
+
+SAMPLE_SECONDS = 0.02
+ASK_SECONDS = 0.005
+REST_SECONDS = 1.0
+HEAD = """\
+| body | MB | answers | s | processor s | memory, MiB | longest wait beside, ms |
+|---|---|---|---|---|---|---|"""
+
+
+@dataclass
+class Cost:
+    """What one body cost: seconds and MiB of all of the server's processes, and others' waits."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
+    processor: float = 0.0
+    memory: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    """Sends the bodies and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the bodies' size")
+    scale = parser.parse_args().scale
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(make_model(Path(folder)))
+        row = example(read_known_rows(model)[0])
+        with serving(model) as (url, process):
+            time.sleep(REST_SECONDS)
+            first = usage(process.pid)[1]
+            print(HEAD)
+            for body in bodies(row, scale):
+                print(line(body, measure(url, process.pid, body, row)), flush=True)
+                time.sleep(REST_SECONDS)
+            last = usage(process.pid)[1]
+            print(f"memory: {first:,.0f} MiB at the start, {last:,.0f} MiB after all of it")
+            start = time.perf_counter()
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+            print(f"stopped {time.perf_counter() - start:.1f} s after SIGTERM")
+
+
+def line(body: Body, cost: Cost) -> str:
+    """A row of the table."""
+    answers = ", ".join(f"{n} x {status}" for status, n in sorted(cost.statuses.items()))
+    wait = 1000 * max(cost.waits, default=0.0)
+    return (
+        f"| {body.name} | {len(body.content) / 1e6:.2f} | {answers} | {cost.seconds:.2f} | "
+        f"{cost.processor:.2f} | {cost.memory:,.0f} | {wait:,.0f} |"
+    )
+
+
+def measure(url: str, pid: int, body: Body, row: dict[str, float]) -> Cost:
+    """Sends a body, as often at once as it says, with one-row requests beside it."""
+    cost = Cost()
+    over = threading.Event()
+    before, memory_before = usage(pid)
+    peak = memory_before
+
+    def ask() -> None:
+        small = orjson.dumps({"dataframe_records": [row]})
+        with requests.Session() as session:
+            session.headers["Content-Type"] = JSON
+            while not over.is_set():
+                start = time.perf_counter()
+                session.post(f"{url}/invocations", data=small, timeout=120)
+                cost.waits.append(time.perf_counter() - start)
+                time.sleep(ASK_SECONDS)
+
+    def look() -> None:
+        nonlocal peak
+        while not over.is_set():
+            peak = max(peak, usage(pid)[1])
+            time.sleep(SAMPLE_SECONDS)
+
+    beside = [threading.Thread(target=target) for target in (ask, look)]
+    for thread in beside:
+        thread.start()
+    start = time.perf_counter()
+    with ThreadPoolExecutor(body.at_once) as senders:
+        cost.statuses.update(senders.map(lambda _: send(url, body), range(body.at_once)))
+    cost.seconds = time.perf_counter() - start
+    over.set()
+    for thread in beside:
+        thread.join()
+    cost.processor = usage(pid)[0] - before
+    cost.memory = peak - memory_before
+    return cost
+
+
+def send(url: str, body: Body) -> int:
+    """Posts a body; the status of the answer, 0 where the connection broke."""
+    try:
+        headers = {"Content-Type": body.content_type}
+        address = f"{url}/invocations"
+        return requests.post(address, data=body.content, headers=headers, timeout=120).status_code
+    except requests.RequestException:
+        return 0
+
+
+@contextlib.contextmanager
+def serving(model: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server with one worker on a free port, once it is healthy."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--model-uri", str(model), "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fraud_model.serving", *options], stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"{url}/health", timeout=30).ok:
+                    break
+            if process.poll() is not None:
+                raise RuntimeError("the server ended; start it by hand to see why")
+            time.sleep(0.2)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait(120)
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """Processor seconds and MiB of resident memory of a process and all that it has started."""
+    seconds = memory = 0.0
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Its own time, and that of children that have ended.
+        seconds = sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                more = usage(int(child))
+                seconds, memory = seconds + more[0], memory + more[1]
+    return seconds, memory
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Small bodies that cost a careless server much: each with its content type."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+JSON = "application/json"
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+
+
+class Body(NamedTuple):
+    """What is sent: how often at once, as what, and what it is called."""
+
+    name: str
+    content_type: str
+    content: bytes
+    at_once: int = 1
+
+
+def bodies(row: Mapping[str, float], scale: float = 1.0) -> Iterator[Body]:
+    """The hostile bodies, one after the other; `row` is a transaction of the served model.
+
+    `scale` shrinks their rows and columns, for a quick run.
+    """
+
+    def times(number: int) -> int:
+        return max(1, round(number * scale))
+
+    others = [{**row, f"other{i}": 1} for i in range(times(400))]
+    yield Body("records, each with all features and a key of its own", JSON, _records(others))
+    yield Body(
+        "records, each row with other keys",
+        JSON,
+        _records([{f"k{i}": 1} for i in range(times(10_000))]),
+    )
+    equal = ",".join(["a"] * times(20_000))
+    yield Body("CSV, one header of equal names", CSV, f"{equal}\n1\n".encode())
+    wide = times(300_000)
+    header = ",".join(f"c{i}" for i in range(wide))
+    yield Body("CSV, a column for every value", CSV, f"{header}\n{'1,' * (wide - 1)}1\n".encode())
+    yield Body("CSV, five million rows", CSV, b"a\n" + b"1\n" * times(4_900_000))
+    yield Body("Parquet, 5 M x 30 compressible", PARQUET, _parquet(row, times(5_000_000)))
+    yield Body("Parquet, 15 M x 30 compressible", PARQUET, _parquet(row, times(15_000_000)))
+    many = [dict(row)] * times(10_000)
+    explained = orjson.dumps(
+        {"dataframe_records": many, "params": {"explain": len(row)}},
+    )
+    yield Body("10,000 rows with every reason, eight at once", JSON, explained, 8)
+    extra = {**row, **{f"other{i}": 1 for i in range(times(500_000))}}
+    yield Body("a good row and 500,000 other keys", JSON, _records([extra]))
+    yield Body("3.3 million empty lists", JSON, b'{"inputs":[' + b"[]," * times(3_300_000) + b"1]}")
+    yield Body("five million numbers", JSON, b'{"inputs":[' + b"1," * times(4_900_000) + b"1]}")
+    yield Body("nested ten million deep", JSON, b"[" * times(9_900_000))
+    yield Body("the largest honest body", JSON, _records(many))
+
+
+def _records(rows: list[dict[str, float]]) -> bytes:
+    return orjson.dumps({"dataframe_records": rows})
+
+
+def _parquet(row: Mapping[str, float], rows: int) -> bytes:
+    # Dictionary and run-length encoding make nearly nothing of a column of equal values.
+    column = pyarrow.array(np.zeros(rows))
+    table = pyarrow.table(dict.fromkeys(row, column))
+    output = io.BytesIO()
+    pyarrow.parquet.write_table(table, output, compression="zstd", row_group_size=1 << 24)
+    return output.getvalue()
+
+
+def example(known_rows: pd.DataFrame) -> dict[str, float]:
+    """The first of a version's known rows, by feature."""
+    return {str(name): float(value) for name, value in known_rows.iloc[0].items()}

@@ -1,0 +1,1 @@
+"""Large requests, which a worker scores in a process that it can end."""

@@ -1,0 +1,110 @@
+"""What a worker and its scoring process send each other.
+
+A frame is the length of its header, the header in JSON, and the bytes that the header counts. In a
+question these are the body of a request. In an answer they are the body of the reply and, if rows
+were scored with probabilities, their values, probabilities and flags as they lie in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import orjson
+
+from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
+from fraud_model.serving.reply import Reply
+
+LENGTH = struct.Struct("<I")
+
+
+class Question(NamedTuple):
+    """A request as the scoring process needs it."""
+
+    body: bytes
+    content_type: str
+    request_id: str
+
+
+def pack_question(question: Question) -> bytes:
+    """The frame of a question, without its body: that follows as it is."""
+    header = {
+        "content_type": question.content_type,
+        "request_id": question.request_id,
+        "bytes": len(question.body),
+    }
+    return _with_length(orjson.dumps(header))
+
+
+def read_question(stream: BinaryIO) -> Question | None:
+    """The next question; None where the stream ends, or breaks off."""
+    prefix = stream.read(LENGTH.size)
+    if len(prefix) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(prefix)
+    text = stream.read(length)
+    if len(text) < length:
+        return None
+    header = orjson.loads(text)
+    body = stream.read(header["bytes"])
+    if len(body) < header["bytes"]:
+        return None
+    return Question(body, header["content_type"], header["request_id"])
+
+
+def pack_answer(reply: Reply) -> bytes:
+    """The frame of an answer."""
+    rows = reply.rows
+    numbers: list[bytes] = []
+    if rows is not None and rows.has_probabilities and rows.values.dtype == np.float64:
+        numbers = [
+            np.ascontiguousarray(rows.values).tobytes(),
+            np.asarray(rows.columns[PROBABILITY], np.float64).tobytes(),
+            np.asarray(rows.columns[FLAG], np.bool_).tobytes(),
+        ]
+    header = {
+        "status": reply.status,
+        "error": reply.error,
+        "media_type": reply.media_type,
+        "unlogged": reply.unlogged,
+        "bytes": len(reply.body),
+        "rows": None if rows is None else len(rows.values),
+        "numbers": sum(map(len, numbers)),
+    }
+    return b"".join([_with_length(orjson.dumps(header)), reply.body, *numbers])
+
+
+def unpack_answer(header: dict[str, Any], content: bytes, features: Sequence[str]) -> Reply:
+    """The reply in an answer's header and the bytes behind it."""
+    body, numbers = content[: header["bytes"]], content[header["bytes"] :]
+    return Reply(
+        header["status"],
+        body,
+        header["error"],
+        header["media_type"],
+        None if header["rows"] is None else _rows(header["rows"], numbers, features),
+        header["unlogged"],
+    )
+
+
+def _rows(rows: int, numbers: bytes, features: Sequence[str]) -> ScoredRows:
+    if not numbers:
+        # Nobody needs what a version answers that answers no probabilities; only how often.
+        nothing = np.full(rows, None, dtype=object)
+        return ScoredRows((), np.empty((rows, 0)), {PREDICTION: nothing})
+    width = len(features)
+    floats = np.frombuffer(numbers, np.float64, rows * (width + 1))
+    return ScoredRows(
+        features,
+        floats[: rows * width].reshape(rows, width),
+        {
+            PROBABILITY: floats[rows * width :],
+            FLAG: np.frombuffer(numbers, np.bool_, rows, offset=floats.nbytes),
+        },
+    )
+
+
+def _with_length(header: bytes) -> bytes:
+    return LENGTH.pack(len(header)) + header

@@ -1,0 +1,172 @@
+"""Hands large requests to a process of its own, one after the other, and ends it when it is late.
+
+What costs much is scored where it holds up nobody: the worker's event loop only passes bytes on. A
+request that is not answered in time ends the process; the next one waits until another is loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import asdict
+
+import orjson
+
+from fraud_model.serving.large import frames
+from fraud_model.serving.large import process as scoring_process
+from fraud_model.serving.large.frames import LENGTH, Question
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.reply import FAILED, Reply, busy, too_slow
+from fraud_model.serving.settings import Settings
+
+log = logging.getLogger("fraud_model.serving")
+
+# Requests that may wait for the one in hand; each holds its body.
+MOST_WAITING = 8
+END_SECONDS = 5.0
+RESTART_SECONDS = 10.0
+# The pipe's buffer; an answer is read in pieces of this size.
+CHUNK_BYTES = 1 << 20
+
+
+class Ended(Exception):
+    """The process ended before it answered."""
+
+
+class LargeLane:
+    """The worker's side. Everything happens on its event loop."""
+
+    def __init__(self, served: ServedModel, settings: Settings) -> None:
+        self._order = {"origin": asdict(served.origin), "settings": asdict(settings)}
+        self._features = served.features
+        self._timeout = settings.request_timeout
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+        self._starting: asyncio.Task[Process] | None = None
+
+    @property
+    def state(self) -> str:
+        """`ok`, or `starting` while no process can take a request."""
+        starting = self._starting
+        return "starting" if starting is not None and not starting.done() else "ok"
+
+    def start(self) -> None:
+        """Starts a process; large requests wait until it is ready."""
+        self._starting = asyncio.get_running_loop().create_task(self._load())
+
+    async def loaded(self) -> None:
+        """Returns once a process can take requests, however often that takes."""
+        while self._starting is not None:
+            try:
+                await asyncio.shield(self._starting)
+            except (Ended, OSError) as error:
+                log.error("large requests: %s; trying again in %g s", error, RESTART_SECONDS)
+                await asyncio.sleep(RESTART_SECONDS)
+                self.start()
+            else:
+                return
+
+    async def stop(self) -> None:
+        """Ends the process."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.cancel()
+            await asyncio.wait([starting], timeout=END_SECONDS)
+            if not starting.cancelled() and starting.exception() is None:
+                await _end(starting.result())
+
+    async def score(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        """Answers a request in its turn; 429 where too many wait, 504 where it takes too long."""
+        if self._waiting > MOST_WAITING:
+            return busy()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout), self._turn:
+                return await self._ask(Question(body, content_type, request_id))
+        except TimeoutError:
+            return too_slow(self._timeout)
+        finally:
+            self._waiting -= 1
+
+    async def _ask(self, question: Question) -> Reply:
+        if self._starting is None:
+            self.start()
+        assert self._starting is not None
+        try:
+            # Whoever gives up waiting does not stop the start that others wait for.
+            process = await asyncio.shield(self._starting)
+        except (Ended, OSError) as error:
+            log.error("large requests: %s", error)
+            self._starting = None
+            return FAILED
+        try:
+            return await self._exchange(process, question)
+        except (Ended, OSError) as error:
+            log.error("request %s failed: %s", question.request_id, error)
+            await self._begin_anew(process)
+            return FAILED
+        except asyncio.CancelledError:
+            log.error("request %s took too long; its process was ended", question.request_id)
+            await self._begin_anew(process)
+            raise
+
+    async def _exchange(self, process: Process, question: Question) -> Reply:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frames.pack_question(question))
+        process.stdin.write(question.body)
+        try:
+            await process.stdin.drain()
+            prefix = await process.stdout.readexactly(LENGTH.size)
+            header = orjson.loads(await process.stdout.readexactly(*LENGTH.unpack(prefix)))
+            length = header["bytes"] + header["numbers"]
+            content = await process.stdout.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            status = await process.wait()
+            raise Ended(f"the process for large requests ended with status {status}") from error
+        return frames.unpack_answer(header, content, self._features)
+
+    async def _begin_anew(self, process: Process) -> None:
+        # It may have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        self.start()
+
+    async def _load(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            scoring_process.__name__,
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=CHUNK_BYTES,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(orjson.dumps(self._order) + b"\n")
+            ready = await process.stdout.readline()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if not ready:
+            status = await process.wait()
+            raise Ended(f"the process for large requests ended with status {status}; see the log")
+        return process
+
+
+async def _end(process: Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

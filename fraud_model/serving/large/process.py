@@ -1,0 +1,70 @@
+"""The process in which a worker scores large requests: `python -m` this module.
+
+Standard input is a line of JSON, which says what to serve and with which settings, and then
+questions. Standard output is an empty line once the version is loaded, and then answers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+import pyarrow
+
+from fraud_model.serving import child
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.failure import describe
+from fraud_model.serving.large import frames
+from fraud_model.serving.loading import load_served
+from fraud_model.serving.origin import Origin
+from fraud_model.serving.reply import FAILED
+from fraud_model.serving.scoring import Scoring, log
+from fraud_model.serving.settings import Settings
+
+# Answers to small requests go first; on an idle machine this costs nothing.
+NICENESS = 10
+
+
+def main() -> None:
+    """Loads the version and scores until the input ends."""
+    child.run(_serve, NICENESS)
+
+
+def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None:
+    line = stream.readline()
+    if not line:
+        return
+    order = orjson.loads(line)
+    origin, settings = Origin(**order["origin"]), Settings(**order["settings"])
+    audit = None
+    if settings.audit_log:
+        audit = AuditLog(Path(settings.audit_log), settings.audit_max_bytes, origin)
+    scoring = Scoring(load_served(origin), settings, audit)
+    reading.set()
+    output.write(b"\n")
+    output.flush()
+    while question := frames.read_question(stream):
+        try:
+            reply = scoring.score(*question)
+        except Exception as error:
+            log.error("request %s failed: %s", question.request_id, describe(error))
+            reply = FAILED
+        output.write(frames.pack_answer(reply))
+        output.flush()
+        del question, reply
+        _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Returns to the system what the last request has used and nobody needs now."""
+    pyarrow.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+if __name__ == "__main__":
+    main()

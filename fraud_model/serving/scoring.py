@@ -1,0 +1,116 @@
+"""Scores the body of a request, on the fast route or with MLflow's own function.
+
+A plain request is read and scored here, and MLflow encodes the answer. MLflow parses, scores and
+encodes every other one, and every request to a version that is served by `predict`; but it only
+sees what the screen has let through.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
+
+from fraud_model.serving.adapters import Observed, Plain
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.failure import describe
+from fraud_model.serving.fast_path import Recogniser
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.refusal import explain_refusal
+from fraud_model.serving.reply import Reply, refuse
+from fraud_model.serving.screening import Excess, Screen, parse_json
+from fraud_model.serving.settings import Settings
+
+log = logging.getLogger("fraud_model.serving")
+
+# A foreign version without a signature does not say how many features it has.
+UNKNOWN_FEATURES = 1_000
+
+
+class Scoring:
+    """Scores one body at a time, in whatever process or thread it is called."""
+
+    def __init__(self, served: ServedModel, settings: Settings, audit: AuditLog | None) -> None:
+        self._served = served
+        self._settings = settings
+        self._audit = audit
+        self._scorer = served.scorer
+        self._recogniser = Recogniser(served.features)
+        self._screen = Screen(len(served.features) or UNKNOWN_FEATURES, settings.max_rows)
+
+    def score(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        """Answers any request, after looking what it would cost."""
+        mime_type = content_type.partition(";")[0].strip().lower()
+        excess = self._screen.excess(body, mime_type)
+        if excess:
+            return _refused(excess)
+        reply = self.score_plain(body, content_type, request_id)
+        if reply:
+            return reply
+        excess = self._excess_of_json(body) if mime_type == CONTENT_TYPE_JSON else None
+        if excess:
+            return _refused(excess)
+        return self._score_by_mlflow(body, content_type, mime_type, request_id)
+
+    def score_plain(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
+        """Answers a plain request; None for any other."""
+        if self._scorer is None or not content_type.startswith(CONTENT_TYPE_JSON):
+            return None
+        values = self._recogniser.recognise(body)
+        if values is None:
+            return None
+        if len(values) > self._settings.max_rows:
+            return _refused(self._screen.too_many_rows())
+        plain = Plain(self._scorer, values)
+        try:
+            answer = invocations({"inputs": None}, content_type, plain, None)
+        except Exception as error:
+            log.error("request %s left the fast route: %s", request_id, describe(error))
+            return None
+        if answer.status != 200:
+            return None
+        return self._record(plain, answer.response, request_id)
+
+    def _excess_of_json(self, body: bytes) -> Excess | None:
+        try:
+            return self._screen.excess_of(parse_json(body))
+        except (ValueError, RecursionError):
+            # MLflow refuses it, and the refusal says why.
+            return None
+
+    def _score_by_mlflow(
+        self, body: bytes, content_type: str, mime_type: str, request_id: str
+    ) -> Reply:
+        observed = Observed(self._served, self._settings.max_rows)
+        try:
+            answer = invocations(body, content_type, observed, self._served.inputs)
+        except Exception as error:
+            if observed.too_many_rows:
+                return _refused(self._screen.too_many_rows())
+            # MLflow fails on odd payloads in many ways, some of which the plain server answers with
+            # 500. The message may hold card data and is not logged.
+            log.info("request %s refused: %s", request_id, describe(error))
+            numbers = self._served.required_numbers
+            message = explain_refusal(body, mime_type, numbers, observed.refusal)
+            return refuse(400, "bad_request", message)
+        if answer.status != 200:
+            return refuse(
+                answer.status,
+                "unsupported_media_type",
+                "The content type is not supported: expected application/json, text/csv or "
+                "application/vnd.apache.parquet, in UTF-8 and with no other parameters.",
+            )
+        return self._record(observed, answer.response, request_id)
+
+    def _record(self, model: Plain | Observed, answer: str, request_id: str) -> Reply:
+        rows = model.scored_rows(answer)
+        unlogged = self._audit is not None and not self._audit.write(request_id, rows)
+        if unlogged and self._settings.audit_required:
+            return refuse(
+                503, "audit", "The audit log cannot be written, so nothing is scored."
+            )._replace(unlogged=True)
+        return Reply(200, answer.encode(), rows=rows, unlogged=unlogged)
+
+
+def _refused(excess: Excess) -> Reply:
+    return refuse(excess.status, excess.kind, excess.message)

@@ -1,0 +1,178 @@
+"""Refuses a body that costs more than the rows it may hold, before anything parses it.
+
+A small body can describe a huge table: a thousand rows with a column each of their own are a
+million cells, and two megabytes of Parquet can unpack to gigabytes. What is counted here needs no
+parser: the bytes that separate values and open containers, the header of a CSV, the footer of a
+Parquet file. Counts are upper bounds, since a separator inside a text counts too, so the limits
+are multiples of what honest bodies hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pyarrow
+import pyarrow.parquet
+
+# Columns that are no feature may travel along: keys, and what other systems know of a transaction.
+COLUMNS_PER_FEATURE = 4
+SPARE_COLUMNS = 64
+# `columns`, `data`, `params` and the like are containers that hold no row.
+SPARE_CONTAINERS = 16
+# SHAP values are worked out for all features, so naming fewer saves little.
+FEWEST_EXPLAINED = 30
+EXPLAINED_VALUES = 30_000
+# Bytes of a value in memory, as Arrow and pandas hold it together.
+BYTES_PER_VALUE = 32
+
+TOO_MANY_ROWS = "too_many_rows"
+TOO_MANY_COLUMNS = "too_many_columns"
+TOO_MUCH_TO_EXPLAIN = "too_much_to_explain"
+
+
+@dataclass(frozen=True)
+class Excess:
+    """Why a body is refused: the HTTP status, the kind of error, and a sentence for the client."""
+
+    status: int
+    kind: str
+    message: str
+
+
+class Screen:
+    """The limits of a request to a model with a number of features."""
+
+    def __init__(self, features: int, max_rows: int) -> None:
+        self._max_rows = max_rows
+        self._features = features
+        self.max_columns = COLUMNS_PER_FEATURE * features + SPARE_COLUMNS
+        self._max_values = max_rows * self.max_columns
+
+    def excess(self, body: bytes, mime_type: str) -> Excess | None:
+        """What is too much about a body, as far as counting tells; None for what may be parsed."""
+        if mime_type == "application/json":
+            return self._in_json(body)
+        if mime_type == "text/csv":
+            return self._in_csv(body)
+        if mime_type == "application/vnd.apache.parquet":
+            return self._in_parquet(body)
+        return None
+
+    def excess_of(self, payload: Any) -> Excess | None:
+        """What is too much about a parsed JSON payload, of which no table is made yet."""
+        if not isinstance(payload, dict):
+            return None
+        columns: set[Any] = set()
+        rows = 0
+        for name in ("dataframe_records", "instances", "inputs", "dataframe_split"):
+            content = payload.get(name)
+            if isinstance(content, list):
+                rows = max(rows, len(content))
+                for row in content:
+                    if isinstance(row, dict):
+                        columns.update(row)
+                    elif isinstance(row, list) and len(row) > self.max_columns:
+                        return self._too_many_columns(len(row))
+            elif isinstance(content, dict) and name == "dataframe_split":
+                names, data = content.get("columns"), content.get("data")
+                rows = max(rows, len(data) if isinstance(data, list) else 0)
+                if isinstance(names, list) and len(names) > self.max_columns:
+                    return self._too_many_columns(len(names))
+            elif isinstance(content, dict):
+                columns.update(content)
+                rows = max([rows, *(len(v) for v in content.values() if isinstance(v, list))])
+        if rows > self._max_rows:
+            return self.too_many_rows()
+        if len(columns) > self.max_columns:
+            return self._too_many_columns(len(columns))
+        return self._too_much_to_explain(rows, payload.get("params"))
+
+    def _in_json(self, body: bytes) -> Excess | None:
+        containers = body.count(b"{") + body.count(b"[")
+        if containers > self._max_rows + self.max_columns + SPARE_CONTAINERS:
+            return self.too_many_rows()
+        if body.count(b",") + containers > self._max_values:
+            return self._too_many_values()
+        return None
+
+    def _in_csv(self, body: bytes) -> Excess | None:
+        # One line is the header, and the last may end the file.
+        if max(body.count(b"\n"), body.count(b"\r")) > self._max_rows + 2:
+            return self.too_many_rows()
+        if body.count(b",") > self._max_values:
+            return self._too_many_values()
+        try:
+            header = next(csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")))
+        except (StopIteration, csv.Error, UnicodeDecodeError):
+            # Whoever parses it says what is wrong.
+            return None
+        if len(header) > self.max_columns:
+            return self._too_many_columns(len(header))
+        return None
+
+    def _in_parquet(self, body: bytes) -> Excess | None:
+        try:
+            footer = pyarrow.parquet.read_metadata(pyarrow.BufferReader(body))
+        except (pyarrow.ArrowException, OSError):
+            return None
+        if footer.num_columns > self.max_columns:
+            return self._too_many_columns(footer.num_columns)
+        if footer.num_rows > self._max_rows:
+            return self.too_many_rows()
+        unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+        if unpacked > self._max_values * BYTES_PER_VALUE:
+            return self._too_many_values()
+        return None
+
+    def _too_much_to_explain(self, rows: int, params: Any) -> Excess | None:
+        explain = params.get("explain") if isinstance(params, dict) else None
+        if not isinstance(explain, int) or explain <= 0:
+            return None
+        if rows * max(FEWEST_EXPLAINED, min(explain, self._features)) <= EXPLAINED_VALUES:
+            return None
+        most = EXPLAINED_VALUES // max(FEWEST_EXPLAINED, min(explain, self._features))
+        return Excess(
+            400,
+            TOO_MUCH_TO_EXPLAIN,
+            f"{rows:,} rows with `explain` {explain} are too many: at most {most:,} rows can be "
+            "explained in a request. Send fewer rows, or leave `explain` out.",
+        )
+
+    def too_many_rows(self) -> Excess:
+        """The refusal of a request with too many rows."""
+        message = f"The request has too many rows: at most {self._max_rows:,} rows."
+        return Excess(413, TOO_MANY_ROWS, message)
+
+    def _too_many_columns(self, found: int) -> Excess:
+        return Excess(
+            400,
+            TOO_MANY_COLUMNS,
+            f"{found:,} columns are too many: the model has {self._features} features, and a "
+            f"request holds at most {self.max_columns} columns.",
+        )
+
+    def _too_many_values(self) -> Excess:
+        return Excess(
+            413,
+            TOO_MANY_ROWS,
+            f"The body holds too many values: a request holds at most {self._max_rows:,} rows of "
+            f"{self.max_columns} columns.",
+        )
+
+
+def parse_json(body: bytes) -> Any:
+    """The payload of a body, as MLflow's parser reads it: NaN, Infinity and long integers too.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)

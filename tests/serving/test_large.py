@@ -1,0 +1,144 @@
+"""Large requests are scored apart: right, counted, and ended when they take too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import requests
+
+from benchmarks.abuse_bodies import bodies
+from fraud_model.model.flavor import read_known_rows
+from fraud_model.serving.large import lane
+from fraud_model.serving.large import process as scoring_process
+from tests.serving.test_shadow import children
+from tests.support.server import Server, serving
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+ROWS = 500
+TIMEOUT = 10
+
+
+@pytest.fixture(scope="module")
+def rows(exported: Path) -> pd.DataFrame:
+    known, _ = read_known_rows(exported)
+    return pd.concat([known] * (ROWS // len(known) + 1)).head(ROWS)
+
+
+@pytest.fixture
+def running(exported: Path, tmp_path: Path) -> Iterator[Server]:
+    environment = {"AUDIT_LOG": str(tmp_path / "audit.jsonl"), "REQUEST_TIMEOUT": str(TIMEOUT)}
+    with serving(tmp_path, "--model-uri", str(exported), **environment) as server:
+        yield server
+
+
+def large(rows: pd.DataFrame) -> dict[str, object]:
+    return {"dataframe_split": rows.to_dict("split", index=False)}
+
+
+def apart(server: Server) -> int:
+    """The process of the server that scores large requests."""
+    (pid,) = children(server.process.pid, scoring_process.__name__)
+    return pid
+
+
+def answers(server: Server, rows: pd.DataFrame) -> bool:
+    return server.post(large(rows)).status_code == 200
+
+
+def test_many_rows_are_scored_as_one_by_one(running: Server, rows: pd.DataFrame) -> None:
+    answer = running.post(large(rows), headers={"X-Request-ID": "large"})
+    assert answer.status_code == 200
+    predictions = answer.json()["predictions"]
+    assert len(predictions) == ROWS
+    for place, row in enumerate(rows.head(10).to_dict("records")):
+        alone = running.post({"dataframe_records": [row]}).json()["predictions"]
+        assert predictions[place] == alone[0]
+    wait_until(
+        lambda: f"fraud_rows_scored_total {ROWS + 10}.0" in running.get("/metrics").text,
+        what="every row is counted",
+    )
+    lines = [json.loads(line) for line in (running.log.parent / "audit.jsonl").open()]
+    logged = [line["fraud_probability"] for line in lines if line["request_id"] == "large"]
+    assert logged == [row["fraud_probability"] for row in predictions]
+
+
+def test_a_request_that_takes_too_long_is_ended_and_the_next_is_answered(
+    running: Server, rows: pd.DataFrame
+) -> None:
+    assert answers(running, rows)
+    stuck = apart(running)
+    os.kill(stuck, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as beside:
+        late = beside.submit(running.post, large(rows))
+        # Small requests do not wait for it.
+        small = rows.head(1).to_dict("records")
+        assert running.post({"dataframe_records": small}).status_code == 200
+        assert not late.done()
+        answer = late.result()
+    assert answer.status_code == 504
+    wait_until(lambda: not Path(f"/proc/{stuck}").exists(), what="the process has ended")
+    wait_until(lambda: answers(running, rows), what="a large request is answered again")
+
+
+def test_a_killed_process_costs_its_request_alone(running: Server, rows: pd.DataFrame) -> None:
+    assert answers(running, rows)
+    first = apart(running)
+    os.kill(first, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as beside:
+        lost = beside.submit(running.post, large(rows))
+        wait_until(
+            lambda: "fraud_requests_in_flight 1.0" in running.get("/metrics").text,
+            what="the request is in hand",
+        )
+        os.kill(first, signal.SIGKILL)
+        answer = lost.result()
+    assert answer.status_code == 500
+    assert answer.json()["error_code"] == "INTERNAL_ERROR"
+    wait_until(lambda: answers(running, rows), what="a large request is answered again")
+    assert apart(running) != first
+
+
+def test_only_so_many_large_requests_wait(running: Server, rows: pd.DataFrame) -> None:
+    assert answers(running, rows)
+    os.kill(apart(running), signal.SIGSTOP)
+    most = lane.MOST_WAITING + 1
+    with ThreadPoolExecutor(most + 1) as clients:
+        waiting = [clients.submit(running.post, large(rows)) for _ in range(most)]
+        wait_until(
+            lambda: f"fraud_requests_in_flight {most}.0" in running.get("/metrics").text,
+            what="all of them wait",
+        )
+        one_more = running.post(large(rows))
+        assert one_more.status_code == 429
+        assert one_more.headers["Retry-After"] == "1"
+        os.kill(apart(running), signal.SIGCONT)
+        assert {answer.result().status_code for answer in waiting} == {200}
+
+
+def test_hostile_bodies_are_refused_and_leave_the_server_well(
+    running: Server, rows: pd.DataFrame
+) -> None:
+    row = {str(name): float(value) for name, value in rows.iloc[0].items()}
+    for body in bodies(row, scale=0.2):
+        answer = requests.post(
+            f"{running.url}/invocations",
+            data=body.content,
+            headers={"Content-Type": body.content_type},
+            timeout=120,
+        )
+        assert answer.status_code in (200, 400, 413), body.name
+    assert running.get("/health").json()["status"] == "healthy"
+    assert answers(running, rows)
+    pid = apart(running)
+    assert running.stop() == 0
+    assert not Path(f"/proc/{pid}").exists()
