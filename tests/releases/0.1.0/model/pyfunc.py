@@ -22,7 +22,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 
-from fraud_model.arrays import Floats
+Floats = npt.NDArray[np.float64]
 
 BOOSTER_FILE = "model.lgb"
 SCALER_FILE = "scaler.json"
