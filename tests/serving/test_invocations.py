@@ -108,7 +108,7 @@ def test_missing_columns_are_named(server: Server, row: dict[str, float]) -> Non
         ("[1]", "application/json", "The body is a list"),
         ('{"rows": []}', "application/json", "none of dataframe_records"),
         ('{"dataframe_records": []}', "application/json", "has no rows"),
-        ("[" * 100_000, "application/json", "nested too deeply"),
+        ("[" * 9_000, "application/json", "nested too deeply"),
         ("a,b\n1,2\n", "text/csv", "missing; the model needs"),
         ("x", "application/vnd.apache.parquet", "cannot be read as"),
     ],
