@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 
 from fraud_model.arrays import Floats
 from fraud_model.model.detector import Decision, Scaler
@@ -126,6 +127,6 @@ def _position(value: float) -> np.int64:
     return bits if bits >= 0 else bits ^ np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
-def _double(position: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
+def _double(position: npt.NDArray[np.int64]) -> Floats:
     bits = np.where(position >= 0, position, position ^ np.int64(0x7FFF_FFFF_FFFF_FFFF))
     return bits.view(np.float64)
