@@ -17,7 +17,6 @@ from entrypoints.reporting import announce, run_entry_point
 if __name__ == "__main__":
     announce()
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
 from fraud_model.review.run_export import write_run
-from fraud_model.tracking import reach_server, unrecorded
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
@@ -48,12 +47,7 @@ def main() -> None:
     arguments = parse(parser)
     stage = versions.parse_stage(arguments.stage)
     reach_server()
-    with unrecorded(f"compare {arguments.model_name} {arguments.version}"):
-        write(arguments, stage)
-
-
-def write(arguments: argparse.Namespace, stage: versions.Stage) -> None:
-    """Writes and prints the comparison that the arguments ask for."""
+    name_run(f"compare {arguments.model_name} {arguments.version}")
     limits = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
     standing = versions.current_version(arguments.model_name, stage)

@@ -14,7 +14,6 @@ from entrypoints.reporting import announce, run_entry_point
 if __name__ == "__main__":
     announce()
 
-import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -24,7 +23,7 @@ from fraud_model.delivery import space
 from fraud_model.delivery.bundle import assemble
 from fraud_model.errors import ParameterError, SpaceError
 from fraud_model.registry import versions
-from fraud_model.tracking import reach_server, unrecorded
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
@@ -48,17 +47,7 @@ def main() -> None:
         raise ParameterError("HF_TOKEN is not set. Export a token with write access to the Space.")
     if not arguments.model_dir:
         reach_server()
-    with unrecorded(f"deploy to {name}"):
-        deploy(arguments, stage, token, dry_run)
-
-
-def deploy(arguments: argparse.Namespace, stage: versions.Stage, token: str, dry_run: bool) -> None:
-    """Puts the version on the Space.
-
-    Raises:
-        SpaceError: it cannot be uploaded, or does not come up there.
-    """
-    name = arguments.space
+    name_run(f"deploy to {name}")
     with tempfile.TemporaryDirectory() as folder:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)
         if dry_run:

@@ -21,7 +21,7 @@ from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
 from fraud_model.data.dataset import DEFAULT_FILE
 from fraud_model.data.download import download_creditcard, parse_source
-from fraud_model.tracking import unrecorded
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -31,8 +31,8 @@ def main() -> None:
     add_option(parser, "output", str(DEFAULT_FILE))
     arguments = parse(parser)
     source = parse_source(arguments.source)
-    with unrecorded(f"download {source}"):
-        path = download_creditcard(Path(arguments.output), source)
+    name_run(f"download from {source}")
+    path = download_creditcard(Path(arguments.output), source)
     print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
     print(f"next: {mlflow_run('train', data=path)}")
 

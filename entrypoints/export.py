@@ -16,7 +16,7 @@ from pathlib import Path
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.registry.export import export
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
-from fraud_model.tracking import reach_server, unrecorded
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
@@ -28,8 +28,9 @@ def main() -> None:
     arguments = parse(parser)
     name, stage = arguments.model_name, parse_stage(arguments.stage)
     reach_server()
-    with unrecorded(f"export {name} {stage}"):
-        origin = export(name, stage, Path(arguments.output))
+    name_run(f"export {name} {stage}")
+    origin = export(name, stage, Path(arguments.output))
+    name_run(f"export {name} version {origin['model_version']}")
     print(
         f"{origin['model_name']} version {origin['model_version']} ({origin['model_stage']}) "
         f"is in {arguments.output}"

@@ -18,7 +18,7 @@ from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.delivery.bundle import assemble
 from fraud_model.delivery.image import DEFAULT_NAME, build_image
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
-from fraud_model.tracking import reach_server, unrecorded
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
@@ -32,7 +32,8 @@ def main() -> None:
     stage = parse_stage(arguments.stage)
     if not arguments.model_dir:
         reach_server()
-    with unrecorded(f"image {arguments.image}"), tempfile.TemporaryDirectory() as folder:
+    name_run(f"image {arguments.image}")
+    with tempfile.TemporaryDirectory() as folder:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)
         image = build_image(bundle, arguments.image)
     print(

@@ -65,7 +65,7 @@ def _how_to_use(trained: Trained) -> str:
     row = dict(zip(split["columns"], split["data"][0], strict=True))
     body = shlex.quote(json.dumps({"dataframe_records": [row]}))
     return (
-        f"{_how_to_see(trained)}\n"
+        f"\n{_how_to_see(trained)}\n"
         f"serve:\n  {serve}\n"
         f"query:\n  curl localhost:{PORT}/invocations -H 'Content-Type: application/json' -d {body}"
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import publish
-from fraud_model.tracking import unrecorded
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
     add_option(parser, "proposal", "proposal")
     arguments = parse(parser)
     proposal = Path(arguments.proposal)
-    with unrecorded("propose"):
-        title, page = publish(proposal, Path.cwd(), Repository.from_environment())
+    name_run("propose")
+    title, page = publish(proposal, Path.cwd(), Repository.from_environment())
     print(f"{title}: {page}")
 
 

@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.review.github import Repository
-from fraud_model.tracking import unrecorded
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -25,10 +25,10 @@ def main() -> None:
     arguments = parse(parser)
     repository = Repository.from_environment()
     name = arguments.workflow
-    with unrecorded(f"report failure of {name}"):
-        page = repository.complain(
-            f"{name}-failed", f"{name} fails", f"{name} failed. Its log: {repository.run_url}"
-        )
+    name_run(f"report failure of {name}")
+    page = repository.complain(
+        f"{name}-failed", f"{name} fails", f"{name} failed. Its log: {repository.run_url}"
+    )
     print(f"{name} failed: {page}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 import mlflow
@@ -60,47 +60,35 @@ def reach_server() -> None:
             del os.environ[name]
 
 
-@contextmanager
-def unrecorded(name: str) -> Iterator[None]:
-    """For a block that leaves nothing in MLflow: opens no run.
+def name_run(name: str) -> None:
+    """Names the run that `mlflow run` made, for an entry point that records nothing.
 
-    The one that `mlflow run` has made all the same gets a name, and goes to the trash of its
-    experiment where the block ends well.
+    `mlflow run` makes it before the entry point starts, in the experiment that it was given, and
+    fails at its end where the run is deleted. An entry point started as a module has no run.
     """
     given = os.environ.get("MLFLOW_RUN_ID")
-    if given is None:
-        yield
-        return
-    client = mlflow.MlflowClient()
-    client.set_tag(given, MLFLOW_RUN_NAME, name)
-    yield
-    client.set_terminated(given)
-    try:
-        client.delete_run(given)
-    except MlflowException:
-        # A server may forbid it; the run has its name at least.
-        return
+    if given is not None:
+        mlflow.MlflowClient().set_tag(given, MLFLOW_RUN_NAME, name)
 
 
 @contextmanager
 def open_run_in(experiment: str, name: str) -> Iterator[Run]:
     """Starts a run in an experiment, or resumes the one that `mlflow run` made there.
 
-    One that `mlflow run` made in another experiment stays empty, and is treated as `unrecorded`
-    treats it. The run ends FAILED where the block raises, and FINISHED otherwise.
+    One that `mlflow run` made in another experiment is the parent of the new run. Both end FAILED
+    where the block raises, and FINISHED otherwise.
     """
     reach_server()
     known = mlflow.get_experiment_by_name(experiment)
     number = known.experiment_id if known else mlflow.create_experiment(experiment)
-    given = os.environ.get("MLFLOW_RUN_ID")
-    if given is not None and mlflow.get_run(given).info.experiment_id == number:
-        with open_run(name) as run:
-            yield run
-        return
-    with unrecorded(name):
-        # start_run would resume the given one.
-        os.environ.pop("MLFLOW_RUN_ID", None)
-        with mlflow.start_run(run_name=name, experiment_id=number) as run:
+    with ExitStack() as outer:
+        if "MLFLOW_RUN_ID" in os.environ:
+            given = outer.enter_context(open_run(name))
+            if given.info.experiment_id == number:
+                yield given
+                return
+        nested = mlflow.active_run() is not None
+        with mlflow.start_run(run_name=name, experiment_id=number, nested=nested) as run:
             yield run
 
 
@@ -169,7 +157,7 @@ def _without_secrets(address: str) -> str:
 
 
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s"
     told = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(error))
     return told.group(1) if told else type(error).__name__
