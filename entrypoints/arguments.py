@@ -14,6 +14,7 @@ from entrypoints.reporting import entry_point
 from fraud_model.commands import temporary_copy_of
 from fraud_model.errors import ParameterError
 from fraud_model.registry.gate import GateThresholds
+from fraud_model.tracking import name_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 
 HELP = {
@@ -88,11 +89,13 @@ def new_parser(doc: str | None) -> Parser:
 
 
 def parse(parser: Parser) -> argparse.Namespace:
-    """Reads the command line.
+    """Reads the command line, and names the run that `mlflow run` made after the entry point.
 
     Raises:
         ParameterError: a parameter is unknown, or its value cannot be used.
     """
+    # Before anything can be refused: a run that `mlflow run` made has a random name until then.
+    name_run(entry_point())
     # MLflow passes on a parameter that MLproject does not declare under the name it was given.
     given = [_dashed(word) if word.startswith("--") else word for word in sys.argv[1:]]
     arguments, unknown = parser.parse_known_args(given)

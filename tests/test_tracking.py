@@ -9,14 +9,15 @@ import mlflow
 import pytest
 
 from fraud_model.errors import TrackingError
-from fraud_model.tracking import name_run, open_run_in, reach_server
+from fraud_model.tracking import EXPERIMENT, name_run, open_run_in, reach_server
 from tests.support.store import Store
 
 
 @pytest.fixture
 def given(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run as `mlflow run` makes it before an entry point starts; its id."""
-    run_id = str(mlflow.MlflowClient().create_run("0").info.run_id)
+    known = mlflow.get_experiment_by_name(EXPERIMENT)
+    run_id = str(mlflow.MlflowClient().create_run(known.experiment_id).info.run_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     return run_id
 
@@ -41,13 +42,8 @@ def test_a_run_of_another_experiment_becomes_the_parent(given: str) -> None:
     assert mlflow.get_run(given).info.run_name == "check"
 
 
-def test_a_run_of_the_right_experiment_is_the_one_that_counts(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = mlflow.MlflowClient()
-    given = client.create_run(client.create_experiment("checks")).info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    with open_run_in("checks", "check") as run:
+def test_a_run_of_the_right_experiment_is_the_one_that_counts(given: str) -> None:
+    with open_run_in(EXPERIMENT, "check") as run:
         assert run.info.run_id == given
     assert mlflow.get_run(given).info.run_name == "check"
 
