@@ -7,7 +7,7 @@ challenger was its shadow; both are then compared on live traffic too. In a GitH
 the Markdown is added to the job summary, and the step's output `better` is true or false.
 
 example:
-  mlflow run . -e compare -P version=latest -P champion_dir=model
+  mlflow run . -e compare --env-manager local -P version=latest -P champion_dir=model
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def main() -> None:
     name_run(f"compare {arguments.model_name} {arguments.version}")
     limits = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
+    print(f"comparing {challenger.name} version {challenger.version} with the champion")
     standing = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
         champion = Champion.exported(Path(arguments.champion_dir))

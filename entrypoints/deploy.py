@@ -4,7 +4,7 @@ The environment variable HF_TOKEN holds a token with write access. A Space that 
 with the version gets its previous files back.
 
 example:
-  mlflow run . -e deploy -P space=user/fraud-detector -P dry_run=true
+  mlflow run . -e deploy --env-manager local -P space=user/fraud-detector -P dry_run=true
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ resume an interrupted transfer. KAGGLE_API_ENDPOINT, as in Kaggle's own client, 
 for its API.
 
 example:
-  mlflow run . -e download -P source=kaggle
+  mlflow run . -e download --env-manager local -P source=kaggle
 """
 
 from __future__ import annotations

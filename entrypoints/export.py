@@ -1,7 +1,7 @@
 """Export the version in a stage as a model directory.
 
 example:
-  mlflow run . -e export -P stage=Production -P output=model
+  mlflow run . -e export --env-manager local -P stage=Production -P output=model
 """
 
 from __future__ import annotations

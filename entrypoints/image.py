@@ -1,7 +1,7 @@
 """Build the serving image of a version, and keep it only if it scores as the version does.
 
 example:
-  mlflow run . -e image -P stage=Production
+  mlflow run . -e image --env-manager local -P stage=Production
 """
 
 from __future__ import annotations

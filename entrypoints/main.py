@@ -1,7 +1,7 @@
 """Train a detector, promote it to Production, and show how to serve and query it.
 
 example:
-  mlflow run . -P data=data/creditcard.csv
+  mlflow run . --env-manager local -P data=data/creditcard.csv
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. I
 workflow the step's output `retrain` is true or false.
 
 example:
-  mlflow run . -e monitor -P log=audit.jsonl -P labels=labels.csv
+  mlflow run . -e monitor --env-manager local -P log=audit.jsonl -P labels=labels.csv
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def main() -> None:
         stage = versions.parse_stage(arguments.stage)
         with resolve(arguments.model_name, stage, arguments.model_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            print(f"checking the transactions in {arguments.log}")
             done = check(traffic, monitored.label, monitored.profile, span, labels)
         write_report(done, folder)
         github.set_output("retrain", str(done.retrain).lower())

@@ -1,7 +1,7 @@
 """Promote a version to a stage if it passes the gate.
 
 example:
-  mlflow run . -e promote -P version=3 -P stage=Production
+  mlflow run . -e promote --env-manager local -P version=3 -P stage=Production
 """
 
 from __future__ import annotations

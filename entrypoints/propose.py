@@ -4,7 +4,8 @@ There is one branch and one pull request: a later proposal replaces an earlier o
 variables GITHUB_REPOSITORY and GITHUB_TOKEN name the repository and hold the token.
 
 example:
-  mlflow run . -e compare -P proposal=proposal && mlflow run . -e propose -P proposal=proposal
+  mlflow run . -e compare --env-manager local -P proposal=proposal
+  mlflow run . -e propose --env-manager local -P proposal=proposal
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The environment variables GITHUB_REPOSITORY and GITHUB_TOKEN name the repository and hold the token.
 
 example:
-  mlflow run . -e report_failure -P workflow=model-training
+  mlflow run . -e report_failure --env-manager local -P workflow=model-training
 """
 
 from __future__ import annotations

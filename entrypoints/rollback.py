@@ -1,7 +1,7 @@
 """Put back the version that was in a stage before the current one.
 
 example:
-  mlflow run . -e rollback
+  mlflow run . -e rollback --env-manager local
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train a detector on labelled transactions and register it as a model version.
 
 example:
-  mlflow run . -e train -P data=data/creditcard.csv -P threshold=precision:0.9
+  mlflow run . -e train --env-manager local -P data=data/creditcard.csv -P threshold=precision:0.9
 """
 
 from __future__ import annotations
