@@ -1,78 +1,123 @@
-"""Arguments that more than one entry point takes: of a training run, and of the gate."""
+"""The parameters of the entry points: their help, how they are read, and what is refused."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import sys
+from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
 
+from entrypoints.reporting import entry_point
+from fraud_model.commands import temporary_copy_of
 from fraud_model.errors import ParameterError
 from fraud_model.registry.gate import GateThresholds
+from fraud_model.tracking import name_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 
 HELP = {
-    "data": "CSV, CSV.gz or Parquet file, http(s) URL, kaggle, simulated, or auto",
-    "target": "column with 1 for fraud and 0 for genuine",
-    "time_column": "column with seconds; may be absent under its default name",
-    "amount_column": "column with money; may be absent under its default name",
+    "data": "CSV, CSV.gz or Parquet file, http(s) URL, kaggle, simulated, or auto "
+    "(data/creditcard.csv where it exists, else simulated)",
+    "target": "column that holds 1 for fraud and 0 for genuine",
+    "time_column": "column with the time in seconds; optional under its default name",
+    "amount_column": "column with the amount of money; optional under its default name",
     "split": "time (the last 20 %% are held out) or stratified",
-    "threshold": "f1, precision:P, recall:R, alerts:N a day, cost:C a review, or a number",
-    "alert_budget": "alerts a day that people can review",
-    "model_name": "registered model",
+    "threshold": "f1, precision:P, recall:R, alerts:N (a day), cost:C (of a review), or a number",
+    "alert_budget": "alerts that people can review in a day",
+    "model_name": "name of the registered model",
     "stage": "Staging or Production",
-    "version": "a number, or latest",
+    "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",
-    "rounds": "most trees",
-    "early_stopping_rounds": "rounds without improvement that end the training; 0 never does",
-    "num_leaves": "most leaves of a tree",
-    "min_child_samples": "fewest transactions in a leaf",
-    "min_sum_hessian_in_leaf": "least sum of p (1 - p) in a leaf",
+    "rounds": "maximum number of trees",
+    "early_stopping_rounds": "rounds without improvement that end training; 0 turns it off",
+    "num_leaves": "maximum number of leaves in a tree",
+    "min_child_samples": "minimum number of transactions in a leaf",
+    "min_sum_hessian_in_leaf": "minimum sum of p (1 - p) in a leaf",
     "lambda_l2": "L2 regularisation of leaf values",
     "feature_fraction": "share of features that each tree may use",
-    "seed": "seed of sampling and splitting",
-    "min_accuracy": "floor for the accuracy on the holdout",
-    "min_average_precision": "floor for the average precision on the holdout",
-    "min_recall_at_budget": "floor for the recall at the alert budget on the holdout",
-    "tolerance": "average precision that may be lost against the champion",
+    "seed": "seed for sampling and splitting",
+    "min_accuracy": "minimum accuracy on the holdout",
+    "min_average_precision": "minimum average precision on the holdout",
+    "min_recall_at_budget": "minimum recall at the alert budget on the holdout",
+    "tolerance": "how much lower than the champion's the average precision may be",
     "source": "mirror (no account) or kaggle (KAGGLE_USERNAME and KAGGLE_KEY)",
     "output": "file or directory to write",
-    "model_dir": "exported directory to take instead of asking the registry",
-    "champion_dir": "exported directory that is the champion, instead of the registry's",
+    "model_dir": "exported model directory to use instead of the registry",
+    "champion_dir": "exported model directory to use as the champion instead of the registry's",
     "comparison": "directory to write the comparison to",
-    "proposal": "directory of what a pull request carries",
+    "proposal": "directory with what a pull request carries",
     "workflow": "name of the workflow that failed",
-    "image": "name of the image; its tag is the version",
+    "image": "name of the image; the version is its tag",
     "space": "Hugging Face Space, as user/name",
-    "patience": "seconds until the Space has to serve the version",
+    "patience": "seconds to wait until the Space serves the version",
     "log": "the server's audit log, or a CSV, CSV.gz or Parquet table of transactions",
-    "labels": "table of labels, found by request_id and row, or by a table's own key columns",
+    "labels": "table of labels, matched by request_id and row, or by the table's own key columns",
     "window": "1d, 12h, 30m, or a number of transactions",
     "report": "directory to write the report to",
-    "dry_run": "true lists what would go, and sends nothing",
+    "dry_run": "true lists what would be sent, and sends nothing",
 }
 
 
-def new_parser(doc: str | None) -> argparse.ArgumentParser:
+# Parameters that name what is written.
+OUTPUTS = frozenset({"output", "report", "comparison", "proposal"})
+# Parameters that name what is read; some take other words too.
+INPUTS = frozenset({"data", "log", "labels", "model_dir", "champion_dir"})
+NO_FILES = frozenset({"auto", "kaggle", "simulated"})
+
+KINDS = {int: "a whole number", float: "a number", str: "text"}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises ParameterError where argparse would print its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the refusal, in place of printing it."""
+        raise ParameterError(f"{message}. {_list_parameters(self)}")
+
+
+def new_parser(doc: str | None) -> Parser:
     """A parser whose help is the entry point's own docstring, example included."""
-    return argparse.ArgumentParser(
+    return Parser(
+        prog=f"python -m entrypoints.{entry_point()}",
         description=doc,
         usage="%(prog)s [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
 
 
-def add_option(parser: argparse.ArgumentParser, name: str, default: object) -> None:
+def parse(parser: Parser) -> argparse.Namespace:
+    """Reads the command line, and names the run that `mlflow run` made after the entry point.
+
+    Raises:
+        ParameterError: a parameter is unknown, or its value cannot be used.
+    """
+    # Before anything can be refused: a run that `mlflow run` made has a random name until then.
+    name_run(entry_point())
+    # MLflow passes on a parameter that MLproject does not declare under the name it was given.
+    given = [_dashed(word) if word.startswith("--") else word for word in sys.argv[1:]]
+    arguments, unknown = parser.parse_known_args(given)
+    if unknown:
+        _refuse_unknown(parser, unknown)
+    _check_paths(arguments)
+    return arguments
+
+
+def add_option(parser: Parser, name: str, default: object) -> None:
     """One option, named as the MLproject parameter, of its default's type."""
     parser.add_argument(
         f"--{name.replace('_', '-')}",
         dest=name,
-        type=type(default),
+        type=_reader(name, type(default)),
         default=default,
         metavar=type(default).__name__,
         help=f"{HELP[name]} [default: %(default)s]",
     )
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: Parser) -> None:
     """One option per field of TrainingConfig and Hyperparameters."""
     for field in fields(TrainingConfig):
         if field.name != "hyperparameters":
@@ -81,7 +126,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         add_option(parser, field.name, field.default)
 
 
-def add_thresholds(parser: argparse.ArgumentParser) -> None:
+def add_thresholds(parser: Parser) -> None:
     """One option per field of GateThresholds that the parser does not have yet."""
     for field in fields(GateThresholds):
         if not any(field.name == action.dest for action in parser._actions):
@@ -95,12 +140,12 @@ def parse_truth(name: str, text: str) -> bool:
         ParameterError: it is neither.
     """
     if text.lower() not in ("true", "false"):
-        raise ParameterError(f"{name}={text!r}: it is true or false.")
+        raise ParameterError(f"{name}={text!r} is invalid: expected true or false.")
     return text.lower() == "true"
 
 
 def config_from(arguments: argparse.Namespace) -> TrainingConfig:
-    """The training config that the options describe."""
+    """The training configuration that the options describe."""
     hyperparameters = Hyperparameters(
         **{field.name: getattr(arguments, field.name) for field in fields(Hyperparameters)}
     )
@@ -113,7 +158,65 @@ def config_from(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def thresholds_from(arguments: argparse.Namespace) -> GateThresholds:
-    """The thresholds of the gate that the options describe."""
+    """The gate thresholds that the options describe."""
     return GateThresholds(
         **{field.name: getattr(arguments, field.name) for field in fields(GateThresholds)}
     )
+
+
+def _reader(name: str, kind: type) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ParameterError(f"{name}={text!r} is invalid: expected {KINDS[kind]}.") from None
+
+    return read
+
+
+def _dashed(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def _refuse_unknown(parser: Parser, words: list[str]) -> NoReturn:
+    names = [w.partition("=")[0].lstrip("-").replace("-", "_") for w in words if w.startswith("--")]
+    if not names:
+        raise ParameterError(
+            f"{' '.join(words)!r} belongs to no parameter. {_list_parameters(parser)}"
+        )
+    parts = []
+    for name in names:
+        close = difflib.get_close_matches(name, _parameters(parser), n=1)
+        parts.append(f"{name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+    raise ParameterError(f"unknown parameter {', '.join(parts)}. {_list_parameters(parser)}")
+
+
+def _list_parameters(parser: Parser) -> str:
+    return f"{entry_point()} takes: {', '.join(_parameters(parser))}."
+
+
+def _parameters(parser: Parser) -> list[str]:
+    return sorted(action.dest for action in parser._actions if action.dest != "help")
+
+
+def _check_paths(arguments: argparse.Namespace) -> None:
+    """Refuses relative paths where `mlflow run` has fetched the project to a temporary folder.
+
+    There the caller's files are not found, and nobody would find what is written. MLproject's type
+    `path`, which MLflow makes absolute, takes neither an empty default, nor a word in place of a
+    file, nor what does not exist yet.
+    """
+    for name, value in vars(arguments).items():
+        if name not in OUTPUTS | INPUTS or value in NO_FILES or not value or "://" in value:
+            continue
+        path = Path(value).expanduser()
+        if path.is_absolute() or (name in INPUTS and path.exists()):
+            continue
+        address = temporary_copy_of()
+        if address is None:
+            continue
+        raise ParameterError(
+            f"{name}={value!r} is relative, and `mlflow run` runs {address} in a temporary folder. "
+            f"Give an absolute path: -P {name}=/…/{path.name}"
+        )

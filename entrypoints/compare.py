@@ -1,23 +1,26 @@
-"""Compare a version with the champion: gate, figures and curves, as Markdown, JSON and a picture.
+"""Compare a version with the champion: gate, metrics and curves, as Markdown, JSON and a plot.
 
-The champion stands in a stage of the registry, or is an exported directory. The challenger's run
-lies beside the comparison, without its transactions. Where the challenger is better, `proposal`
-names a directory for what a pull config will carry. `log` names the champion's audit log, where
-it served with the challenger as its shadow; both are then compared on live traffic too. In a
-workflow of GitHub Actions the Markdown joins the job's summary, and `better` (true or false) is the
-step's output.
+The champion is the version in a stage of the registry, or an exported directory. The challenger's
+run is written beside the comparison, without its transactions. If the challenger is better, what a
+pull request carries is written to `proposal`. `log` is the champion's audit log, written while the
+challenger was its shadow; both are then compared on live traffic too. In a GitHub Actions workflow
+the Markdown is added to the job summary, and the step's output `better` is true or false.
 
 example:
-  mlflow run . -e compare -P version=latest -P champion_dir=model
+  mlflow run . -e compare --env-manager local -P version=latest -P champion_dir=model
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 from dataclasses import replace
 from pathlib import Path
 
-from entrypoints.arguments import add_option, add_thresholds, new_parser, thresholds_from
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
 from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
@@ -26,10 +29,11 @@ from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
 from fraud_model.review.run_export import write_run
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
-    """Compares, writes and prints; a challenger that is worse is no failure."""
+    """Compares, writes and prints; a worse challenger is not a failure."""
     parser = new_parser(__doc__)
     add_option(parser, "version", "latest")
     add_option(parser, "stage", "Production")
@@ -40,10 +44,13 @@ def main() -> None:
     add_option(parser, "log", "")
     add_option(parser, "labels", "")
     add_thresholds(parser)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     stage = versions.parse_stage(arguments.stage)
+    reach_server()
+    name_run(f"compare {arguments.model_name} {arguments.version}")
     limits = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
+    print(f"comparing {challenger.name} version {challenger.version} with the champion")
     standing = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
         champion = Champion.exported(Path(arguments.champion_dir))

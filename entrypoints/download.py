@@ -1,21 +1,27 @@
-"""Fetch the real transactions (the ULB credit-card set), checked by size and SHA-256.
+"""Download the real transactions (the ULB credit card data), checked by size and SHA-256.
 
-The mirror needs no account; kaggle needs KAGGLE_USERNAME and KAGGLE_KEY. A broken transfer goes on
-from where it stopped when the command is run again. KAGGLE_API_ENDPOINT, as in Kaggle's own
-client, names another host for its API.
+The mirror needs no account; kaggle needs KAGGLE_USERNAME and KAGGLE_KEY. Run the command again to
+resume an interrupted transfer. KAGGLE_API_ENDPOINT, as in Kaggle's own client, names another host
+for its API.
 
 example:
-  mlflow run . -e download -P source=kaggle
+  mlflow run . -e download --env-manager local -P source=kaggle
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 from pathlib import Path
 
-from entrypoints.arguments import add_option, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, new_parser, parse
+from fraud_model.commands import mlflow_run
 from fraud_model.data.dataset import DEFAULT_FILE
 from fraud_model.data.download import download_creditcard, parse_source
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -23,10 +29,12 @@ def main() -> None:
     parser = new_parser(__doc__)
     add_option(parser, "source", "mirror")
     add_option(parser, "output", str(DEFAULT_FILE))
-    arguments = parser.parse_args()
-    path = download_creditcard(Path(arguments.output), parse_source(arguments.source))
+    arguments = parse(parser)
+    source = parse_source(arguments.source)
+    name_run(f"download from {source}")
+    path = download_creditcard(Path(arguments.output), source)
     print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
-    print(f"next: mlflow run . -e train -P data={path}")
+    print(f"next: {mlflow_run('train', data=path)}")
 
 
 if __name__ == "__main__":

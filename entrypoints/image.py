@@ -1,19 +1,24 @@
-"""Build the serving image of a version, and keep it if it answers as the version does.
+"""Build the serving image of a version, and keep it only if it scores as the version does.
 
 example:
-  mlflow run . -e image -P stage=Production
+  mlflow run . -e image --env-manager local -P stage=Production
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 import tempfile
 from pathlib import Path
 
-from entrypoints.arguments import add_option, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.delivery.bundle import assemble
 from fraud_model.delivery.image import DEFAULT_NAME, build_image
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
+from fraud_model.tracking import name_run, reach_server
 
 
 def main() -> None:
@@ -23,15 +28,18 @@ def main() -> None:
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     add_option(parser, "model_dir", "")
     add_option(parser, "image", DEFAULT_NAME)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     stage = parse_stage(arguments.stage)
+    if not arguments.model_dir:
+        reach_server()
+    name_run(f"image {arguments.image}")
     with tempfile.TemporaryDirectory() as folder:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)
         image = build_image(bundle, arguments.image)
     print(
-        f"{image.name} answers {len(bundle.rows)} known rows as {bundle.name} version "
+        f"{image.name} scores {len(bundle.rows)} known rows as {bundle.name} version "
         f"{bundle.version} does. {image.size / 1e6:,.0f} MB, first answer {image.seconds:.1f} s "
-        f"after its start.\nrun:\n  docker run -p 7860:7860 {image.name}"
+        f"after the start.\nrun:\n  docker run -p 7860:7860 {image.name}"
     )
 
 

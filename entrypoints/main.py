@@ -1,13 +1,21 @@
 """Train a detector, promote it to Production, and show how to serve and query it.
 
 example:
-  mlflow run . -P data=creditcard.csv
+  mlflow run . --env-manager local -P data=data/creditcard.csv
 """
 
 from __future__ import annotations
 
-import json
+from entrypoints.reporting import announce, run_entry_point
 
+if __name__ == "__main__":
+    announce()
+
+import json
+import shlex
+from urllib.parse import quote
+
+import mlflow
 import mlflow.artifacts
 
 from entrypoints import promote as promotion_report
@@ -17,14 +25,18 @@ from entrypoints.arguments import (
     add_thresholds,
     config_from,
     new_parser,
+    parse,
     thresholds_from,
 )
-from entrypoints.reporting import run_entry_point
+from fraud_model import commands
 from fraud_model.registry.promotion import promote
 from fraud_model.tracking import open_run
 from fraud_model.training.pipeline import Trained, train
 
 PORT = 5001
+
+# Where `mlflow ui` listens.
+UI = "http://127.0.0.1:5000"
 
 
 def main() -> None:
@@ -32,11 +44,12 @@ def main() -> None:
     parser = new_parser(__doc__)
     add_config(parser)
     add_thresholds(parser)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     config, limits = config_from(arguments), thresholds_from(arguments)
     with open_run("train and promote"):
         trained = train(config)
         training_report.report(trained)
+        print("checking it against the gate")
         with open_run("promote"):
             moved = promote(trained.name, trained.version, "Production", limits)
     promotion_report.report(moved)
@@ -47,14 +60,23 @@ def _how_to_use(trained: Trained) -> str:
     example = mlflow.artifacts.load_dict(
         f"models:/{trained.name}/{trained.version}/serving_input_example.json"
     )
+    serve = commands.models_serve(f"models:/{trained.name}/Production", PORT)
     split = example["dataframe_split"]
     row = dict(zip(split["columns"], split["data"][0], strict=True))
-    body = json.dumps({"dataframe_records": [row]})
+    body = shlex.quote(json.dumps({"dataframe_records": [row]}))
     return (
-        f"\nserve:\n  mlflow models serve -m models:/{trained.name}/Production -p {PORT}\n"
-        f"query:\n  curl localhost:{PORT}/invocations -H 'Content-Type: application/json' "
-        f"-d '{body}'"
+        f"\n{_how_to_see(trained)}\n"
+        f"serve:\n  {serve}\n"
+        f"query:\n  curl localhost:{PORT}/invocations -H 'Content-Type: application/json' -d {body}"
     )
+
+
+def _how_to_see(trained: Trained) -> str:
+    page = f"/#/models/{quote(trained.name)}/versions/{trained.version}"
+    ui = commands.ui()
+    if ui is None:
+        return f"version: {mlflow.get_tracking_uri().rstrip('/')}{page}"
+    return f"see:\n  {ui}\nversion: {UI}{page}"
 
 
 if __name__ == "__main__":

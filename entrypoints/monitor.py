@@ -1,21 +1,26 @@
-"""Check a version's served transactions for drift, and its performance once labels are in.
+"""Check a version's served transactions for drift, and its performance once labels are known.
 
 `log` is the server's audit log, or a table of transactions, which the version then scores. The
-exit status is 3 on an alarm, 4 where there was too little to judge, and 0 where all is quiet. An
-alarm is posted to ALERT_WEBHOOK, if that is set, signed where ALERT_WEBHOOK_SECRET is. In a
-workflow of GitHub Actions `retrain` (true or false) is the step's output.
+exit status is 0 if all is quiet, 3 on an alarm, and 4 if there is too little to judge. An alarm is
+posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. In a GitHub Actions
+workflow the step's output `retrain` is true or false.
 
 example:
-  mlflow run . -e monitor -P log=audit.jsonl -P labels=labels.csv
+  mlflow run . -e monitor --env-manager local -P log=audit.jsonl -P labels=labels.csv
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 import sys
 from pathlib import Path
 
-from entrypoints.arguments import add_option, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, new_parser, parse
+from fraud_model.commands import mlflow_run
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.report import HTML_FILE, read_line, write_report
 from fraud_model.monitoring.result import Check
@@ -40,7 +45,7 @@ def main() -> None:
     add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     add_option(parser, "model_dir", "")
     add_option(parser, "report", "monitoring")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     parameters = {name: getattr(arguments, name) for name in ("log", "labels", "window")}
     folder = Path(arguments.report)
     with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}"):
@@ -48,6 +53,7 @@ def main() -> None:
         stage = versions.parse_stage(arguments.stage)
         with resolve(arguments.model_name, stage, arguments.model_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            print(f"checking the transactions in {arguments.log}")
             done = check(traffic, monitored.label, monitored.profile, span, labels)
         write_report(done, folder)
         github.set_output("retrain", str(done.retrain).lower())
@@ -63,7 +69,7 @@ def report(done: Check, folder: Path) -> None:
         print(f"{finding.kind}: {finding.text}")
     if done.status == "alarm":
         told = send_alarm(done)
-        print("recommended: retrain (mlflow run . -e train)" + (f"\n{told}" if told else ""))
+        print(f"recommended: retrain ({mlflow_run('train')})" + (f"\n{told}" if told else ""))
     print(f"status: {done.status}; see {folder / HTML_FILE}")
 
 

@@ -1,15 +1,19 @@
-"""Move a model version into a stage, if it passes the gate.
+"""Promote a version to a stage if it passes the gate.
 
 example:
-  mlflow run . -e promote -P version=3 -P stage=Production
+  mlflow run . -e promote --env-manager local -P version=3 -P stage=Production
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 from pathlib import Path
 
-from entrypoints.arguments import add_option, add_thresholds, new_parser, thresholds_from
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
 from fraud_model.registry.export import read_origin
 from fraud_model.registry.gate import table
 from fraud_model.registry.promotion import Moved, promote
@@ -25,12 +29,13 @@ def main() -> None:
     add_option(parser, "model_dir", "")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     add_thresholds(parser)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     name, version = arguments.model_name, arguments.version
     if arguments.model_dir:
         origin = read_origin(Path(arguments.model_dir))
         name, version = origin["model_name"], origin["model_version"]
     with open_run("promote"):
+        print(f"checking {name} version {version} against the gate")
         moved = promote(
             name,
             version,
@@ -41,7 +46,7 @@ def main() -> None:
 
 
 def report(moved: Moved) -> None:
-    """Prints the checks, and what stands in the stage now."""
+    """Prints the checks, and which version is in the stage now."""
     if moved.before == moved.version:
         print(f"{moved.name} version {moved.version} stands in {moved.stage} already")
         return

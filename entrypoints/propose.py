@@ -1,28 +1,35 @@
-"""Propose a better version: push a branch with the exported model, and open its pull config.
+"""Propose a better version: push a branch with the exported model, and open a pull request.
 
-The branch is always the same, and so is its pull config: a later proposal replaces an earlier one.
-GITHUB_REPOSITORY and GITHUB_TOKEN, from the environment, say where and with which rights.
+There is one branch and one pull request: a later proposal replaces an earlier one. The environment
+variables GITHUB_REPOSITORY and GITHUB_TOKEN name the repository and hold the token.
 
 example:
-  mlflow run . -e compare -P proposal=proposal && mlflow run . -e propose -P proposal=proposal
+  mlflow run . -e compare --env-manager local -P proposal=proposal
+  mlflow run . -e propose --env-manager local -P proposal=proposal
 """
 
 from __future__ import annotations
 
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
 from pathlib import Path
 
-from entrypoints.arguments import add_option, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import publish
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
-    """Pushes, and opens or updates the pull config."""
+    """Pushes, and opens or updates the pull request."""
     parser = new_parser(__doc__)
     add_option(parser, "proposal", "proposal")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     proposal = Path(arguments.proposal)
+    name_run("propose")
     title, page = publish(proposal, Path.cwd(), Repository.from_environment())
     print(f"{title}: {page}")
 

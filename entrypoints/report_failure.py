@@ -1,25 +1,31 @@
-"""Report a failed workflow as an issue: the open one of its label gets a comment, or one is opened.
+"""Report a failed workflow as a GitHub issue: comment on the open one, or open one.
 
-GITHUB_REPOSITORY and GITHUB_TOKEN, from the environment, say where and with which rights.
+The environment variables GITHUB_REPOSITORY and GITHUB_TOKEN name the repository and hold the token.
 
 example:
-  mlflow run . -e report_failure -P workflow=model-training
+  mlflow run . -e report_failure --env-manager local -P workflow=model-training
 """
 
 from __future__ import annotations
 
-from entrypoints.arguments import add_option, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
+from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.review.github import Repository
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
     """Opens or updates the issue."""
     parser = new_parser(__doc__)
     add_option(parser, "workflow", "model-training")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     repository = Repository.from_environment()
     name = arguments.workflow
+    name_run(f"report failure of {name}")
     page = repository.complain(
         f"{name}-failed", f"{name} fails", f"{name} failed. Its log: {repository.run_url}"
     )

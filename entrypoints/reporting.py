@@ -1,26 +1,46 @@
-"""What every entry point shares: one readable line for a refusal, and its exit status."""
+"""What every entry point shares: a sign of life, one line for a refusal, and the exit status."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
-from mlflow.exceptions import MlflowException
 
-from fraud_model.errors import FraudModelError
+def announce() -> None:
+    """Says on stderr what is starting, before imports that take seconds.
+
+    For the top of an entry point, above its other imports; this module imports nothing slow.
+    """
+    if not {"-h", "--help"} & set(sys.argv):
+        print(f"{entry_point()}: loading MLflow and LightGBM …", file=sys.stderr)
+
+
+def entry_point() -> str:
+    """The name of the entry point that this process runs."""
+    return Path(sys.argv[0]).stem
 
 
 def run_entry_point(main: Callable[[], None]) -> None:
     """Calls `main`; a FraudModelError becomes `error: …` on stderr and exit status 1.
 
     A termination signal unwinds like an exception, so that the active run ends FAILED instead of
-    staying RUNNING. What MLflow refuses (a store that cannot be reached, say) is one line too.
+    staying RUNNING. What MLflow refuses (a token without rights, say) is one line too.
     """
+    # Here, because `announce` has to come before them.
+    from mlflow.exceptions import MlflowException
+
+    from fraud_model.errors import FraudModelError
+
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # In a pipe, too, a line is seen when it is printed.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         main()
     except FraudModelError as error:

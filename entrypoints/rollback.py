@@ -1,25 +1,29 @@
-"""Put back the version that stood in a stage before the present one.
+"""Put back the version that was in a stage before the current one.
 
 example:
-  mlflow run . -e rollback
+  mlflow run . -e rollback --env-manager local
 """
 
 from __future__ import annotations
 
-from entrypoints.arguments import add_option, new_parser
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
+from entrypoints.arguments import add_option, new_parser, parse
 from entrypoints.promote import report
-from entrypoints.reporting import run_entry_point
 from fraud_model.registry.promotion import rollback
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
 
 
 def main() -> None:
-    """Rolls back to what the ledger names."""
+    """Rolls back to the version that the ledger names."""
     parser = new_parser(__doc__)
     add_option(parser, "stage", "Production")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     with open_run("rollback"):
         moved = rollback(arguments.model_name, parse_stage(arguments.stage))
     report(moved)

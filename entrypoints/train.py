@@ -1,13 +1,19 @@
 """Train a detector on labelled transactions and register it as a model version.
 
 example:
-  mlflow run . -e train -P data=creditcard.csv -P threshold=precision:0.9
+  mlflow run . -e train --env-manager local -P data=data/creditcard.csv -P threshold=precision:0.9
 """
 
 from __future__ import annotations
 
-from entrypoints.arguments import add_config, config_from, new_parser
-from entrypoints.reporting import run_entry_point
+from entrypoints.reporting import announce, run_entry_point
+
+if __name__ == "__main__":
+    announce()
+
+from entrypoints.arguments import add_config, config_from, new_parser, parse
+from fraud_model.commands import mlflow_run
+from fraud_model.registry.versions import DEFAULT_MODEL_NAME
 from fraud_model.tracking import open_run
 from fraud_model.training.pipeline import Trained, train
 
@@ -16,15 +22,18 @@ def main() -> None:
     """Trains, and says what came out and what to do next."""
     parser = new_parser(__doc__)
     add_config(parser)
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     with open_run("train"):
         trained = train(config_from(arguments))
     report(trained)
-    print(f"next: mlflow run . -e promote -P version={trained.version} -P stage=Production")
+    promote = {"version": trained.version, "stage": "Production"}
+    if trained.name != DEFAULT_MODEL_NAME:
+        promote["model_name"] = trained.name
+    print(f"next: {mlflow_run('promote', **promote)}")
 
 
 def report(trained: Trained) -> None:
-    """Prints the version and its main figures on the holdout."""
+    """Prints the version and its main metrics on the holdout."""
     measured = trained.measured
     held = measured.figures["holdout"]
     print(

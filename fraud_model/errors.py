@@ -5,6 +5,7 @@ FraudModelError
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is not worth registering
+├── TrackingError         a tracking server that does not answer
 ├── RegistryError         a model version, stage or alias that is not there
 │   └── PromotionRefused  a challenger that the gate turned away
 ├── ImageError            an image that cannot be built, run, or trusted
@@ -34,6 +35,10 @@ class DownloadError(DataError):
 
 class TrainingError(FraudModelError):
     """A model that is not worth registering."""
+
+
+class TrackingError(FraudModelError):
+    """A tracking server that does not answer."""
 
 
 class RegistryError(FraudModelError):

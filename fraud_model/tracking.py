@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 import mlflow
+import requests
 from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.git_utils import get_git_commit
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.time import get_current_time_millis
+
+from fraud_model.errors import TrackingError
 
 EXPERIMENT = "fraud-detector"
 
@@ -20,17 +25,68 @@ METRICS_PER_BATCH = 1000
 POINTS_PER_CURVE = 100
 
 
+# The first question to a tracking server. MLflow's own patience, over four minutes, is for a busy
+# server in the middle of a run.
+FIRST_ANSWER = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def reach_server() -> None:
+    """Makes sure that the tracking server answers; a store without a server is not asked.
+
+    Whoever sets MLFLOW_HTTP_REQUEST_TIMEOUT or MLFLOW_HTTP_REQUEST_MAX_RETRIES decides how long
+    that may take. Later requests have MLflow's own limits in any case.
+
+    Raises:
+        TrackingError: it does not answer.
+        MlflowException: it refuses to.
+    """
+    address = mlflow.get_tracking_uri()
+    if not address.startswith(("http://", "https://")):
+        return
+    ours = {name: value for name, value in FIRST_ANSWER.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    except MlflowException as error:
+        cause = error.__cause__ or error.__context__
+        if not isinstance(cause, requests.RequestException):
+            raise
+        raise TrackingError(
+            f"the tracking server {_without_secrets(address)} does not answer ({_reason(cause)}). "
+            "Start it, or correct MLFLOW_TRACKING_URI."
+        ) from error
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+def name_run(name: str) -> None:
+    """Names the run that `mlflow run` made, for an entry point that records nothing.
+
+    `mlflow run` makes it before the entry point starts, in the experiment that it was given, and
+    fails at its end where the run is deleted. An entry point started as a module has no run.
+    """
+    given = os.environ.get("MLFLOW_RUN_ID")
+    if given is not None:
+        mlflow.MlflowClient().set_tag(given, MLFLOW_RUN_NAME, name)
+
+
 @contextmanager
 def open_run_in(experiment: str, name: str) -> Iterator[Run]:
-    """Starts a run of its own in an experiment, beside the one that `mlflow run` made, if any.
+    """Starts a run in an experiment, or resumes the one that `mlflow run` made there.
 
-    Both end FAILED where the block raises, and FINISHED otherwise.
+    One that `mlflow run` made in another experiment is the parent of the new run. Both end FAILED
+    where the block raises, and FINISHED otherwise.
     """
+    reach_server()
     known = mlflow.get_experiment_by_name(experiment)
     number = known.experiment_id if known else mlflow.create_experiment(experiment)
     with ExitStack() as outer:
         if "MLFLOW_RUN_ID" in os.environ:
-            outer.enter_context(open_run(name))
+            given = outer.enter_context(open_run(name))
+            if given.info.experiment_id == number:
+                yield given
+                return
         nested = mlflow.active_run() is not None
         with mlflow.start_run(run_name=name, experiment_id=number, nested=nested) as run:
             yield run
@@ -43,6 +99,8 @@ def open_run(name: str) -> Iterator[Run]:
     The run ends FAILED where the block raises, and FINISHED otherwise.
     """
     nested = mlflow.active_run() is not None
+    if not nested:
+        reach_server()
     given = "MLFLOW_RUN_ID" in os.environ
     chosen = {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys()
     if not nested and not given and not chosen:
@@ -50,7 +108,7 @@ def open_run(name: str) -> Iterator[Run]:
         mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_name=None if given else name, nested=nested) as run:
         if given:
-            mlflow.set_tag("mlflow.runName", name)
+            mlflow.set_tag(MLFLOW_RUN_NAME, name)
         yield run
 
 
@@ -92,6 +150,17 @@ def git_commit() -> str:
 def user() -> str:
     """Who started the active run, as MLflow recorded it."""
     return str(mlflow.get_run(_active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
+
+
+def _without_secrets(address: str) -> str:
+    return re.sub(r"//[^/]*@", "//", address)
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s"
+    told = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(error))
+    return told.group(1) if told else type(error).__name__
 
 
 def _active_run_id() -> str:

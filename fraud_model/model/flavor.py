@@ -2,8 +2,9 @@
 
 This module is itself a flavor as MLflow understands one (`save_model` here, `Model.log` calls
 it). A pyfunc alone would do for serving by `mlflow models serve`; the `lightgbm` flavor beside it
-makes `mlflow.lightgbm.load_model` work on the same version, and tells `mlflow models build-docker`
-to install libgomp, without which LightGBM does not import in a slim image.
+lets `mlflow.lightgbm.load_model` load a booster that answers raw rows as the pyfunc does, and tells
+`mlflow models build-docker` to install libgomp, without which LightGBM does not import in a slim
+image.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from fraud_model.model import detector as detector_module
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.profile import PROFILE_FILE, Profile
+from fraud_model.model.raw_booster import fold
 
 MODEL_NAME_IN_RUN = "model"
 KNOWN_ROWS_FILE = "known_rows.json"
 CARD_FILE = "model_card.md"
+RAW_BOOSTER_FILE = "raw_booster.lgb"
 EXAMPLE_ROWS = 2
 
-# What `fraud_model/pyfunc.py` imports, and what LightGBM and MLflow need to load it.
+# What `fraud_model/model/detector.py` imports, and what LightGBM and MLflow need to load it.
 REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy", "scikit-learn", "cloudpickle")
 
 
@@ -76,6 +79,8 @@ def save_model(
         Path(artifacts["model_card"]).write_text(card)
         artifacts["profile"] = str(Path(folder) / PROFILE_FILE)
         profile.write(Path(artifacts["profile"]))
+        artifacts["raw_booster"] = str(Path(folder) / RAW_BOOSTER_FILE)
+        Path(artifacts["raw_booster"]).write_text(fold(*detector.parts))
         mlflow.pyfunc.save_model(
             path,
             python_model=detector_module.__file__,
@@ -88,7 +93,7 @@ def save_model(
     mlflow_model.add_flavor(
         "lightgbm",
         lgb_version=lightgbm.__version__,
-        data=f"artifacts/{detector_module.BOOSTER_FILE}",
+        data=f"artifacts/{RAW_BOOSTER_FILE}",
         model_class="lightgbm.basic.Booster",
         code=None,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fraud_model.arrays import Counts, Floats
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import RegistryError
 
 PROFILE_FILE = "profile.json"
@@ -148,7 +149,7 @@ def read_profile(model_path: Path, label: str) -> Profile:
     if not path.is_file():
         raise RegistryError(
             f"{label} has no reference profile ({PROFILE_FILE}), so there is nothing to compare "
-            "its traffic with. Train a version again: mlflow run . -e train"
+            f"its traffic with. Train a version again: {mlflow_run('train')}"
         )
     content = json.loads(path.read_text())
     features = {

@@ -14,7 +14,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from fraud_model.monitoring.report import read_line
 from fraud_model.monitoring.result import Check, Judged
-from fraud_model.tracking import log_metrics
+from fraud_model.tracking import log_metrics, log_parameters
 
 EXPERIMENT = "monitoring"
 
@@ -26,7 +26,7 @@ def log_check(
 
     Each window is a step, and where it is one of the calendar the metrics carry its time.
     """
-    mlflow.log_params(dict(parameters))
+    log_parameters(parameters)
     mlflow.set_tags(
         {
             "monitoring.status": check.status,

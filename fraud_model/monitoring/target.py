@@ -12,6 +12,7 @@ import mlflow
 import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
+from fraud_model.commands import mlflow_run
 from fraud_model.data.audit_log import AuditTraffic
 from fraud_model.data.table_traffic import SUFFIXES, TableTraffic
 from fraud_model.data.traffic import Traffic
@@ -55,7 +56,7 @@ def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monito
     if version is None:
         raise RegistryError(
             f"{name}: nothing stands in {stage} in {mlflow.get_registry_uri()}, so there is no "
-            f"version to monitor. Promote one first: mlflow run . -e promote -P stage={stage}"
+            f"version to monitor. Promote one first: {mlflow_run('promote', stage=stage)}"
         )
     number = str(version.version)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import mlflow
 import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
 
@@ -28,7 +29,7 @@ def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
     if version is None:
         raise RegistryError(
             f"{name}: nothing stands in {stage} in {mlflow.get_registry_uri()}, so there is "
-            f"nothing to export. Promote a version first: mlflow run . -e promote -P stage={stage}"
+            f"nothing to export. Promote a version first: {mlflow_run('promote', stage=stage)}"
         )
     return write_version(version, stage, output)
 
@@ -73,7 +74,7 @@ def read_origin(model_dir: Path) -> dict[str, str]:
     if not (model_dir / "MLmodel").is_file() or not (model_dir / ORIGIN_FILE).is_file():
         raise ParameterError(
             f"{str(model_dir)!r} holds no exported model: MLmodel or {ORIGIN_FILE} is missing "
-            "there. Write one with `mlflow run . -e export`."
+            f"there. Write one with `{mlflow_run('export')}`."
         )
     origin: dict[str, str] = json.loads((model_dir / ORIGIN_FILE).read_text())
     return origin

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import mlflow
 
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, versions
 from fraud_model.registry.gate import Check, GateThresholds
@@ -73,14 +74,14 @@ def rollback(name: str, stage: Stage) -> Moved:
     if present is None:
         raise RegistryError(
             f"{name}: nothing stands in {stage}, so there is nothing to roll back. "
-            f"Promote a version first: mlflow run . -e promote -P stage={stage}"
+            f"Promote a version first: {mlflow_run('promote', stage=stage)}"
         )
     number = str(present.version)
     target = ledger.earlier_version(ledger.entries(name, stage), number)
     if target is None:
         raise RegistryError(
             f"{name}: the ledger names no version before {number} in {stage}. "
-            f"Choose one yourself: mlflow run . -e promote -P version=N -P stage={stage}"
+            f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
     earlier = versions.find_version(name, target)
     broken = smoke_test(gate.uri(earlier))

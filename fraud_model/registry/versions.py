@@ -13,6 +13,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
 
 DEFAULT_MODEL_NAME = "fraud-detector"
@@ -98,7 +99,7 @@ def find_version(name: str, text: str) -> ModelVersion:
     if not known:
         raise RegistryError(
             f"model {name!r} has no version in {mlflow.get_registry_uri()}. "
-            "Train one first: mlflow run . -e train"
+            f"Train one first: {mlflow_run('train')}"
         )
     if text == "latest":
         return known[0]

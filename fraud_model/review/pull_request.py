@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
 
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError
 from fraud_model.model.flavor import CARD_FILE
 from fraud_model.registry.export import write_version
@@ -56,8 +57,8 @@ def publish(folder: Path, root: Path, repository: Repository) -> tuple[str, str]
     """
     if not (folder / TEXT_FILE).is_file() or not (folder / MODEL / "MLmodel").is_file():
         raise ParameterError(
-            f"proposal={str(folder)!r} holds no proposal. `mlflow run . -e compare -P "
-            f"proposal={folder}` writes one where the challenger is better."
+            f"proposal={str(folder)!r} holds no proposal. "
+            f"`{mlflow_run('compare', proposal=folder)}` writes one where the challenger is better."
         )
     text = json.loads((folder / TEXT_FILE).read_text())
     shutil.rmtree(root / MODEL, ignore_errors=True)

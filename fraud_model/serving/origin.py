@@ -16,6 +16,7 @@ import mlflow.artifacts
 import yaml
 from mlflow.exceptions import MlflowException
 
+from fraud_model.commands import mlflow_run
 from fraud_model.errors import FraudModelError, RegistryError
 from fraud_model.registry import versions
 from fraud_model.registry.export import ORIGIN_FILE
@@ -65,7 +66,7 @@ def find_model(settings: Settings) -> Origin:
     if not (Path(settings.model_dir) / "MLmodel").is_file():
         raise RegistryError(
             f"{settings.uri} cannot be served: {reason} MODEL_DIR={settings.model_dir!r} has no "
-            "exported model either. Promote a version, or export one with `mlflow run . -e export`."
+            f"exported model either. Promote a version, or export one: {mlflow_run('export')}"
         )
     note = f"{settings.uri}: {reason} Serving the files in {settings.model_dir} instead."
     log.warning(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fraud_model import __version__
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.training.result import Measured
@@ -76,7 +77,7 @@ def write_card(name: str, measured: Measured, commit: str) -> str:
             "features carry it. The probabilities are calibrated for the fraud rate of the "
             "validation part; where yours differs, choose the threshold again.",
             "",
-            f"Code: git commit `{commit}`.",
+            f"Code: fraud_model {__version__}, git commit `{commit}`.",
             "",
         ]
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from fraud_model.data.dataset import load_dataset
+from fraud_model.data.download import public
 from fraud_model.data.schema import Columns
 from fraud_model.data.split import split
 from fraud_model.evaluation.evaluate import Scored, evaluate
@@ -40,6 +41,7 @@ def train(config: TrainingConfig) -> Trained:
         TrainingError: the model is not worth registering.
     """
     measured = _measure(config)
+    print("drawing plots and logging the run")
     run_log.log_measured(measured)
     commit = git_commit()
     card = write_card(config.model_name, measured, commit)
@@ -47,6 +49,7 @@ def train(config: TrainingConfig) -> Trained:
     tags = run_log.version_tags(measured, commit)
     known_rows = _known_rows(measured.parts.holdout, measured.dataset.columns)
     model = log_detector(measured.detector, known_rows, card, measured.profile(), tags)
+    print(f"registering a version of {config.model_name}")
     version = versions.register(
         config.model_name,
         model.model_id,
@@ -58,6 +61,7 @@ def train(config: TrainingConfig) -> Trained:
 
 
 def _measure(config: TrainingConfig) -> Measured:
+    print(f"reading transactions (data={public(config.data)})")
     dataset = load_dataset(
         config.data,
         target=config.target,
@@ -69,6 +73,8 @@ def _measure(config: TrainingConfig) -> Measured:
     parameters = asdict(config)
     log_parameters({**parameters, **parameters.pop("hyperparameters")})
     run_log.log_data(dataset, parts)
+    rounds = config.hyperparameters.rounds
+    print(f"fitting {rounds} rounds on {len(parts.train):,} transactions")
     fitted = fit(parts.train, parts.validation, dataset.columns, config.hyperparameters)
     scored = {
         name: Scored.from_part(part, dataset.columns, probability)

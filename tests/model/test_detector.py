@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -43,6 +45,20 @@ def test_a_row_scores_the_same_alone_in_a_batch_and_in_any_column_order(
     alone = [model.predict(rows.iloc[[i]])["fraud_probability"].iloc[0] for i in range(5)]
     assert batch.head(5).tolist() == alone
     assert model.predict(rows[rows.columns[::-1]]).equals(model.predict(rows))
+
+
+def test_a_csv_file_with_whole_numbers_is_read_as_floats(
+    model: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = rows.assign(V1=rows.index)
+    whole.to_csv(tmp_path / "rows.csv", index=False)
+    read = pd.read_csv(tmp_path / "rows.csv")
+    # MLflow's own check of the signature, which no version can loosen.
+    with pytest.raises(MlflowException, match=r"V1.*int64 to float64"):
+        model.predict(read)
+    expected = model.predict(rows.assign(V1=rows.index.astype(float)))
+    assert model.predict(read.astype(float)).equals(expected)
+    assert model.predict(pd.read_csv(tmp_path / "rows.csv", dtype=float)).equals(expected)
 
 
 def test_threshold_is_a_parameter(model: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame) -> None:

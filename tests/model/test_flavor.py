@@ -88,3 +88,20 @@ def test_known_rows_hold_both_classes(store: Store, directory: Path) -> None:
     rows, probabilities = read_known_rows(directory)
     assert len(rows) == len(probabilities) == 10
     assert min(probabilities) < 0.3 < max(probabilities)
+
+
+def test_models_predict_takes_whole_numbers_as_json(directory: Path, tmp_path: Path) -> None:
+    rows, _ = read_known_rows(directory)
+    whole = rows.assign(V1=range(len(rows)))
+    (tmp_path / "rows.json").write_text(
+        json.dumps({"dataframe_split": json.loads(whole.to_json(orient="split", index=False))})
+    )
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", str(directory)]
+    subprocess.run(
+        [*command, "-i", "rows.json", "-o", "scored.json", "--env-manager", "local"],
+        cwd=tmp_path,
+        check=True,
+    )
+    scored = json.loads((tmp_path / "scored.json").read_text())["predictions"]
+    expected = mlflow.pyfunc.load_model(str(directory)).predict(whole.astype(float))
+    assert [row["fraud_probability"] for row in scored] == expected["fraud_probability"].tolist()

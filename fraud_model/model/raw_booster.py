@@ -1,0 +1,132 @@
+"""The detector as one LightGBM booster that reads raw values: scaling and calibration in its trees.
+
+`mlflow.lightgbm.load_model` loads this booster. The detector's own expects scaled values under the
+same names, and would score raw rows wrongly without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from fraud_model.arrays import Floats
+from fraud_model.model.detector import Decision, Scaler
+
+CATEGORICAL = 0b0001
+ZERO_IS_MISSING = 0b0100
+MISSING_KIND = 0b1100
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+def fold(booster: lightgbm.Booster, scaler: Scaler, decision: Decision) -> str:
+    """The text of a booster whose `predict` answers raw rows with calibrated probabilities.
+
+    Its trees split raw values exactly where the detector's split scaled ones; its probabilities
+    differ from the detector's by rounding in the last digits (below 1e-12).
+
+    Raises:
+        ValueError: the booster has something that cannot be carried over: more than one tree a
+            round, an objective other than `binary sigmoid:1`, averaged trees, linear leaves,
+            categorical splits, zeros as missing values, or a scale that is not positive.
+    """
+    center, scale = np.asarray(scaler.center), np.asarray(scaler.scale)
+    if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale > 0).all()):
+        raise ValueError("a center or scale is not finite, or a scale is not positive")
+    header, *trees = re.split(r"^(?=Tree=)", booster.model_to_string(), flags=re.MULTILINE)
+    _refuse_other_models(header)
+    # Their lengths in bytes, which change; LightGBM looks for the trees itself without them.
+    header = re.sub(r"^tree_sizes=.*\n", "", header, flags=re.MULTILINE)
+    header = _rewritten(header, "feature_infos", lambda text: _raw_ranges(text, center, scale))
+    folded = [
+        _fold_tree(tree, center, scale, decision.slope, 0.0 if number else decision.intercept)
+        for number, tree in enumerate(trees)
+    ]
+    return header + "".join(folded)
+
+
+def raw_thresholds(scaled: Floats, center: Floats, scale: Floats) -> Floats:
+    """For each threshold the largest double r with (r - center) / scale <= threshold.
+
+    All three have one shape. Scaling is monotone in floating point too, so r is found by halving
+    the doubles, in their own order; an estimate can be off by any number of them near zero.
+    """
+    low = np.full(scaled.shape, _position(-LARGEST))
+    high = np.full(scaled.shape, _position(LARGEST))
+    # Scaling the largest double may overflow to infinity, which compares as it should.
+    with np.errstate(over="ignore"):
+        while (low < high).any():
+            # The mean, rounded up, without the overflow of a sum.
+            middle = (low >> 1) + (high >> 1) + ((low | high) & 1)
+            left = (_double(middle) - center) / scale <= scaled
+            low, high = np.where(left, middle, low), np.where(left, high, middle - 1)
+    return _double(low) + 0.0  # no negative zero
+
+
+def _refuse_other_models(header: str) -> None:
+    lines = header.splitlines()
+    for expected in ("num_tree_per_iteration=1", "objective=binary sigmoid:1"):
+        if expected not in lines:
+            raise ValueError(f"the booster's text has no line {expected!r}")
+    if "average_output" in lines:
+        raise ValueError("the booster averages its trees")
+
+
+def _fold_tree(tree: str, center: Floats, scale: Floats, slope: float, intercept: float) -> str:
+    if re.search(r"^is_linear=1$", tree, re.MULTILINE):
+        raise ValueError("a tree has linear leaves")
+    kinds = _numbers(tree, "decision_type").astype(np.int64)
+    if ((kinds & CATEGORICAL) != 0).any():
+        raise ValueError("a split is categorical")
+    if ((kinds & MISSING_KIND) == ZERO_IS_MISSING).any():
+        raise ValueError("a split takes zeros for missing values")
+    features = _numbers(tree, "split_feature").astype(np.int64)
+    thresholds = _numbers(tree, "threshold")
+    if not np.isfinite(thresholds).all():
+        raise ValueError("a threshold is not finite")
+    raw = raw_thresholds(thresholds, center[features], scale[features])
+    tree = _rewritten(tree, "threshold", lambda _: _text(raw))
+    for key in ("leaf_value", "internal_value"):
+        values = slope * _numbers(tree, key) + intercept
+        tree = _rewritten(tree, key, lambda _, values=values: _text(values))  # type: ignore[misc]
+    return tree
+
+
+def _raw_ranges(text: str, center: Floats, scale: Floats) -> str:
+    ranges = []
+    for shown, middle, unit in zip(text.split(), center, scale, strict=True):
+        if shown.startswith("["):
+            low, high = (float(end) * unit + middle for end in shown.strip("[]").split(":"))
+            shown = f"[{low!r}:{high!r}]"
+        ranges.append(shown)
+    return " ".join(ranges)
+
+
+def _numbers(text: str, key: str) -> Floats:
+    found = re.search(rf"^{key}=(.*)$", text, re.MULTILINE)
+    return np.array(found.group(1).split() if found else [], dtype=np.float64)
+
+
+def _rewritten(text: str, key: str, change: Callable[[str], str]) -> str:
+    return re.sub(
+        rf"^({key}=)(.*)$", lambda line: line[1] + change(line[2]), text, flags=re.MULTILINE
+    )
+
+
+def _text(values: Sequence[float] | Floats) -> str:
+    return " ".join(repr(float(value)) for value in values)
+
+
+def _position(value: float) -> np.int64:
+    """The place of a double among all doubles in ascending order; 0 is that of 0.0."""
+    bits = np.float64(value).view(np.int64)
+    return bits if bits >= 0 else bits ^ np.int64(0x7FFF_FFFF_FFFF_FFFF)
+
+
+def _double(position: npt.NDArray[np.int64]) -> Floats:
+    bits = np.where(position >= 0, position, position ^ np.int64(0x7FFF_FFFF_FFFF_FFFF))
+    return bits.view(np.float64)
