@@ -1,8 +1,8 @@
-"""Compare a version with the champion: gate, figures and curves, as Markdown, JSON and a picture.
+"""Compare a version with the champion: gate, metrics and curves, as Markdown, JSON and a plot.
 
 The champion stands in a stage of the registry, or is an exported directory. The challenger's run
 lies beside the comparison, without its transactions. Where the challenger is better, `proposal`
-names a directory for what a pull config will carry. `log` names the champion's audit log, where
+names a directory for what a pull request will carry. `log` names the champion's audit log, where
 it served with the challenger as its shadow; both are then compared on live traffic too. In a
 workflow of GitHub Actions the Markdown joins the job's summary, and `better` (true or false) is the
 step's output.
@@ -13,7 +13,6 @@ example:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from entrypoints.arguments import add_option, add_thresholds, new_parser, thresholds_from
@@ -21,7 +20,7 @@ from entrypoints.reporting import run_entry_point
 from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
-from fraud_model.registry.gate import Champion
+from fraud_model.registry.candidate import Candidate
 from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
@@ -42,19 +41,20 @@ def main() -> None:
     add_thresholds(parser)
     arguments = parser.parse_args()
     stage = versions.parse_stage(arguments.stage)
-    limits = thresholds_from(arguments)
+    thresholds = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
-    standing = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
-        champion = Champion.exported(Path(arguments.champion_dir))
+        champion = Candidate.exported(Path(arguments.champion_dir))
     else:
-        champion = Champion.registered(standing) if standing else None
+        current = versions.current_version(arguments.model_name, stage)
+        champion = Candidate.registered(current) if current else None
     live = None
     if arguments.log:
         with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
-            live = compare_live(traffic, labels, str(challenger.version), limits.alert_budget)
-    comparison = replace(compare(challenger, champion, limits), live=live)
+            budget = thresholds.alert_budget
+            live = compare_live(traffic, labels, str(challenger.version), budget)
+    comparison = compare(challenger, champion, thresholds, live)
     write_comparison(comparison, Path(arguments.comparison))
     write_run(challenger.run_id, Path(arguments.comparison) / "run")
     if arguments.proposal and comparison.better:

@@ -6,6 +6,7 @@ FraudModelError
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is not worth registering
 ├── RegistryError         a model version, stage or alias that is not there
+│   ├── ModelFailed       a model that does not load or score
 │   └── PromotionRefused  a challenger that the gate turned away
 ├── ImageError            an image that cannot be built, run, or trusted
 ├── SpaceError            a Space that cannot be written to, or does not come up
@@ -38,6 +39,10 @@ class TrainingError(FraudModelError):
 
 class RegistryError(FraudModelError):
     """A model version, stage or alias that is not there."""
+
+
+class ModelFailed(RegistryError):
+    """A model that does not load, or fails on the transactions that it is asked to score."""
 
 
 class PromotionRefused(RegistryError):

@@ -16,7 +16,7 @@ from mlflow.types import Schema
 
 from fraud_model.arrays import Floats
 from fraud_model.model.detector import FraudDetector
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.origin import Origin
 
 # The columns of an answer by name, each of shape (rows,).
@@ -44,7 +44,8 @@ class ServedModel:
 
     def examples(self) -> dict[str, dict[str, float]]:
         """The lowest and the highest scored of the version's known rows: `genuine`, `fraud`."""
-        rows, probability = read_known_rows(Path(self.origin.path))
+        known = ModelDirectory(Path(self.origin.path)).required_known_rows()
+        rows, probability = known.rows, known.probability
         chosen = {"genuine": int(np.argmin(probability)), "fraud": int(np.argmax(probability))}
         return {
             name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}

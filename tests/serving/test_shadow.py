@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from fraud_model.errors import ParameterError, RegistryError
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.metrics import Metrics
 from fraud_model.serving.model import ServedModel
@@ -46,8 +46,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes i
 
 @pytest.fixture(scope="module")
 def rows(exported: Path) -> pd.DataFrame:
-    known, _ = read_known_rows(exported)
-    return known
+    return ModelDirectory(exported).required_known_rows().rows
 
 
 @pytest.fixture(scope="module")
