@@ -4,7 +4,7 @@ FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
-├── TrainingError         a model that is not worth registering
+├── TrainingError         a model that is no better than a plain baseline
 ├── RegistryError         a model version, stage or alias that is not there
 │   ├── ModelFailed       a model that does not load or score
 │   └── PromotionRefused  a challenger that the gate turned away
@@ -34,7 +34,7 @@ class DownloadError(DataError):
 
 
 class TrainingError(FraudModelError):
-    """A model that is not worth registering."""
+    """A model that is no better than a plain baseline."""
 
 
 class RegistryError(FraudModelError):

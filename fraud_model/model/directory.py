@@ -157,7 +157,7 @@ class ModelDirectory:
             )
         try:
             return Profile.read(path)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RegistryError(
                 f"{self._name}: {PROFILE_FILE} cannot be read ({error!r}). "
                 "Train a version again: mlflow run . -e train"

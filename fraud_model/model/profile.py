@@ -142,7 +142,7 @@ class Profile:
         """Reads a profile, of release 0.1.0 too; what this version does not know is left out.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no profile.
+            AttributeError, KeyError, TypeError, ValueError: it is no profile.
         """
         content = json.loads(path.read_text())
         # Release 0.1.0 called the metrics so.

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
+from mlflow.types import DataType, Schema
 
 from fraud_model.arrays import Floats
 from fraud_model.data.schema import Columns
@@ -24,6 +25,7 @@ from fraud_model.model.metrics import Metrics
 PROBABILITY = "fraud_probability"
 # For models that neither tag nor signature gives one: the usual threshold of a classifier.
 DEFAULT_THRESHOLD = 0.5
+NARROWER = (DataType.integer, DataType.long)
 MOST_CHARACTERS = 120
 
 
@@ -86,9 +88,9 @@ class Candidate:
         """
         with self._explained("does not load"):
             model = mlflow.pyfunc.load_model(self.uri)
-        features = self._features(model, columns)
+        rows = self._rows(model.metadata.get_input_schema(), holdout, columns)
         with self._explained("fails on the holdout"):
-            answer = model.predict(holdout[features])
+            answer = model.predict(rows)
         scored = Scored.from_part(holdout, columns, self._probability(answer, len(holdout)))
         threshold = self._threshold(model.metadata.signature)
         return HoldoutResult(scored, threshold, evaluate(scored, threshold, alert_budget))
@@ -101,17 +103,25 @@ class Candidate:
             lines = str(error).splitlines() or [type(error).__name__]
             raise ModelFailed(f"{self.uri} {what}: {lines[0][:MOST_CHARACTERS]}") from error
 
-    def _features(self, model: mlflow.pyfunc.PyFuncModel, columns: Columns) -> list[str]:
-        schema = model.metadata.get_input_schema()
+    def _rows(self, schema: Schema | None, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+        """The features that the model wants, of the types that its signature wants."""
         if schema is None or not schema.has_input_names():
-            return list(columns.features)
+            return holdout[list(columns.features)]
         missing = [name for name in schema.required_input_names() if name not in columns.features]
         if missing:
             raise RegistryError(
                 f"{self.uri} needs {', '.join(map(repr, missing))}, not in the holdout: "
                 "train other columns under another name with -P model_name="
             )
-        return [name for name in schema.input_names() if name in columns.features]
+        rows = holdout[[name for name in schema.input_names() if name in columns.features]]
+        # The holdout holds doubles alone, and MLflow makes no whole numbers of them.
+        types = schema.input_types_dict()
+        narrower = {
+            name: types[name].to_numpy()
+            for name in rows.columns
+            if types[name] in NARROWER and (rows[name] % 1 == 0).all()
+        }
+        return rows.astype(narrower)
 
     def _probability(self, answer: Any, rows: int) -> Floats:
         named = isinstance(answer, pd.DataFrame) and PROBABILITY in answer.columns

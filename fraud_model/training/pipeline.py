@@ -37,7 +37,7 @@ def train(config: TrainingConfig) -> Trained:
 
     Raises:
         DataError: the table cannot be trained on.
-        TrainingError: the model is not worth registering.
+        TrainingError: the model is no better than a plain baseline.
     """
     result = _fit_and_evaluate(config)
     run_log.log_result(result)

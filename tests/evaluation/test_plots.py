@@ -1,4 +1,4 @@
-"""Every picture draws, is titled and has labelled axes."""
+"""Every plot draws, is titled and has labelled axes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fraud_model.errors import ParameterError
-from fraud_model.model.detector import DECISION_FILE
+from fraud_model.model.detector import BOOSTER_FILE, DECISION_FILE
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import GateThresholds
@@ -19,6 +19,7 @@ from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import prepare, publish
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.other_models import register
 from tests.support.store import Store
 
 THRESHOLDS = GateThresholds()
@@ -60,11 +61,28 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     assert written["metrics"]["challenger"]["average_precision"] == pytest.approx(
         written["metrics"]["champion"]["average_precision"] + written["difference"]["value"]
     )
+    thresholds = {role: side.threshold for role, side in compared.sides.items()}
+    own = float(challenger.tags["threshold"])
+    assert written["thresholds"] == thresholds == {"challenger": own, "champion": own}
     text = markdown(compared)
     assert "| on the challenger's holdout | challenger | champion |" in text
     prepare(challenger, compared, tmp_path / "proposal")
     carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
     assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried
+
+
+def test_a_challenger_that_does_not_load_is_compared_without_metrics(
+    store: Store, exported: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(exported, broken)
+    (broken / "artifacts" / BOOSTER_FILE).write_text("no booster")
+    challenger = versions.find_version(register(broken, store), "1")
+    compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
+    assert "does not pass the gate: loads and scores known rows" in compared.verdict
+    write_comparison(compared, tmp_path / "comparison")
+    written = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert (written["better"], written["metrics"]) == (False, {})
 
 
 def test_no_directory_is_no_champion_and_another_one_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import mlflow
@@ -23,7 +24,8 @@ def logged(store: Store) -> mlflow.entities.Run:
 
 
 def test_parameters_and_metrics_of_both_parts_are_logged(logged: mlflow.entities.Run) -> None:
-    assert {"data", "threshold", "learning_rate", "rounds", "seed"} <= set(logged.data.params)
+    names = {field.name for part in (TrainingConfig, Hyperparameters) for field in fields(part)}
+    assert set(logged.data.params) == names - {"hyperparameters"}
     for part in ("validation", "holdout"):
         for name in ("average_precision", "average_precision_low", "roc_auc", "brier", "accuracy",
                      "precision", "recall", "f1", "recall_at_budget", "precision_at_budget",
