@@ -163,10 +163,9 @@ def _threshold_tag(version: ModelVersion) -> float | None:
 
 def _described(answer: Any, values: np.ndarray[Any, Any]) -> str:
     if isinstance(answer, pd.DataFrame):
-        columns = ", ".join(map(repr, answer.columns))
-        shown = f"a table with the columns {columns}"
+        shown = f"a table with the columns {', '.join(map(repr, answer.columns))}"
     else:
-        shown = f"{type(answer).__name__} of {values.dtype}, shape {values.shape}"
+        shown = f"{type(answer).__name__} of shape {values.shape}"
     if values.dtype.kind in "iuf" and values.size:
-        shown += f", with values from {values.min():g} to {values.max():g}"
-    return shown
+        return f"{shown}, with values from {values.min():g} to {values.max():g}"
+    return f"{shown}, such as {str(values.flat[0])[:40]!r}" if values.size else shown

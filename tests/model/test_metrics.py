@@ -19,7 +19,7 @@ METRICS = Metrics(
     average_precision=0.7,
     average_precision_low=0.6,
     average_precision_high=0.8,
-    brier=0.0012345,
+    brier=0.00125,
     alerts_in_budget=100,
     precision_at_budget=0.09,
     recall_at_budget=0.9,
@@ -58,6 +58,6 @@ def test_names_are_those_of_the_fields_without_what_is_unknown() -> None:
 def test_rows_show_one_column_each() -> None:
     rows = shown_rows([METRICS, WITHOUT_AMOUNTS])
     assert "| average precision | 0.7000 | 0.7000 |" in rows
-    assert "| Brier score | 0.001235 | 0.001235 |" in rows
+    assert "| Brier score | 0.001250 | 0.001250 |" in rows
     assert "| fraud value caught (sum of amounts) | 12,346 |  |" in rows
     assert not [row for row in shown_rows([WITHOUT_AMOUNTS]) if "fraud value" in row]

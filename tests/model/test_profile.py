@@ -13,7 +13,7 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Distribution, Scores
 
 
-def test_a_version_knows_features_scores_and_figures(exported: Path) -> None:
+def test_a_version_knows_features_scores_and_metrics(exported: Path) -> None:
     profile = ModelDirectory(exported, "version 1").required_profile()
     assert profile.rows == 8_000
     assert profile.fraud_rate == pytest.approx(0.05)
