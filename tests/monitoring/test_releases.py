@@ -10,7 +10,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.linear_model import LogisticRegression
 
 from entrypoints import monitor
 from entrypoints.reporting import run_entry_point
@@ -102,7 +102,7 @@ def test_a_version_without_a_profile_is_refused_in_a_line(
     monitoring: Monitor, table: pd.DataFrame, exported: bool
 ) -> None:
     features = table.drop(columns="Class")
-    classifier = DecisionTreeClassifier(max_depth=4, random_state=0).fit(features, table["Class"])
+    classifier = LogisticRegression(solver="newton-cholesky").fit(features, table["Class"])
     name = register(log_other(mlflow.sklearn, classifier, features))
     versions.move(name, "1", "Production")
     where = ("--model-name", name)

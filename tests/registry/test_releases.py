@@ -10,8 +10,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, recall_score
-from sklearn.tree import DecisionTreeClassifier
 
 from fraud_model.errors import ModelFailed, PromotionRefused, RegistryError
 from fraud_model.evaluation.holdout import read_holdout
@@ -55,12 +55,12 @@ def features(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def classifier(table: pd.DataFrame, features: pd.DataFrame) -> DecisionTreeClassifier:
-    return DecisionTreeClassifier(max_depth=4, random_state=0).fit(features, table["Class"])
+def classifier(table: pd.DataFrame, features: pd.DataFrame) -> LogisticRegression:
+    return LogisticRegression(solver="newton-cholesky").fit(features, table["Class"])
 
 
 @pytest.fixture(scope="module")
-def classifier_uri(store: Store, classifier: DecisionTreeClassifier, features: pd.DataFrame) -> str:
+def classifier_uri(store: Store, classifier: LogisticRegression, features: pd.DataFrame) -> str:
     return log_other(mlflow.sklearn, classifier, features)
 
 
@@ -98,7 +98,7 @@ def test_release_0_1_0_is_a_challenger_and_comes_back(store: Store) -> None:
 
 
 def test_a_classifier_that_answers_labels_is_scored_by_them(
-    store: Store, holdout: Holdout, classifier: DecisionTreeClassifier, classifier_uri: str
+    store: Store, holdout: Holdout, classifier: LogisticRegression, classifier_uri: str
 ) -> None:
     labels = classifier.predict(holdout.features)
     name = register(classifier_uri, store)
@@ -128,7 +128,7 @@ def test_a_booster_is_scored_by_its_probabilities_at_the_threshold_of_its_tag(
 
 
 def test_a_signature_of_whole_numbers_is_no_obstacle(
-    store: Store, holdout: Holdout, classifier: DecisionTreeClassifier, features: pd.DataFrame
+    store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
     whole = features.assign(Time=features["Time"].astype(np.int64))
     uri = log_other(mlflow.sklearn, classifier, whole)
@@ -153,7 +153,7 @@ def test_an_answer_without_probabilities_is_refused_by_name(
     more: dict[str, str],
     answered: str,
 ) -> None:
-    other = DecisionTreeClassifier(max_depth=4, random_state=0).fit(
+    other = LogisticRegression(solver="newton-cholesky").fit(
         features, np.array(labels)[table["Class"]]
     )
     name = register(log_other(mlflow.sklearn, other, features, **more))
@@ -164,7 +164,7 @@ def test_an_answer_without_probabilities_is_refused_by_name(
 def test_a_champion_that_answers_no_probabilities_stays(
     store: Store, table: pd.DataFrame, features: pd.DataFrame
 ) -> None:
-    other = DecisionTreeClassifier(max_depth=4, random_state=0).fit(features, 5 * table["Class"])
+    other = LogisticRegression(solver="newton-cholesky").fit(features, 5 * table["Class"])
     name = register(log_other(mlflow.sklearn, other, features), data_kind="real")
     versions.move(name, "1", "Production")
     newer = store.new_version(name)
@@ -175,7 +175,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
 
 
 def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
-    store: Store, holdout: Holdout, classifier: DecisionTreeClassifier, features: pd.DataFrame
+    store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
     # Its signature wants text.
     wrong = features.head().assign(V3="text")
