@@ -32,7 +32,7 @@ import requests
 
 from benchmarks.abuse_bodies import JSON, Body, bodies, example
 from benchmarks.small_model import make_model
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 
 SAMPLE_SECONDS = 0.02
 ASK_SECONDS = 0.005
@@ -62,7 +62,7 @@ def main() -> None:
     scale = parser.parse_args().scale
     with tempfile.TemporaryDirectory() as folder:
         model = Path(make_model(Path(folder)))
-        row = example(read_known_rows(model)[0])
+        row = example(ModelDirectory(model).required_known_rows().rows)
         with serving(model) as (url, process):
             time.sleep(REST_SECONDS)
             first = usage(process.pid)[1]

@@ -39,9 +39,10 @@ from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.data.traffic import Batch, Key, Scored, Tally
 from fraud_model.model.detector import FraudDetector
-from fraud_model.model.profile import Profile, read_profile
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring.check import check
-from fraud_model.monitoring.drift import PSI_LIMIT
+from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.labels import Labels
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
@@ -84,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(Path(folder))
         detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
-        profile = read_profile(model, NAME)
+        profile = ModelDirectory(model, NAME).required_profile()
         print("| transactions a window | quiet windows | false alarms |", "|---|---|---|", sep="\n")
         for rows in SIZES:
             done = run(detector, profile, rows, arguments.windows, None, 1.0, seed=10_000)
@@ -181,7 +182,8 @@ def alarmed_windows(done: Check) -> int:
     alarmed = 0
     for before, window in zip([None, *done.windows], done.windows, strict=False):
         twice = before is not None and any(
-            window.features[name].psi >= PSI_LIMIT and before.features[name].psi >= PSI_LIMIT
+            window.features[name].psi >= PSI_THRESHOLD
+            and before.features[name].psi >= PSI_THRESHOLD
             for name in window.features
         )
         alarmed += window.ratio > 1 or twice

@@ -82,8 +82,8 @@ def compare_scoring(path: Path, repeats: int) -> tuple[float, float]:
     """Median seconds of `booster.predict` and of the pyfunc on all rows."""
     trained = _train(path)
     model = mlflow.pyfunc.load_model(f"models:/{trained.name}/{trained.version}")
-    booster, scaler, _ = trained.measured.detector.parts
-    rows = trained.measured.dataset.table[list(scaler.features)]
+    booster, scaler, _ = trained.result.detector.parts
+    rows = trained.result.dataset.table[list(scaler.features)]
     scaled = scaler.transform(rows.to_numpy())
     return _medians(lambda: booster.predict(scaled), lambda: model.predict(rows), repeats)
 

@@ -66,7 +66,7 @@ from benchmarks.serving_peers.report import (
 from benchmarks.serving_peers.servers import SERVERS, Server, started
 from benchmarks.small_model import make_model
 from fraud_model.data.simulation import simulate
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 
 WARM_UP_SECONDS = 1.0
 TURNS = 10
@@ -124,7 +124,8 @@ def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[s
     Raises:
         RuntimeError: it does not start, or answers other than the model does.
     """
-    table, probability = read_known_rows(Path(places["model"]))
+    known = ModelDirectory(Path(places["model"])).required_known_rows()
+    table, probability = known.rows, known.probability
     rows: list[dict[str, float]] = [
         dict(zip(table.columns, values, strict=True)) for values in table.to_numpy().tolist()
     ]
@@ -163,7 +164,7 @@ def _compare(
     # Both servers are alive at once and take turns of a tenth of `seconds`: the difference is less
     # than what two starts of the same server differ by.
     (form,) = servers.RECORDS.values()
-    table, _ = read_known_rows(Path(places["model"]))
+    table = ModelDirectory(Path(places["model"])).required_known_rows().rows
     messages = [
         form.message(dict(zip(table.columns, values, strict=True)))
         for values in table.to_numpy().tolist()

@@ -31,7 +31,7 @@ from pathlib import Path
 import requests
 
 from benchmarks.small_model import make_model
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 
 CLIENTS = 64
 WORKERS = 2
@@ -77,7 +77,7 @@ def report(load: Load, logged: collections.Counter[str], memory: list[float]) ->
 
 def requests_of(model: Path) -> list[Request]:
     """Good and bad requests around the model's known rows."""
-    table, _ = read_known_rows(model)
+    table = ModelDirectory(model).required_known_rows().rows
     rows = table.to_dict("records")
     broken = [{**rows[0], str(table.columns[0]): value} for value in ("text", None, [1])]
     payloads: list[object] = [

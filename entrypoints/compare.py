@@ -17,14 +17,13 @@ from entrypoints.reporting import announce, run_entry_point
 if __name__ == "__main__":
     announce()
 
-from dataclasses import replace
 from pathlib import Path
 
 from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
 from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
-from fraud_model.registry.gate import Champion
+from fraud_model.registry.candidate import Candidate
 from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
@@ -48,20 +47,21 @@ def main() -> None:
     stage = versions.parse_stage(arguments.stage)
     reach_server()
     name_run(f"compare {arguments.model_name} {arguments.version}")
-    limits = thresholds_from(arguments)
+    thresholds = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
     print(f"comparing {challenger.name} version {challenger.version} with the champion")
-    standing = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
-        champion = Champion.exported(Path(arguments.champion_dir))
+        champion = Candidate.exported(Path(arguments.champion_dir))
     else:
-        champion = Champion.registered(standing) if standing else None
+        current = versions.current_version(arguments.model_name, stage)
+        champion = Candidate.registered(current) if current else None
     live = None
     if arguments.log:
         with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
-            live = compare_live(traffic, labels, str(challenger.version), limits.alert_budget)
-    comparison = replace(compare(challenger, champion, limits), live=live)
+            budget = thresholds.alert_budget
+            live = compare_live(traffic, labels, str(challenger.version), budget)
+    comparison = compare(challenger, champion, thresholds, live)
     write_comparison(comparison, Path(arguments.comparison))
     write_run(challenger.run_id, Path(arguments.comparison) / "run")
     if arguments.proposal and comparison.better:

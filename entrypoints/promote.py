@@ -14,7 +14,7 @@ if __name__ == "__main__":
 from pathlib import Path
 
 from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
-from fraud_model.registry.export import read_origin
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.gate import table
 from fraud_model.registry.promotion import Moved, promote
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parse(parser)
     name, version = arguments.model_name, arguments.version
     if arguments.model_dir:
-        origin = read_origin(Path(arguments.model_dir))
+        origin = ModelDirectory(Path(arguments.model_dir)).required_origin()
         name, version = origin["model_name"], origin["model_version"]
     with open_run("promote"):
         print(f"checking {name} version {version} against the gate")

@@ -34,18 +34,18 @@ def main() -> None:
 
 def report(trained: Trained) -> None:
     """Prints the version and its main metrics on the holdout."""
-    measured = trained.measured
-    held = measured.figures["holdout"]
+    result = trained.result
+    held = result.metrics["holdout"]
     print(
-        f"{trained.name} version {trained.version}, trained on {measured.dataset.kind} data "
-        f"({measured.dataset.source})\n"
-        f"  holdout: average precision {held['average_precision']:.4f} "
-        f"[{held['average_precision_low']:.4f}, {held['average_precision_high']:.4f}], "
-        f"ROC AUC {held['roc_auc']:.4f}, Brier {held['brier']:.6f}\n"
-        f"  at threshold {measured.threshold:.4g}: precision {held['precision']:.4f}, "
-        f"recall {held['recall']:.4f}, F1 {held['f1']:.4f}, accuracy {held['accuracy']:.5f}\n"
-        f"  at the alert budget ({held['alerts_in_budget']:.0f} alerts): "
-        f"precision {held['precision_at_budget']:.4f}, recall {held['recall_at_budget']:.4f}"
+        f"{trained.name} version {trained.version}, trained on {result.dataset.kind} data "
+        f"({result.dataset.source})\n"
+        f"  holdout: average precision {held.average_precision:.4f} "
+        f"[{held.average_precision_low:.4f}, {held.average_precision_high:.4f}], "
+        f"ROC AUC {held.roc_auc:.4f}, Brier {held.brier:.6f}\n"
+        f"  at threshold {result.threshold:.4g}: precision {held.precision:.4f}, "
+        f"recall {held.recall:.4f}, F1 {held.f1:.4f}, accuracy {held.accuracy:.5f}\n"
+        f"  at the alert budget ({held.alerts_in_budget} alerts): "
+        f"precision {held.precision_at_budget:.4f}, recall {held.recall_at_budget:.4f}"
     )
 
 

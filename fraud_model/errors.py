@@ -4,9 +4,10 @@ FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
-├── TrainingError         a model that is not worth registering
+├── TrainingError         a model that is no better than a plain baseline
 ├── TrackingError         a tracking server that does not answer
 ├── RegistryError         a model version, stage or alias that is not there
+│   ├── ModelFailed       a model that does not load or score
 │   └── PromotionRefused  a challenger that the gate turned away
 ├── ImageError            an image that cannot be built, run, or trusted
 ├── SpaceError            a Space that cannot be written to, or does not come up
@@ -34,7 +35,7 @@ class DownloadError(DataError):
 
 
 class TrainingError(FraudModelError):
-    """A model that is not worth registering."""
+    """A model that is no better than a plain baseline."""
 
 
 class TrackingError(FraudModelError):
@@ -43,6 +44,10 @@ class TrackingError(FraudModelError):
 
 class RegistryError(FraudModelError):
     """A model version, stage or alias that is not there."""
+
+
+class ModelFailed(RegistryError):
+    """A model that does not load, or fails on the transactions that it is asked to score."""
 
 
 class PromotionRefused(RegistryError):

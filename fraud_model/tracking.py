@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import requests
@@ -139,6 +140,14 @@ def log_metrics(metrics: Iterable[Metric]) -> None:
     rest = iter(metrics)
     while batch := list(islice(rest, METRICS_PER_BATCH)):
         client.log_batch(_active_run_id(), metrics=batch)
+
+
+def without_credentials(uri: str) -> str:
+    """The URI of a store without user and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def git_commit() -> str:

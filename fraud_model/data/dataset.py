@@ -48,9 +48,7 @@ class Dataset:
         return self.frauds / len(self.table)
 
 
-def load_dataset(
-    data: str, *, target: str, time: str, amount: str, simulation_seed: int = 0
-) -> Dataset:
+def load_dataset(data: str, *, target: str, time: str, amount: str) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
     `data` is a CSV, CSV.gz or Parquet file, an http(s) URL of one, `kaggle`, `simulated`, or
@@ -63,8 +61,8 @@ def load_dataset(
         data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
     if data == "simulated":
         kind: Kind = "simulated"
-        source = f"simulated (seed {simulation_seed})"
-        raw = simulate(seed=simulation_seed)
+        source = "simulated (seed 0)"
+        raw = simulate()
     elif data == "kaggle":
         kind, source = "real", "kaggle:mlg-ulb/creditcardfraud"
         raw = read_table(download_creditcard(DEFAULT_FILE, "kaggle"))

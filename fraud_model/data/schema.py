@@ -22,6 +22,8 @@ DEFAULT_TIME = "Time"
 DEFAULT_AMOUNT = "Amount"
 
 SECONDS_PER_DAY = 86_400
+# Of a cell that a message shows.
+MOST_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,10 @@ def days_covered(table: pd.DataFrame, columns: Columns) -> float:
     return seconds / SECONDS_PER_DAY
 
 
-def shorten(value: object, width: int = 40) -> str:
-    """The text of a cell, cut to `width` characters, so that a message stays one line."""
+def shorten(value: object) -> str:
+    """The text of a cell, cut so that a message stays one line."""
     text = " ".join(str(value).split())
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
 def _holds_no_number(values: pd.Series) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fraud_model.model.flavor import CARD_FILE, read_known_rows
-from fraud_model.registry.export import export, read_origin
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.registry.export import export
 from fraud_model.registry.versions import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -45,8 +45,8 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The model card, as Markdown."""
-        return (self.folder / MODEL / "artifacts" / CARD_FILE).read_text()
+        """The model card as Markdown; empty where the version has none."""
+        return ModelDirectory(self.folder / MODEL).card or ""
 
 
 def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bundle:
@@ -55,7 +55,7 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
     The model is what stands in `stage`, or the exported directory `model_dir` where one is given.
 
     Raises:
-        RegistryError: nothing stands in the stage.
+        RegistryError: nothing stands in the stage, or the model has no known rows.
         ParameterError: `model_dir` holds no exported model.
     """
     if model_dir:
@@ -69,7 +69,7 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
     shutil.copytree(
         ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__", ".*")
     )
-    rows, _ = read_known_rows(folder / MODEL)
+    rows = ModelDirectory(folder / MODEL, origin["model_name"]).required_known_rows().rows
     answered = mlflow.pyfunc.load_model(source).predict(rows)
     return Bundle(
         folder=folder,
@@ -82,6 +82,6 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
 
 
 def _copy_exported(model: Path, target: Path) -> dict[str, str]:
-    origin = read_origin(model)
+    origin = ModelDirectory(model).required_origin()
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("__pycache__"))
     return origin

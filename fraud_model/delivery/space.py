@@ -120,12 +120,11 @@ def wait_until_served(
     token: str,
     say: Callable[[str], None],
     patience: float,
-    grace: float = GRACE_SECONDS,
 ) -> str:
     """Asks the Space's `/health` until it serves the bundle's version; returns its address.
 
-    `say` is told each new stage of the Space. `patience` is how long it may take in all, `grace`
-    how long the Space may show a failure, both in seconds.
+    `say` is told each new stage of the Space. `patience` is how long it may take in all, in
+    seconds.
 
     Raises:
         SpaceError: the build or the start fails, or the time is over.
@@ -152,7 +151,7 @@ def wait_until_served(
             return address
         if stage not in FAILED:
             good_until = time.monotonic()
-        if time.monotonic() > good_until + grace:
+        if time.monotonic() > good_until + GRACE_SECONDS:
             raise SpaceError(
                 f"{space} ends in {stage}. Its log is at {api.endpoint}/spaces/{space}?logs=build."
             )

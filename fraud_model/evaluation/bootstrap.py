@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 from fraud_model.arrays import Floats, Labels
 
 BOOTSTRAP_SAMPLES = 500
+SEED = 0
 CONFIDENCE = 0.95
 
 
@@ -23,29 +24,27 @@ class Interval:
     high: float
 
 
-def bootstrap_average_precision(labels: Labels, probability: Floats, seed: int = 0) -> Interval:
+def bootstrap_average_precision(labels: Labels, probability: Floats) -> Interval:
     """Average precision with a percentile bootstrap interval over transactions."""
-    (samples,) = _bootstrap(labels, [probability], seed)
+    (samples,) = _bootstrap(labels, [probability])
     low, high = _percentiles(samples)
     value = float(average_precision_score(labels, probability))
     return Interval(value, low, high)
 
 
-def paired_difference(
-    labels: Labels, challenger: Floats, champion: Floats, seed: int = 0
-) -> Interval:
+def paired_difference(labels: Labels, challenger: Floats, champion: Floats) -> Interval:
     """Challenger's average precision minus the champion's on the same transactions.
 
     Paired: each bootstrap sample draws the same transactions for both, so that what is hard for
     both cancels out.
     """
-    ours, theirs = _bootstrap(labels, [challenger, champion], seed)
+    ours, theirs = _bootstrap(labels, [challenger, champion])
     low, high = _percentiles(ours - theirs)
     value = average_precision_score(labels, challenger) - average_precision_score(labels, champion)
     return Interval(float(value), low, high)
 
 
-def _bootstrap(labels: Labels, scorings: Sequence[Floats], seed: int) -> list[Floats]:
+def _bootstrap(labels: Labels, scorings: Sequence[Floats]) -> list[Floats]:
     """Average precision of each scoring on `BOOTSTRAP_SAMPLES` samples drawn with replacement.
 
     Average precision changes only at the scores of frauds. Transactions that lie between the same
@@ -60,7 +59,7 @@ def _bootstrap(labels: Labels, scorings: Sequence[Floats], seed: int) -> list[Fl
     kinds, sizes = np.unique(np.column_stack([labels, *levels]), axis=0, return_counts=True)
     shares = sizes / len(labels)
     fraud = kinds[:, 0]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     samples = []
     for _ in range(BOOTSTRAP_SAMPLES):
         drawn = random.multinomial(len(labels), shares)

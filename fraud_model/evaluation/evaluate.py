@@ -15,13 +15,16 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from fraud_model.arrays import Floats, Labels
 from fraud_model.data.schema import Columns, days_covered
 from fraud_model.evaluation.bootstrap import bootstrap_average_precision
+from fraud_model.model.metrics import Metrics
 
 
 @dataclass(frozen=True)
 class Scored:
     """Labelled transactions with the probabilities that a detector gave them, row by row.
 
-    `amounts` is None where the table has no amount column; `days` is the span of time covered.
+    `labels`, `probability` and `amounts` have shape (rows,). `amounts` is None where the table has
+    no amount column. `days` is the span of time that the transactions cover, in days; 1 where the
+    table has no time.
     """
 
     labels: Labels
@@ -40,14 +43,11 @@ class Scored:
         )
 
 
-def evaluate(
-    scored: Scored, threshold: float, alert_budget: float, seed: int = 0
-) -> dict[str, float]:
-    """All figures of a detector at `threshold`, by name.
+def evaluate(scored: Scored, threshold: float, alert_budget: float) -> Metrics:
+    """All metrics of a detector at `threshold`.
 
     `alert_budget` is how many transactions a day people can review: the highest scores of the
-    covered days, `max(1, budget * days)` of them. Shares lie from 0 to 1; `fraud_value_*` are in
-    the currency of the amounts, and absent without them.
+    covered days, `max(1, budget * days)` of them. There must be a fraud and a genuine transaction.
     """
     labels, probability = scored.labels, scored.probability
     flagged = probability >= threshold
@@ -56,34 +56,34 @@ def evaluate(
     false_alarms = int((flagged & ~fraud).sum())
     missed = int((~flagged & fraud).sum())
     passed = int((~flagged & ~fraud).sum())
-    interval = bootstrap_average_precision(labels, probability, seed)
+    interval = bootstrap_average_precision(labels, probability)
     budget = alerts_within(scored, alert_budget)
     reviewed = np.argsort(-probability, kind="stable")[:budget]
     caught_in_budget = int(labels[reviewed].sum())
-    figures = {
-        "rows": float(len(labels)),
-        "frauds": float(fraud.sum()),
-        "accuracy": (caught + passed) / len(labels),
-        "precision": caught / max(1, caught + false_alarms),
-        "recall": caught / int(fraud.sum()),
-        "f1": 2 * caught / (2 * caught + false_alarms + missed),
-        "roc_auc": float(roc_auc_score(labels, probability)),
-        "average_precision": interval.value,
-        "average_precision_low": interval.low,
-        "average_precision_high": interval.high,
-        "brier": float(brier_score_loss(labels, probability)),
-        "alerts_in_budget": float(budget),
-        "precision_at_budget": caught_in_budget / budget,
-        "recall_at_budget": caught_in_budget / int(fraud.sum()),
-        "true_positives": float(caught),
-        "false_positives": float(false_alarms),
-        "false_negatives": float(missed),
-        "true_negatives": float(passed),
-    }
-    if scored.amounts is not None:
-        figures["fraud_value_caught"] = float(scored.amounts[flagged & fraud].sum())
-        figures["fraud_value_missed"] = float(scored.amounts[~flagged & fraud].sum())
-    return figures
+    frauds = caught + missed
+    amounts = scored.amounts
+    return Metrics(
+        rows=len(labels),
+        frauds=frauds,
+        accuracy=(caught + passed) / len(labels),
+        precision=caught / max(1, caught + false_alarms),
+        recall=caught / frauds,
+        f1=2 * caught / (2 * caught + false_alarms + missed),
+        roc_auc=float(roc_auc_score(labels, probability)),
+        average_precision=interval.value,
+        average_precision_low=interval.low,
+        average_precision_high=interval.high,
+        brier=float(brier_score_loss(labels, probability)),
+        alerts_in_budget=budget,
+        precision_at_budget=caught_in_budget / budget,
+        recall_at_budget=caught_in_budget / frauds,
+        true_positives=caught,
+        false_positives=false_alarms,
+        false_negatives=missed,
+        true_negatives=passed,
+        fraud_value_caught=None if amounts is None else float(amounts[flagged & fraud].sum()),
+        fraud_value_missed=None if amounts is None else float(amounts[~flagged & fraud].sum()),
+    )
 
 
 def alerts_within(scored: Scored, alert_budget: float) -> int:

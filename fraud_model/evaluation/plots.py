@@ -1,4 +1,4 @@
-"""The pictures of a training run: curves of one part, and what the trees looked at."""
+"""Plots of a training run: curves of one part, and what the trees looked at."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy, operating_points, total_cost
+from fraud_model.model.metrics import Metrics
 
 GENUINE, FRAUD, ACCENT = "#4477aa", "#cc3311", "#222222"
 MOST_FEATURES = 20
 RELIABILITY_BINS = 10
 MOST_POINTS = 2_000
-# Fixed, since matplotlib's own fitting of margins doubles the time that a picture takes.
+# Fixed, since matplotlib's own fitting of margins doubles the time that a plot takes.
 MARGINS = {"left": 0.13, "right": 0.97, "bottom": 0.12, "top": 0.87}
 
 
 def draw_curves(
     scored: Scored,
-    figures: Mapping[str, float],
+    metrics: Metrics,
     *,
     part: str,
     threshold: float,
     policy: Policy,
 ) -> dict[str, Figure]:
-    """One figure per question about a scored part, by file name without its ending."""
+    """One plot per question about a scored part, by file name without its ending."""
     title = f"{part} part, {len(scored.labels):,} transactions, {scored.labels.sum():,} frauds"
     return {
-        "precision_recall": _precision_recall(scored, figures, threshold, title),
-        "roc": _roc(scored, figures, title),
-        "reliability": _reliability(scored, figures, title),
+        "precision_recall": _precision_recall(scored, metrics, threshold, title),
+        "roc": _roc(scored, metrics, title),
+        "reliability": _reliability(scored, metrics, title),
         "score_distribution": _score_distribution(scored, threshold, title),
         "threshold": _against_threshold(scored, threshold, policy, title),
-        "confusion_matrix": _confusion_matrix(figures, threshold, title),
+        "confusion_matrix": _confusion_matrix(metrics, threshold, title),
     }
 
 
@@ -62,7 +63,7 @@ def draw_importance(features: Sequence[str], gain: Floats, shap: Floats) -> Figu
     `shap` has shape (transactions, features), in log-odds.
     """
     height = 0.28 * min(len(features), MOST_FEATURES) + 1.8
-    # Names of features have any length, so this one figure measures its labels.
+    # Names of features have any length, so this one plot measures its labels.
     figure = Figure(figsize=(11, height), layout="constrained")
     figure.suptitle("Feature importance")
     left, right = figure.subplots(1, 2)
@@ -82,21 +83,19 @@ def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _precision_recall(
-    scored: Scored, figures: Mapping[str, float], threshold: float, subtitle: str
-) -> Figure:
+def _precision_recall(scored: Scored, metrics: Metrics, threshold: float, subtitle: str) -> Figure:
     figure, axes = _axes("Precision and recall", subtitle, "recall", "precision")
     precision, recall, _ = precision_recall_curve(
         scored.labels, scored.probability, drop_intermediate=True
     )
     label = (
-        f"average precision {figures['average_precision']:.3f} "
-        f"[{figures['average_precision_low']:.3f}, {figures['average_precision_high']:.3f}]"
+        f"average precision {metrics.average_precision:.3f} "
+        f"[{metrics.average_precision_low:.3f}, {metrics.average_precision_high:.3f}]"
     )
     axes.step(recall, precision, where="post", color=GENUINE, label=label)
     axes.plot(
-        figures["recall"],
-        figures["precision"],
+        metrics.recall,
+        metrics.precision,
         "o",
         color=FRAUD,
         label=f"threshold {threshold:.3g}",
@@ -112,7 +111,7 @@ def _precision_recall(
     return figure
 
 
-def _roc(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
+def _roc(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
     figure, axes = _axes(
         "ROC curve",
         subtitle,
@@ -127,7 +126,7 @@ def _roc(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
         true_rate,
         where="post",
         color=GENUINE,
-        label=f"area {figures['roc_auc']:.4f}",
+        label=f"area {metrics.roc_auc:.4f}",
     )
     axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.03))
     axes.minorticks_off()
@@ -135,10 +134,10 @@ def _roc(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
     return figure
 
 
-def _reliability(scored: Scored, figures: Mapping[str, float], subtitle: str) -> Figure:
+def _reliability(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
     figure, axes = _axes(
         "Reliability of the probabilities",
-        f"{subtitle}; Brier score {figures['brier']:.5f}",
+        f"{subtitle}; Brier score {metrics.brier:.5f}",
         "mean predicted fraud probability (log scale)",
         "observed share of frauds (log scale)",
     )
@@ -196,15 +195,15 @@ def _score_distribution(scored: Scored, threshold: float, subtitle: str) -> Figu
 
 
 def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitle: str) -> Figure:
-    if policy.kind == "cost" and policy.figure is not None and scored.amounts is not None:
+    if policy.kind == "cost" and policy.value is not None and scored.amounts is not None:
         figure, axes = _axes(
             "Cost against threshold",
             subtitle,
             "threshold (log scale)",
             "cost, in units of the amounts",
         )
-        at, cost = total_cost(scored, scored.amounts, policy.figure)
-        axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {policy.figure:g} per review")
+        at, cost = total_cost(scored, scored.amounts, policy.value)
+        axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {policy.value:g} per review")
     else:
         figure, axes = _axes(
             "F1, precision and recall against threshold", subtitle, "threshold (log scale)", "share"
@@ -227,7 +226,7 @@ def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitl
     return figure
 
 
-def _confusion_matrix(figures: Mapping[str, float], threshold: float, subtitle: str) -> Figure:
+def _confusion_matrix(metrics: Metrics, threshold: float, subtitle: str) -> Figure:
     figure = Figure(figsize=(5.5, 4.6))
     figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
@@ -235,8 +234,8 @@ def _confusion_matrix(figures: Mapping[str, float], threshold: float, subtitle: 
     axes.set_title(subtitle, fontsize=9)
     counts = np.array(
         [
-            [figures["true_negatives"], figures["false_positives"]],
-            [figures["false_negatives"], figures["true_positives"]],
+            [metrics.true_negatives, metrics.false_positives],
+            [metrics.false_negatives, metrics.true_positives],
         ]
     )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

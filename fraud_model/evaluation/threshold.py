@@ -17,15 +17,15 @@ EXAMPLES = "f1, precision:0.9, recall:0.8, alerts:100, cost:5, or a number from 
 
 @dataclass(frozen=True)
 class Policy:
-    """A stated policy: its kind and its figure (None for `f1`)."""
+    """A stated policy: its kind, and the value that it states (None for `f1`)."""
 
     kind: Literal["f1", "precision", "recall", "alerts", "cost", "fixed"]
-    figure: float | None = None
+    value: float | None = None
 
     def __str__(self) -> str:
-        if self.figure is None:
+        if self.value is None:
             return self.kind
-        return f"{self.figure:g}" if self.kind == "fixed" else f"{self.kind}:{self.figure:g}"
+        return f"{self.value:g}" if self.kind == "fixed" else f"{self.kind}:{self.value:g}"
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,22 @@ def parse_policy(text: str) -> Policy:
     """Reads `f1`, `precision:0.9`, `recall:0.8`, `alerts:100`, `cost:5` or a number.
 
     Raises:
-        ParameterError: the text is none of these, or its figure is out of range.
+        ParameterError: the text is none of these, or its value is out of range.
     """
-    kind, colon, figure_text = text.strip().partition(":")
+    kind, colon, value_text = text.strip().partition(":")
     if kind == "f1" and not colon:
         return Policy("f1")
     try:
-        figure = float(figure_text if colon else kind)
+        value = float(value_text if colon else kind)
     except ValueError:
-        figure = math.nan
-    if not colon and 0 <= figure <= 1:
-        return Policy("fixed", figure)
+        value = math.nan
+    if not colon and 0 <= value <= 1:
+        return Policy("fixed", value)
     match kind:
-        case "precision" | "recall" if 0 < figure <= 1:
-            return Policy(kind, figure)
-        case "alerts" | "cost" if 0 < figure < math.inf:
-            return Policy(kind, figure)
+        case "precision" | "recall" if 0 < value <= 1:
+            return Policy(kind, value)
+        case "alerts" | "cost" if 0 < value < math.inf:
+            return Policy(kind, value)
     raise ParameterError(f"threshold={text!r} is no policy. Use {EXAMPLES}.")
 
 
@@ -113,35 +113,35 @@ def choose_threshold(policy: Policy, scored: Scored) -> float:
         DataError: the policy cannot be met on these transactions.
     """
     points = operating_points(scored)
-    match policy.kind, policy.figure:
-        case "fixed", float(figure):
-            return figure
-        case "precision", float(figure):
-            meets = np.flatnonzero(points.precision >= figure)
+    match policy.kind, policy.value:
+        case "fixed", float(value):
+            return value
+        case "precision", float(value):
+            meets = np.flatnonzero(points.precision >= value)
             if not len(meets):
                 raise DataError(
                     f"threshold={policy}: no threshold reaches that precision on the validation "
                     f"part; the best is {points.precision.max():.3f}. Ask for less."
                 )
             best = int(meets[-1])
-        case "recall", float(figure):
-            best = int(np.argmax(points.recall >= figure))
-        case "alerts", float(figure):
-            within = np.flatnonzero(points.flagged <= figure * scored.days)
+        case "recall", float(value):
+            best = int(np.argmax(points.recall >= value))
+        case "alerts", float(value):
+            within = np.flatnonzero(points.flagged <= value * scored.days)
             if not len(within):
                 raise DataError(
                     f"threshold={policy}: the validation part covers {scored.days:.3g} days, so "
-                    f"that is {figure * scored.days:.3g} alerts, and the strictest threshold flags "
+                    f"that is {value * scored.days:.3g} alerts, and the strictest threshold flags "
                     f"{points.flagged[0]:.0f}. Ask for more alerts a day."
                 )
             best = int(within[-1])
-        case "cost", float(figure):
+        case "cost", float(value):
             if scored.amounts is None:
                 raise DataError(
                     f"threshold={policy}: a missed fraud costs its amount, and the table has no "
                     "amount column. Name it with -P amount_column=, or use another policy."
                 )
-            best = int(np.argmin(total_cost(scored, scored.amounts, figure)[1]))
+            best = int(np.argmin(total_cost(scored, scored.amounts, value)[1]))
         case _:
             best = int(np.argmax(points.f1))
     return _between(points.threshold, best)

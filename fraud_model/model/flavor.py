@@ -9,12 +9,10 @@ image.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import lightgbm
 import mlflow.pyfunc
@@ -25,12 +23,17 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud_model.model import detector as detector_module
 from fraud_model.model.detector import FraudDetector
-from fraud_model.model.profile import PROFILE_FILE, Profile
+from fraud_model.model.directory import (
+    CARD_FILE,
+    KNOWN_ROWS_FILE,
+    MODEL_FILE,
+    PROFILE_FILE,
+    KnownRows,
+)
+from fraud_model.model.profile import Profile
 from fraud_model.model.raw_booster import fold
 
 MODEL_NAME_IN_RUN = "model"
-KNOWN_ROWS_FILE = "known_rows.json"
-CARD_FILE = "model_card.md"
 RAW_BOOSTER_FILE = "raw_booster.lgb"
 EXAMPLE_ROWS = 2
 
@@ -74,7 +77,8 @@ def save_model(
     mlflow_model = mlflow_model or Model()
     with tempfile.TemporaryDirectory() as folder:
         artifacts = detector.save(Path(folder))
-        artifacts["known_rows"] = str(_write_known_rows(Path(folder), detector, known_rows))
+        artifacts["known_rows"] = str(Path(folder) / KNOWN_ROWS_FILE)
+        KnownRows(known_rows, detector.probability(known_rows)).write(Path(artifacts["known_rows"]))
         artifacts["model_card"] = str(Path(folder) / CARD_FILE)
         Path(artifacts["model_card"]).write_text(card)
         artifacts["profile"] = str(Path(folder) / PROFILE_FILE)
@@ -97,7 +101,7 @@ def save_model(
         model_class="lightgbm.basic.Booster",
         code=None,
     )
-    mlflow_model.save(str(Path(path) / "MLmodel"))
+    mlflow_model.save(str(Path(path) / MODEL_FILE))
 
 
 def signature(detector: FraudDetector) -> ModelSignature:
@@ -119,19 +123,3 @@ def signature(detector: FraudDetector) -> ModelSignature:
             ]
         ),
     )
-
-
-def read_known_rows(model_path: Path) -> tuple[pd.DataFrame, list[float]]:
-    """The known rows of a model directory and the probabilities they must score."""
-    known = json.loads((model_path / "artifacts" / KNOWN_ROWS_FILE).read_text())
-    return pd.DataFrame(**known["dataframe_split"]), known["fraud_probability"]
-
-
-def _write_known_rows(folder: Path, detector: FraudDetector, rows: pd.DataFrame) -> Path:
-    path = folder / KNOWN_ROWS_FILE
-    known: dict[str, Any] = {
-        "dataframe_split": {"columns": list(rows.columns), "data": rows.to_numpy().tolist()},
-        "fraud_probability": detector.probability(rows).tolist(),
-    }
-    path.write_text(json.dumps(known))
-    return path

@@ -7,17 +7,14 @@ holds shares and counts between quantiles, no transaction.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from fraud_model.arrays import Counts, Floats
-from fraud_model.commands import mlflow_run
-from fraud_model.errors import RegistryError
-
-PROFILE_FILE = "profile.json"
+from fraud_model.model.metrics import Metrics
 
 # Finer at both ends, where a distribution moves first.
 LEVELS = np.concatenate([[0.001, 0.002, 0.005], np.linspace(0.01, 0.99, 99), [0.995, 0.998, 0.999]])
@@ -111,8 +108,10 @@ class Profile:
     """What a version's traffic is compared with.
 
     `features` leaves out the time column, which moves by nature; the distributions are those of
-    all transactions that the version was made from. `figures` are `evaluation.evaluate`'s of the
-    holdout; `flagged_rate` is a share of the transactions behind `scores`.
+    all transactions that the version was made from. `metrics` are those of the holdout.
+    `fraud_rate` is a share of all transactions, and `flagged_rate` one of those behind `scores`.
+    `alert_budget` is in alerts a day, `mean_amount` in the currency of the amounts, or None
+    without them.
     """
 
     target: str
@@ -126,7 +125,7 @@ class Profile:
     mean_amount: float | None
     features: dict[str, Distribution]
     scores: Scores
-    figures: dict[str, float]
+    metrics: Metrics
 
     @property
     def amount_column(self) -> int | None:
@@ -138,25 +137,28 @@ class Profile:
         """Writes the profile as JSON."""
         path.write_text(json.dumps(asdict(self)))
 
+    @classmethod
+    def read(cls, path: Path) -> Profile:
+        """Reads a profile, of release 0.1.0 too; what this version does not know is left out.
 
-def read_profile(model_path: Path, label: str) -> Profile:
-    """The profile in a model directory; `label` is what a message calls the version.
-
-    Raises:
-        RegistryError: there is none.
-    """
-    path = model_path / "artifacts" / PROFILE_FILE
-    if not path.is_file():
-        raise RegistryError(
-            f"{label} has no reference profile ({PROFILE_FILE}), so there is nothing to compare "
-            f"its traffic with. Train a version again: {mlflow_run('train')}"
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: it is no profile.
+        """
+        content = json.loads(path.read_text())
+        # Release 0.1.0 called the metrics so.
+        metrics = content.get("metrics") or content["figures"]
+        scores = content["scores"]
+        others = {field.name for field in fields(cls)} - {"features", "scores", "metrics"}
+        return cls(
+            **{name: content[name] for name in others},
+            features={
+                name: Distribution(tuple(known["edges"]), tuple(known["shares"]))
+                for name, known in content["features"].items()
+            },
+            scores=Scores(
+                tuple(scores["edges"]),
+                tuple(tuple(block) for block in scores["counts"]),
+                scores["seconds_per_block"],
+            ),
+            metrics=Metrics.read(metrics),
         )
-    content = json.loads(path.read_text())
-    features = {
-        name: Distribution(tuple(known["edges"]), tuple(known["shares"]))
-        for name, known in content.pop("features").items()
-    }
-    scores = content.pop("scores")
-    counts = tuple(tuple(block) for block in scores.pop("counts"))
-    edges = tuple(scores.pop("edges"))
-    return Profile(**content, features=features, scores=Scores(edges, counts, **scores))

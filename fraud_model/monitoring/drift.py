@@ -14,13 +14,13 @@ from fraud_model.monitoring.windows import Window
 # Fewer rows say too little: chance alone then moves a PSI by some hundredths.
 FEWEST_ROWS = 1_000
 PSI_BINS = 10
-# A figure of practice, as is 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
-PSI_LIMIT = 0.2
-KS_LEVEL = 0.01
+# A threshold of practice, as is 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
+PSI_THRESHOLD = 0.2
 
 # A window that is like the reference leaves the band about once in a thousand.
 BAND_LEVEL = 0.999
 BAND_DRAWS = 4_000
+SEED = 0
 # Of the smaller of the shares above and below an edge: what less traffic than this moves is
 # significant in a large window, and of no consequence.
 LEAST_SHIFT = 0.1
@@ -72,8 +72,8 @@ def feature_drifts(window: Window, profile: Profile) -> dict[str, FeatureDrift]:
             psi=moved,
             ks=distance,
             p_value=float(p_value),
-            before=quantile(np.array(profile.features[name].shares), profile.features[name]),
-            now=quantile(counts[name] / max(1, counts[name].sum()), profile.features[name]),
+            before=median(np.array(profile.features[name].shares), profile.features[name]),
+            now=median(counts[name] / max(1, counts[name].sum()), profile.features[name]),
             missing_share=float(missing / total),
         )
         for (name, (moved, distance, _)), p_value, missing in zip(
@@ -113,14 +113,14 @@ def kolmogorov_smirnov(counts: Counts, known: Distribution, rows: int) -> tuple[
     return float(distance), float(stats.kstwo.sf(distance, effective))
 
 
-def quantile(shares: Floats, known: Distribution, level: float = 0.5) -> float:
-    """A quantile of shares over a distribution's bins, interpolated within its bin.
+def median(shares: Floats, known: Distribution) -> float:
+    """The median of shares over a distribution's bins, interpolated within its bin.
 
     What lies outside of all that the reference held is taken to lie at its very end.
     """
     edges = np.array(known.edges)
     upto = np.cumsum(shares)[:-1]
-    return float(np.interp(level, upto, edges))
+    return float(np.interp(0.5, upto, edges))
 
 
 class ScoreBand:
@@ -134,8 +134,7 @@ class ScoreBand:
     row, and at least `LEAST_SHIFT` of the share.
     """
 
-    def __init__(self, scores: Scores, seed: int = 0) -> None:
-        self._seed = seed
+    def __init__(self, scores: Scores) -> None:
         self._blocks = np.array(scores.counts, dtype=np.float64)
         self._seconds_per_block = scores.seconds_per_block
         self._rows_per_block = float(self._blocks.sum() / len(self._blocks))
@@ -162,7 +161,7 @@ class ScoreBand:
         return self._known[key]
 
     def _draw(self, rows: int, blocks: int) -> Floats:
-        random = np.random.default_rng(self._seed)
+        random = np.random.default_rng(SEED)
         total = len(self._blocks)
         even = np.full(total, 1 / total)
         reference = random.multinomial(total, even, BAND_DRAWS) @ self._blocks

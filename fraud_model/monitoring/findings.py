@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_LIMIT
+from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
 from fraud_model.monitoring.performance import FEWEST_FRAUDS, MATURED_SHARE
 from fraud_model.monitoring.result import Check, Finding, Judged
 
@@ -13,7 +13,7 @@ WINDOWS_IN_A_ROW = 2
 
 def findings(done: Check) -> list[Finding]:
     """What is to be said about a check, alarms and all."""
-    judged = [window for window in done.windows if window.scores is not None]
+    judged = done.judged
     found = [*_moved_features(judged), *_moved_scores(done, judged), *_performance(done)]
     small = [window for window in done.windows if window.scores is None]
     if not done.windows:
@@ -30,24 +30,36 @@ def findings(done: Check) -> list[Finding]:
     return found
 
 
+def alarming_features(judged: Sequence[Judged]) -> set[str]:
+    """The features whose PSI reached its threshold in windows in a row."""
+    return {
+        name
+        for name in (judged[0].features if judged else ())
+        for first in range(len(judged) - WINDOWS_IN_A_ROW + 1)
+        if all(
+            window.features[name].psi >= PSI_THRESHOLD
+            for window in judged[first : first + WINDOWS_IN_A_ROW]
+        )
+    }
+
+
 def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
     """An alarm for each feature that moved in windows in a row, a remark for others that moved."""
     found = []
     names = judged[0].features if judged else {}
+    alarming = alarming_features(judged)
     for name in names:
-        moved = [window.features[name].psi >= PSI_LIMIT for window in judged]
+        moved = [window.features[name].psi >= PSI_THRESHOLD for window in judged]
         if not any(moved):
             continue
-        runs = [all(moved[i : i + WINDOWS_IN_A_ROW]) for i in range(len(moved))]
-        runs = runs[: len(moved) - WINDOWS_IN_A_ROW + 1]
         worst = max(judged, key=lambda window: window.features[name].psi)
         drift = worst.features[name]
         where = (
             f"{name} has moved: PSI {drift.psi:.2f} in {worst.label}, median {drift.before:.4g} -> "
-            f"{drift.now:.4g}, KS {drift.ks:.2f}; {PSI_LIMIT:g} or more in {sum(moved)} of "
+            f"{drift.now:.4g}, KS {drift.ks:.2f}; {PSI_THRESHOLD:g} or more in {sum(moved)} of "
             f"{len(moved)} windows"
         )
-        if any(runs):
+        if name in alarming:
             found.append((drift.psi, Finding("alarm", where)))
         else:
             found.append((0.0, Finding("note", f"{where}, never {WINDOWS_IN_A_ROW} in a row")))
@@ -74,7 +86,7 @@ def _performance(done: Check) -> list[Finding]:
     reached = done.performance
     if reached is None:
         return []
-    if not reached.figures:
+    if not reached.intervals:
         return [
             Finding(
                 "unknown",
@@ -84,13 +96,13 @@ def _performance(done: Check) -> list[Finding]:
                 "transactions, labelled 0, are needed",
             )
         ]
-    now = reached.figures["average_precision"]
-    before = done.profile.figures
-    low, high = before["average_precision_low"], before["average_precision_high"]
+    now = reached.intervals["average_precision"]
+    before = done.profile.metrics
+    low, high = before.average_precision_low, before.average_precision_high
     text = (
         f"average precision is {now.value:.4f} [{now.low:.4f}, {now.high:.4f}] on "
         f"{reached.rows:,} labelled transactions with {reached.frauds:,} frauds, and was "
-        f"{before['average_precision']:.4f} [{low:.4f}, {high:.4f}] on the holdout"
+        f"{before.average_precision:.4f} [{low:.4f}, {high:.4f}] on the holdout"
     )
     # Both are estimates: only intervals that lie apart say that the model got worse.
     return [Finding("alarm" if now.high < low else "note", text)]

@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats
 from fraud_model.data.schema import SECONDS_PER_DAY
-from fraud_model.evaluation.bootstrap import CONFIDENCE, Interval
-from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.evaluation.bootstrap import BOOTSTRAP_SAMPLES, CONFIDENCE, Interval
+from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.labels import UNKNOWN, Codes
 from fraud_model.monitoring.windows import Window
@@ -22,7 +22,6 @@ from fraud_model.monitoring.windows import Window
 # before the others are cleared, and judging on those alone would flatter nobody and scare everyone.
 MATURED_SHARE = 0.95
 FEWEST_FRAUDS = 10
-BOOTSTRAP_SAMPLES = 500
 
 
 class Labelled:
@@ -61,14 +60,15 @@ class Performance:
     """What a version reached on the matured part of its traffic.
 
     `windows` are the numbers of the matured ones, and `by_window` the average precision of each
-    that holds frauds enough. `figures` are intervals by name; none where frauds are too few.
+    that holds frauds enough. `rows` and `frauds` count the labelled transactions in them.
+    `intervals` are metrics by name, each with its interval; none where frauds are too few.
     `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is right.
     """
 
     windows: tuple[int, ...]
     rows: int
     frauds: int
-    figures: dict[str, Interval]
+    intervals: dict[str, Interval]
     by_window: dict[int, float]
     scored: Scored | None
 
@@ -96,21 +96,21 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
         amounts=table["amount"].to_numpy() if "amount" in table else None,
         days=days or 1.0,
     )
-    figures = _intervals(scored, profile)
-    return Performance(matured, len(table), frauds, figures, by_window, scored)
+    intervals = _intervals(scored, profile)
+    return Performance(matured, len(table), frauds, intervals, by_window, scored)
 
 
 def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
-    figures = evaluate(scored, profile.threshold, profile.alert_budget)
-    frauds, budget = int(figures["frauds"]), alerts_within(scored, profile.alert_budget)
-    caught = round(figures["recall_at_budget"] * frauds)
+    metrics = evaluate(scored, profile.threshold, profile.alert_budget)
+    frauds, budget = metrics.frauds, metrics.alerts_in_budget
+    caught = round(metrics.recall_at_budget * frauds)
     expected = float(scored.probability.sum())
     low, high = _poisson(frauds)
     found = {
         "average_precision": Interval(
-            figures["average_precision"],
-            figures["average_precision_low"],
-            figures["average_precision_high"],
+            metrics.average_precision,
+            metrics.average_precision_low,
+            metrics.average_precision_high,
         ),
         "precision_at_budget": _share(caught, budget),
         "recall_at_budget": _share(caught, frauds),

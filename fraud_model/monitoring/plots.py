@@ -1,4 +1,4 @@
-"""The pictures of a check: what moved, from where to where, and when."""
+"""Plots of a check: what moved, from where to where, and when."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.plots import ACCENT, FRAUD, GENUINE
 from fraud_model.model.profile import Distribution, Profile
-from fraud_model.monitoring.drift import PSI_LIMIT
+from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.performance import Performance
 from fraud_model.monitoring.result import Check, Judged
 from fraud_model.monitoring.shadow_comparison import ODDS, ShadowComparison
@@ -24,21 +24,21 @@ CELLS = 40
 
 
 def draw(check: Check) -> dict[str, Figure]:
-    """One figure per question, by file name without its ending; fewer where nothing is known."""
-    pictures = {}
+    """One plot per question, by file name without its ending; fewer where nothing is known."""
+    plots = {}
     if check.windows:
-        pictures["timeline"] = _timeline(check)
-    judged = [window for window in check.windows if window.scores is not None]
+        plots["timeline"] = _timeline(check)
+    judged = check.judged
     if judged:
-        pictures["features_by_window"] = _heat_map(judged)
-        pictures["scores"] = _scores(max(judged, key=lambda window: window.ratio), check.profile)
+        plots["features_by_window"] = _heat_map(judged)
+        plots["scores"] = _scores(max(judged, key=lambda window: window.ratio), check.profile)
     if check.overall.features:
-        pictures["features_moved_most"] = _moved(check.overall, check.profile)
+        plots["features_moved_most"] = _moved(check.overall, check.profile)
     if check.performance and check.performance.by_window:
-        pictures["performance"] = _performance(check.performance, check)
+        plots["performance"] = _performance(check.performance, check)
     for comparison in check.shadows:
-        pictures[f"shadow_{comparison.version}"] = _shadow(comparison)
-    return pictures
+        plots[f"shadow_{comparison.version}"] = _shadow(comparison)
+    return plots
 
 
 def _timeline(check: Check) -> Figure:
@@ -80,13 +80,20 @@ def _heat_map(judged: Sequence[Judged]) -> Figure:
     figure = Figure(figsize=(9, 1.8 + 0.27 * len(names)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(
-        values, aspect="auto", cmap="YlOrRd", vmin=0, vmax=2 * PSI_LIMIT, interpolation="nearest"
+        values,
+        aspect="auto",
+        cmap="YlOrRd",
+        vmin=0,
+        vmax=2 * PSI_THRESHOLD,
+        interpolation="nearest",
     )
-    axes.set_title(f"PSI of each feature by window; {PSI_LIMIT:g} and more, twice in a row, alarms")
+    axes.set_title(
+        f"PSI of each feature by window; {PSI_THRESHOLD:g} and more, twice in a row, alarms"
+    )
     axes.set_yticks(np.arange(len(names)), names)
     if len(judged) <= MOST_TICKS:
         for row, column in np.ndindex(values.shape):
-            dark = values[row, column] > PSI_LIMIT
+            dark = values[row, column] > PSI_THRESHOLD
             axes.text(
                 column,
                 row,
@@ -181,13 +188,13 @@ def _performance(reached: Performance, check: Check) -> Figure:
     labels = [window.label for window in check.windows if window.number in reached.by_window]
     places = np.arange(len(labels))
     axes.plot(places, list(reached.by_window.values()), "o-", color=FRAUD, label="by window")
-    now = reached.figures.get("average_precision")
+    now = reached.intervals.get("average_precision")
     if now is not None:
         axes.axhspan(now.low, now.high, color=FRAUD, alpha=0.15, label="all matured windows")
-    held = check.profile.figures
+    held = check.profile.metrics
     axes.axhspan(
-        held["average_precision_low"],
-        held["average_precision_high"],
+        held.average_precision_low,
+        held.average_precision_high,
         color=GENUINE,
         alpha=0.2,
         label="holdout of the version",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fraud_model.errors import ParameterError
-from fraud_model.monitoring.drift import KS_LEVEL, PSI_LIMIT
+from fraud_model.monitoring.findings import alarming_features
 from fraud_model.monitoring.plots import draw
 from fraud_model.monitoring.result import Check, Judged
 
@@ -26,7 +26,7 @@ h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
 .status{color:#fff;border-radius:4px;padding:.1em .6em}
 table{border-collapse:collapse;font-size:.9em}td,th{padding:.2em .8em;text-align:right}
 td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}
-.over{color:#b3261e;font-weight:600}img{max-width:100%}li{margin:.3em 0}
+.alarm{color:#b3261e;font-weight:600}img{max-width:100%}li{margin:.3em 0}
 """
 CAPTIONS = {
     "timeline": "The traffic over time",
@@ -44,8 +44,8 @@ NAMES = {
 }
 
 
-class Over(str):
-    """The text of a cell that is over its limit."""
+class Alarming(str):
+    """The text of a cell that is behind an alarm."""
 
 
 def write_report(check: Check, folder: Path) -> None:
@@ -65,7 +65,7 @@ def write_report(check: Check, folder: Path) -> None:
 
 
 def content(check: Check) -> dict[str, Any]:
-    """The check's figures for a program."""
+    """The check's content for a program."""
     reached = check.performance
     return {
         "version": check.version,
@@ -80,7 +80,7 @@ def content(check: Check) -> dict[str, Any]:
             "matured_windows": len(reached.windows),
             "transactions": reached.rows,
             "frauds": reached.frauds,
-            "figures": {k: [v.value, v.low, v.high] for k, v in reached.figures.items()},
+            "metrics": {k: [v.value, v.low, v.high] for k, v in reached.intervals.items()},
         },
         "shadows": [shadow.summary() for shadow in check.shadows],
     }
@@ -100,9 +100,9 @@ def page(check: Check) -> str:
         "<p><strong>Recommended: retrain.</strong></p>" if check.retrain else "",
     ]
     for name, figure in draw(check).items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=100)
-        data = base64.b64encode(picture.getvalue()).decode()
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=100)
+        data = base64.b64encode(image.getvalue()).decode()
         caption = CAPTIONS.get(name, "Champion and shadow on the same transactions")
         parts.append(
             f"<h2>{caption}</h2><img alt='{escape(caption)}' src='data:image/png;base64,{data}'>"
@@ -158,12 +158,12 @@ def _window(judged: Judged) -> dict[str, Any]:
 
 
 def _feature_table(check: Check) -> str:
-    features = check.overall.features
+    features, alarming = check.overall.features, alarming_features(check.judged)
     rows = [
         (
             name,
-            (Over if drift.psi >= PSI_LIMIT else str)(f"{drift.psi:.3f}"),
-            (Over if drift.p_value < KS_LEVEL else str)(f"{drift.ks:.3f}"),
+            (Alarming if name in alarming else str)(f"{drift.psi:.3f}"),
+            f"{drift.ks:.3f}",
             f"{drift.p_value:.2g}",
             f"{drift.before:.4g}",
             f"{drift.now:.4g}",
@@ -177,15 +177,15 @@ def _feature_table(check: Check) -> str:
 
 def _performance_table(check: Check) -> str:
     reached = check.performance
-    if reached is None or not reached.figures:
+    if reached is None or not reached.intervals:
         return ""
     rows = [
         (NAMES[name], f"{known.value:.4f}", f"{known.low:.4f} to {known.high:.4f}")
-        for name, known in reached.figures.items()
+        for name, known in reached.intervals.items()
     ]
     return (
         f"<h2>Performance on {reached.rows:,} labelled transactions, {reached.frauds:,} frauds</h2>"
-        + _table(("figure", "value", "95 % interval"), rows)
+        + _table(("metric", "value", "95 % interval"), rows)
     )
 
 
@@ -201,8 +201,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
     for row in rows:
         cells = [
-            f"<td class='over'>{escape(cell)}</td>"
-            if isinstance(cell, Over)
+            f"<td class='alarm'>{escape(cell)}</td>"
+            if isinstance(cell, Alarming)
             else f"<td>{escape(cell)}</td>"
             for cell in row
         ]

@@ -64,8 +64,12 @@ class Check:
         """Alarm where one finding is; else unknown where nothing could be judged."""
         if any(finding.kind == "alarm" for finding in self.findings):
             return "alarm"
-        judged = any(window.scores is not None for window in self.windows)
-        return "quiet" if judged else "unknown"
+        return "quiet" if self.judged else "unknown"
+
+    @property
+    def judged(self) -> list[Judged]:
+        """The windows that hold enough to be judged."""
+        return [window for window in self.windows if window.scores is not None]
 
     @property
     def retrain(self) -> bool:

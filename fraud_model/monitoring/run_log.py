@@ -53,36 +53,36 @@ def _metrics(check: Check) -> Iterator[Metric]:
     now = get_current_time_millis()
     for step, judged in enumerate(check.windows):
         at = int(judged.start * 1000) if judged.start is not None else now
-        for name, value in _figures(judged).items():
+        for name, value in _metrics_of(judged).items():
             yield Metric(name, value, at, step)
         if check.performance and judged.number in check.performance.by_window:
             value = check.performance.by_window[judged.number]
             yield Metric("performance/average_precision_by_window", value, at, step)
-    for name, value in _figures(check.overall).items():
+    for name, value in _metrics_of(check.overall).items():
         yield Metric(f"overall/{name}", value, now, 0)
     if check.performance:
-        for name, known in check.performance.figures.items():
+        for name, known in check.performance.intervals.items():
             for end in ("value", "low", "high"):
                 suffix = "" if end == "value" else f"_{end}"
                 yield Metric(f"performance/{name}{suffix}", getattr(known, end), now, 0)
 
 
-def _figures(judged: Judged) -> dict[str, float]:
+def _metrics_of(judged: Judged) -> dict[str, float]:
     window = judged.window
-    figures = {
+    metrics = {
         "transactions": float(window.rows),
         "refused_share": window.refused_share,
         "flagged_rate": window.flagged_rate,
         "flagged_amount": window.amount_flagged,
     }
     if window.mean_amount is not None:
-        figures["mean_amount"] = window.mean_amount
+        metrics["mean_amount"] = window.mean_amount
     if judged.scores is not None:
-        figures["score_shift"] = judged.ratio
+        metrics["score_shift"] = judged.ratio
     for name, drift in judged.features.items():
         # A metric's name takes fewer characters than a column's.
         safe = re.sub(r"[^\w\-. ]", "_", name)
-        figures |= {f"psi/{safe}": drift.psi, f"ks/{safe}": drift.ks}
+        metrics |= {f"psi/{safe}": drift.psi, f"ks/{safe}": drift.ks}
         if drift.missing_share:
-            figures[f"missing_share/{safe}"] = drift.missing_share
-    return figures
+            metrics[f"missing_share/{safe}"] = drift.missing_share
+    return metrics

@@ -14,11 +14,13 @@ from fraud_model.data.traffic import Shadowed, Traffic
 from fraud_model.errors import DataError
 from fraud_model.evaluation.bootstrap import Interval, paired_difference
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.model.metrics import SHOWN, Metrics
 from fraud_model.monitoring.labels import UNKNOWN, Labels
 from fraud_model.monitoring.performance import FEWEST_FRAUDS
 
 # Log-odds from a chance of one in a million to all but one in a million.
 ODDS = np.linspace(-14, 14, 57)
+SHOWN_WITH_LABELS = ("average_precision", "precision_at_budget", "recall_at_budget", "brier")
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class ShadowComparison:
     """Both versions on the transactions that both scored.
 
     `counts`, of shape (odds bins, odds bins), counts them by the champion's and the shadow's
-    log-odds, with edges `ODDS`; `correlation` is that of the log-odds. `figures` have the keys
-    `champion` and `shadow`, and `difference` is the shadow's average precision minus the
-    champion's; both need labels.
+    log-odds, with edges `ODDS`; `correlation` is that of the log-odds. `metrics` has the keys
+    `champion` and `shadow`, each at the threshold that flags just the alert budget, and
+    `difference` is the shadow's average precision minus the champion's; both need labels.
     """
 
     version: str
@@ -42,7 +44,7 @@ class ShadowComparison:
     counts: Counts
     labelled: int
     frauds: int
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, Metrics]
     difference: Interval | None
 
     def table(self) -> list[tuple[str, str, str]]:
@@ -57,20 +59,11 @@ class ShadowComparison:
             ),
             ("mean fraud probability", f"{self.champion_mean:.6f}", f"{self.shadow_mean:.6f}"),
         ]
-        labels = {
-            "average_precision": "average precision",
-            "precision_at_budget": "precision at the alert budget",
-            "recall_at_budget": "recall at the alert budget",
-            "brier": "Brier score",
-        }
-        if self.figures:
+        if self.metrics:
+            champion, shadow = (self.metrics[side].by_name() for side in ("champion", "shadow"))
             rows += [
-                (
-                    label,
-                    f"{self.figures['champion'][key]:.4f}",
-                    f"{self.figures['shadow'][key]:.4f}",
-                )
-                for key, label in labels.items()
+                (SHOWN[name], f"{champion[name]:.4f}", f"{shadow[name]:.4f}")
+                for name in SHOWN_WITH_LABELS
             ]
         return rows
 
@@ -135,7 +128,7 @@ class ShadowTally:
         spread = np.sqrt(max((xx - x * x / rows) * (yy - y * y / rows), 0.0))
         table = pd.concat(self._labelled) if self._labelled else pd.DataFrame({"label": []})
         frauds = int(table["label"].sum())
-        figures: dict[str, dict[str, float]] = {}
+        metrics: dict[str, Metrics] = {}
         difference = None
         if FEWEST_FRAUDS <= frauds < len(table):
             days = (table["seconds"].max() - table["seconds"].min()) / SECONDS_PER_DAY
@@ -145,7 +138,7 @@ class ShadowTally:
                 )
                 for side in ("champion", "shadow")
             }
-            figures = {side: _at_budget(scored, alert_budget) for side, scored in sides.items()}
+            metrics = {side: _at_budget(scored, alert_budget) for side, scored in sides.items()}
             difference = paired_difference(
                 sides["champion"].labels, sides["shadow"].probability, sides["champion"].probability
             )
@@ -161,7 +154,7 @@ class ShadowTally:
             counts=self._counts,
             labelled=len(table),
             frauds=frauds,
-            figures=figures,
+            metrics=metrics,
             difference=difference,
         )
 
@@ -207,7 +200,7 @@ def markdown(comparison: ShadowComparison) -> str:
     )
 
 
-def _at_budget(scored: Scored, alert_budget: float) -> dict[str, float]:
+def _at_budget(scored: Scored, alert_budget: float) -> Metrics:
     # The threshold that flags just the budget: each has its own.
     ranked = np.sort(scored.probability)[::-1]
     return evaluate(scored, float(ranked[alerts_within(scored, alert_budget) - 1]), alert_budget)

@@ -8,19 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
-from fraud_model.commands import mlflow_run
 from fraud_model.data.audit_log import AuditTraffic
 from fraud_model.data.table_traffic import SUFFIXES, TableTraffic
 from fraud_model.data.traffic import Traffic
-from fraud_model.errors import ParameterError, RegistryError
-from fraud_model.model.profile import Profile, read_profile
+from fraud_model.errors import ParameterError
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring.labels import Labels, read_labels
 from fraud_model.registry import versions
-from fraud_model.registry.export import read_origin
 
 
 @dataclass(frozen=True)
@@ -48,22 +46,21 @@ def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monito
         ParameterError: the directory holds no exported model.
     """
     if model_dir:
-        origin, path = read_origin(Path(model_dir)), Path(model_dir)
-        name, number = origin["model_name"], origin["model_version"]
-        yield Monitored(name, number, path, read_profile(path, f"{name} version {number}"), None)
+        path = Path(model_dir)
+        origin = ModelDirectory(path).required_origin()
+        yield _monitored(origin["model_name"], origin["model_version"], path, None)
         return
-    version = versions.current_version(name, stage) if versions.is_registered(name) else None
-    if version is None:
-        raise RegistryError(
-            f"{name}: nothing stands in {stage} in {mlflow.get_registry_uri()}, so there is no "
-            f"version to monitor. Promote one first: {mlflow_run('promote', stage=stage)}"
-        )
+    version = versions.require_current(name, stage, "monitor")
     number = str(version.version)
     with tempfile.TemporaryDirectory() as folder:
         uri = f"models:/{name}/{number}"
         path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
-        profile = read_profile(path, f"{name} version {number}")
-        yield Monitored(name, number, path, profile, version)
+        yield _monitored(name, number, path, version)
+
+
+def _monitored(name: str, number: str, path: Path, version: ModelVersion | None) -> Monitored:
+    profile = ModelDirectory(path, f"{name} version {number}").required_profile()
+    return Monitored(name, number, path, profile, version)
 
 
 def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, Labels | None]:

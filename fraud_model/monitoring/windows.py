@@ -34,7 +34,8 @@ class Span:
         match = re.fullmatch(r"([1-9]\d*)([mhd]?)", text.strip())
         if match is None:
             raise ParameterError(
-                f"window={text!r}: it is a time as 1d, 12h or 30m, or a number of transactions."
+                f"window={text!r} is invalid: expected a duration such as 1d, 12h or 30m, or a "
+                "number of transactions."
             )
         number = int(match[1])
         return cls(number * UNITS[match[2]], None) if match[2] else cls(None, number)
@@ -151,7 +152,7 @@ class Windows:
         if span.rows is not None:
             numbers = (self._rows + np.arange(len(scored.seconds))) // span.rows
             self._rows += len(scored.seconds)
-            # Refused requests have no place among the rows but the present one.
+            # Refused requests have no place among the rows but the latest one.
             refused = np.full(len(batch.refused), max(0, self._rows - 1) // span.rows)
         else:
             numbers, refused = (

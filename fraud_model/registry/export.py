@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
-import mlflow
 import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
-from fraud_model.commands import mlflow_run
-from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.errors import ParameterError
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
-
-ORIGIN_FILE = "origin.json"
 
 
 def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
@@ -25,20 +21,14 @@ def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
         ParameterError: `output` exists and is no exported model.
     """
     _refuse_other_directory(output)
-    version = versions.current_version(name, stage) if versions.is_registered(name) else None
-    if version is None:
-        raise RegistryError(
-            f"{name}: nothing stands in {stage} in {mlflow.get_registry_uri()}, so there is "
-            f"nothing to export. Promote a version first: {mlflow_run('promote', stage=stage)}"
-        )
-    return write_version(version, stage, output)
+    return write_version(versions.require_current(name, stage, "export"), stage, output)
 
 
 def write_version(version: ModelVersion, stage: versions.Stage, output: Path) -> dict[str, str]:
     """Writes a version as the model directory `output`, for `stage`.
 
-    Beside the model lies `origin.json`: its name, version, stage, run and kind of data, which the
-    return value holds too. An earlier export in `output` is replaced once the new one is complete.
+    Returns its origin, which lies beside the model too: name, version, stage, run and kind of
+    data. An earlier export in `output` is replaced once the new one is complete.
 
     Raises:
         ParameterError: `output` exists and is no exported model.
@@ -48,7 +38,7 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
         "model_name": str(version.name),
         "model_version": str(version.version),
         "model_stage": stage,
-        "run_id": str(version.run_id),
+        "run_id": str(version.run_id or ""),
         "data_kind": version.tags.get("data_kind", "unknown"),
     }
     partial = output.with_name(f".{output.name}.partial")
@@ -59,29 +49,14 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
     # Where the registry lies on this machine, whoever has loaded the model left bytecode there.
     for cache in list(partial.rglob("__pycache__")):
         shutil.rmtree(cache)
-    (partial / ORIGIN_FILE).write_text(json.dumps(origin, indent=1) + "\n")
+    ModelDirectory(partial).write_origin(origin)
     shutil.rmtree(output, ignore_errors=True)
     partial.rename(output)
     return origin
 
 
-def read_origin(model_dir: Path) -> dict[str, str]:
-    """What `origin.json` says of an exported model directory.
-
-    Raises:
-        ParameterError: it is no exported model.
-    """
-    if not (model_dir / "MLmodel").is_file() or not (model_dir / ORIGIN_FILE).is_file():
-        raise ParameterError(
-            f"{str(model_dir)!r} holds no exported model: MLmodel or {ORIGIN_FILE} is missing "
-            f"there. Write one with `{mlflow_run('export')}`."
-        )
-    origin: dict[str, str] = json.loads((model_dir / ORIGIN_FILE).read_text())
-    return origin
-
-
 def _refuse_other_directory(output: Path) -> None:
-    if output.exists() and not (output / "MLmodel").is_file():
+    if output.exists() and not ModelDirectory(output).is_model:
         raise ParameterError(
             f"output={str(output)!r} exists and is no exported model, so it is left alone. "
             "Choose another directory."

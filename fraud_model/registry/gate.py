@@ -1,35 +1,32 @@
-"""The gate in front of a stage: each check with its value and its limit."""
+"""The gate in front of a stage: each check with its value and what is required."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import mlflow
-import mlflow.artifacts
-import mlflow.pyfunc
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
-from fraud_model.data.schema import Columns
-from fraud_model.errors import ParameterError, RegistryError
-from fraud_model.evaluation.bootstrap import paired_difference
-from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.errors import ModelFailed, ParameterError, RegistryError
+from fraud_model.evaluation.bootstrap import Interval, paired_difference
 from fraud_model.evaluation.holdout import read_holdout
-from fraud_model.registry.export import read_origin
+from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.smoke import smoke_test
+
+DIFFERENCE = "average precision, challenger - champion"
 
 
 @dataclass(frozen=True)
 class GateThresholds:
     """What a challenger must reach on its holdout.
 
-    `tolerance` is how much average precision it may lose against the champion at the lower end
-    of the interval; `alert_budget` is in alerts a day.
+    Attributes:
+        min_accuracy: least accuracy, 0 to 1.
+        min_average_precision: least average precision, 0 to 1.
+        min_recall_at_budget: least recall at the alert budget, 0 to 1.
+        tolerance: how much average precision it may lose against the champion at the lower end of
+            the interval, 0 to 1.
+        alert_budget: alerts a day that people can review, more than 0.
     """
 
     min_accuracy: float = 0.95
@@ -40,84 +37,98 @@ class GateThresholds:
 
     def __post_init__(self) -> None:
         for name in ("min_accuracy", "min_average_precision", "min_recall_at_budget", "tolerance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ParameterError(f"{name}={getattr(self, name)}: it lies from 0 to 1.")
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ParameterError(f"{name}={value} is invalid: expected a number from 0 to 1.")
         if not self.alert_budget > 0:
-            raise ParameterError(f"alert_budget={self.alert_budget}: it is more than 0 a day.")
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The model to beat: its address, what to call it, and `real` or `simulated` for its data."""
-
-    uri: str
-    label: str
-    data_kind: str
-
-    @classmethod
-    def registered(cls, version: ModelVersion) -> Champion:
-        """A version that stands in a stage."""
-        kind = version.tags.get("data_kind", "unknown")
-        return cls(uri(version), f"version {version.version}", kind)
-
-    @classmethod
-    def exported(cls, folder: Path) -> Champion | None:
-        """The model in an exported directory; None where there is none.
-
-        Raises:
-            ParameterError: the directory holds something else.
-        """
-        if not folder.exists():
-            return None
-        origin = read_origin(folder)
-        label = f"the exported version {origin['model_version']}"
-        return cls(str(folder), label, origin.get("data_kind", "unknown"))
+            raise ParameterError(
+                f"alert_budget={self.alert_budget} is invalid: expected more than 0 alerts a day."
+            )
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the gate: what was measured, against which limit, and whether it passed."""
+    """One line of the gate: a value, what is required of it, and whether it passed."""
 
     name: str
     value: str
-    limit: str
+    required: str
     passed: bool
 
 
+@dataclass(frozen=True)
+class GateResult:
+    """The checks, and what both models reached on the challenger's holdout.
+
+    `challenger` is None where it does not even load; `champion` and `difference` are None where
+    there is no champion, or none that can be scored. `difference` is the challenger's average
+    precision minus the champion's, with its interval.
+    """
+
+    checks: list[Check]
+    challenger: HoldoutResult | None = None
+    champion: HoldoutResult | None = None
+    difference: Interval | None = None
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the checks that failed."""
+        return [check.name for check in self.checks if not check.passed]
+
+
 def run_gate(
-    challenger: ModelVersion, champion: Champion | None, thresholds: GateThresholds, seed: int = 0
-) -> list[Check]:
+    challenger: ModelVersion, champion: Candidate | None, thresholds: GateThresholds
+) -> GateResult:
     """Runs every check on a challenger, even after one has failed, so that all are seen.
 
     Champion and challenger are scored on the challenger's holdout, the newer one.
+
+    Raises:
+        RegistryError: the challenger cannot be scored on its holdout, or the holdout is gone.
     """
-    smoke = smoke_test(uri(challenger))
-    checks = [
-        Check("loads and scores known rows", smoke or "as recorded", "as recorded", smoke is None)
-    ]
-    checks.append(_provenance(challenger, champion))
-    if smoke is not None:
-        return checks
+    candidate = Candidate.registered(challenger)
+    loads = smoke_check(candidate)
+    checks = [loads, _provenance(candidate, champion)]
+    if not loads.passed:
+        return GateResult(checks)
     holdout, columns = read_holdout(challenger)
-    mine = predict(uri(challenger), holdout, columns)
-    labels = holdout[columns.target].to_numpy()
-    scored = Scored.from_part(holdout, columns, mine["fraud_probability"].to_numpy())
-    threshold = float(challenger.tags["threshold"])
-    figures = evaluate(scored, threshold, thresholds.alert_budget, seed)
+    mine = candidate.score(holdout, columns, thresholds.alert_budget)
+    metrics = mine.metrics
     budget = f"recall at {thresholds.alert_budget:g} alerts a day"
     checks += [
-        _floor("accuracy", figures["accuracy"], thresholds.min_accuracy),
-        _floor("average precision", figures["average_precision"], thresholds.min_average_precision),
-        _floor(budget, figures["recall_at_budget"], thresholds.min_recall_at_budget),
-        _against_champion(labels, scored.probability, champion, holdout, columns, thresholds, seed),
+        _floor("accuracy", metrics.accuracy, thresholds.min_accuracy),
+        _floor("average precision", metrics.average_precision, thresholds.min_average_precision),
+        _floor(budget, metrics.recall_at_budget, thresholds.min_recall_at_budget),
     ]
-    return checks
+    required = f"lower end >= -{thresholds.tolerance:g}"
+    if champion is None:
+        checks.append(Check(DIFFERENCE, "no champion", required, True))
+        return GateResult(checks, mine)
+    try:
+        theirs = champion.score(holdout, columns, thresholds.alert_budget)
+    except ModelFailed as error:
+        # A champion that cannot score protects nobody; refusing would keep it in place.
+        checks.append(Check(DIFFERENCE, f"champion, {champion.label}: {error}", required, True))
+        return GateResult(checks, mine)
+    except RegistryError as error:
+        checks.append(Check(DIFFERENCE, str(error), required, False))
+        return GateResult(checks, mine)
+    labels = mine.scored.labels
+    difference = paired_difference(labels, mine.scored.probability, theirs.scored.probability)
+    checks.append(_no_worse(difference, required, thresholds.tolerance))
+    return GateResult(checks, mine, theirs, difference)
+
+
+def smoke_check(candidate: Candidate) -> Check:
+    """Whether a model loads in a process of its own, and scores its known rows as recorded."""
+    tried = smoke_test(candidate.uri)
+    return Check("loads and scores known rows", tried.text, "as recorded", tried.passed)
 
 
 def table(checks: Sequence[Check]) -> str:
     """The checks as a Markdown table."""
-    rows = [("check", "value", "limit", "")] + [
-        (c.name, c.value, c.limit, "passed" if c.passed else "FAILED") for c in checks
+    rows = [("check", "value", "required", "")] + [
+        (c.name, c.value, c.required, "passed" if c.passed else "FAILED") for c in checks
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
@@ -128,17 +139,12 @@ def table(checks: Sequence[Check]) -> str:
     return "\n".join(lines)
 
 
-def uri(version: ModelVersion) -> str:
-    """The address of exactly this version."""
-    return f"models:/{version.name}/{version.version}"
-
-
 def _floor(name: str, value: float, least: float) -> Check:
     return Check(name, f"{value:.4f}", f">= {least:g}", value >= least)
 
 
-def _provenance(challenger: ModelVersion, champion: Champion | None) -> Check:
-    mine = challenger.tags.get("data_kind", "unknown")
+def _provenance(challenger: Candidate, champion: Candidate | None) -> Check:
+    mine = challenger.data_kind
     theirs = champion.data_kind if champion else "no champion"
     return Check(
         "trained on real data if the champion was",
@@ -148,46 +154,7 @@ def _provenance(challenger: ModelVersion, champion: Champion | None) -> Check:
     )
 
 
-def _against_champion(
-    labels: npt.NDArray[np.int64],
-    probability: npt.NDArray[np.float64],
-    champion: Champion | None,
-    holdout: pd.DataFrame,
-    columns: Columns,
-    thresholds: GateThresholds,
-    seed: int,
-) -> Check:
-    name = "average precision, challenger - champion"
-    limit = f"lower end >= -{thresholds.tolerance:g}"
-    if champion is None:
-        return Check(name, "no champion", limit, True)
-    try:
-        theirs = predict(champion.uri, holdout, columns)["fraud_probability"].to_numpy()
-    except RegistryError as error:
-        return Check(name, str(error), limit, False)
-    except (MlflowException, OSError) as error:
-        # A champion that cannot score protects nobody; refusing would keep it in place.
-        reason = str(error).splitlines()[0][:80]
-        return Check(name, f"champion, {champion.label}, does not load: {reason}", limit, True)
-    difference = paired_difference(labels, probability, theirs, seed)
-    verdict = "better" if difference.low > 0 else ""
-    value = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {verdict}"
-    return Check(name, value.strip(), limit, difference.low >= -thresholds.tolerance)
-
-
-def predict(model_uri: str, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """What a model answers to a holdout.
-
-    Raises:
-        RegistryError: the holdout lacks a feature of the model.
-    """
-    model = mlflow.pyfunc.load_model(model_uri)
-    wanted = model.metadata.get_input_schema().input_names()
-    missing = [name for name in wanted if name not in columns.features]
-    if missing:
-        raise RegistryError(
-            f"{model_uri} needs {', '.join(map(repr, missing))}, not in the holdout: "
-            "train other columns under another name with -P model_name="
-        )
-    predicted: pd.DataFrame = model.predict(holdout[wanted])
-    return predicted
+def _no_worse(difference: Interval, required: str, tolerance: float) -> Check:
+    verdict = " better" if difference.low > 0 else ""
+    value = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]{verdict}"
+    return Check(DIFFERENCE, value, required, difference.low >= -tolerance)

@@ -9,8 +9,8 @@ import mlflow
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, versions
+from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Check, GateThresholds
-from fraud_model.registry.smoke import smoke_test
 from fraud_model.registry.versions import Stage
 
 
@@ -41,10 +41,10 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
     if champion is not None and str(champion.version) == number:
         return _finish(name, stage, number)
     before = None if champion is None else str(champion.version)
-    standing = None if champion is None else gate.Champion.registered(champion)
-    checks = gate.run_gate(challenger, standing, thresholds)
-    _record(checks)
-    failed = [check.name for check in checks if not check.passed]
+    standing = None if champion is None else Candidate.registered(champion)
+    result = gate.run_gate(challenger, standing, thresholds)
+    _record(result.checks)
+    failed = result.failed
     now = versions.current_version(name, stage)
     if not failed and (None if now is None else str(now.version)) != before:
         failed = ["another promotion moved the stage meanwhile; run this one again"]
@@ -53,16 +53,16 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
         raise PromotionRefused(
             f"version {number} of {name} stays out of {stage}: {'; '.join(failed)}. "
             f"{'Version ' + before if before else 'Nothing'} stands there as before.\n"
-            f"{gate.table(checks)}"
+            f"{gate.table(result.checks)}"
         )
     ledger.write("promote", name, stage, before, number, "moving")
     versions.move(name, number, stage)
     ledger.write("promote", name, stage, before, number, "done")
-    return Moved(name, stage, number, before, checks)
+    return Moved(name, stage, number, before, result.checks)
 
 
 def rollback(name: str, stage: Stage) -> Moved:
-    """Puts back the version that stood in a stage before the present one, inside the active run.
+    """Puts back the version that stood in a stage before the current one, inside the active run.
 
     Which one that was is read from the ledger; it must still load and score its known rows.
 
@@ -70,13 +70,7 @@ def rollback(name: str, stage: Stage) -> Moved:
         RegistryError: nothing stands in the stage, or the ledger names no earlier version.
         PromotionRefused: the earlier version is gone or broken; nothing has changed.
     """
-    present = versions.current_version(name, stage) if versions.all_versions(name) else None
-    if present is None:
-        raise RegistryError(
-            f"{name}: nothing stands in {stage}, so there is nothing to roll back. "
-            f"Promote a version first: {mlflow_run('promote', stage=stage)}"
-        )
-    number = str(present.version)
+    number = str(versions.require_current(name, stage, "roll back").version)
     target = ledger.earlier_version(ledger.entries(name, stage), number)
     if target is None:
         raise RegistryError(
@@ -84,21 +78,18 @@ def rollback(name: str, stage: Stage) -> Moved:
             f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
     earlier = versions.find_version(name, target)
-    broken = smoke_test(gate.uri(earlier))
-    checks = [
-        Check("loads and scores known rows", broken or "as recorded", "as recorded", broken is None)
-    ]
-    _record(checks)
-    if broken is not None:
+    check = gate.smoke_check(Candidate.registered(earlier))
+    _record([check])
+    if not check.passed:
         ledger.write("rollback", name, stage, number, target, "refused")
         raise PromotionRefused(
             f"version {target} of {name}, which stood in {stage} before {number}, is broken: "
-            f"{broken}. Version {number} stands there as before."
+            f"{check.value}. Version {number} stands there as before."
         )
     ledger.write("rollback", name, stage, number, target, "moving")
     versions.move(name, target, stage)
     ledger.write("rollback", name, stage, number, target, "done")
-    return Moved(name, stage, target, number, checks)
+    return Moved(name, stage, target, number, [check])
 
 
 def _finish(name: str, stage: Stage, number: str) -> Moved:

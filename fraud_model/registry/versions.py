@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.tracking import without_credentials
 
 DEFAULT_MODEL_NAME = "fraud-detector"
 
@@ -34,7 +35,7 @@ def parse_stage(text: str) -> Stage:
     for stage in get_args(Stage):
         if text.lower() == stage.lower():
             return stage  # type: ignore[no-any-return]
-    raise ParameterError(f"stage={text!r}: it is Staging or Production.")
+    raise ParameterError(f"stage={text!r} is invalid: expected Staging or Production.")
 
 
 def check_model_name(name: str) -> None:
@@ -45,7 +46,7 @@ def check_model_name(name: str) -> None:
     """
     if not name.strip() or set(name) & set("/:'\""):
         raise ParameterError(
-            f"model_name={name!r}: a name without slash, colon and quotes is needed."
+            f"model_name={name!r} is invalid: expected a name without slashes, colons and quotes."
         )
 
 
@@ -71,16 +72,6 @@ def register(
     )
 
 
-def is_registered(name: str) -> bool:
-    """Whether the registry knows the model, with or without versions.
-
-    Raises:
-        ParameterError: no model can have this name.
-    """
-    check_model_name(name)
-    return bool(mlflow.MlflowClient().search_registered_models(f"name = '{name}'"))
-
-
 def all_versions(name: str) -> list[ModelVersion]:
     """All versions of a registered model, the newest first."""
     found = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
@@ -104,7 +95,7 @@ def find_version(name: str, text: str) -> ModelVersion:
     if text == "latest":
         return known[0]
     if not text.isdecimal():
-        raise ParameterError(f"version={text!r}: it is a number, or `latest`.")
+        raise ParameterError(f"version={text!r} is invalid: expected a number, or latest.")
     for version in known:
         if int(version.version) == int(text):
             return version
@@ -113,13 +104,34 @@ def find_version(name: str, text: str) -> ModelVersion:
 
 
 def current_version(name: str, stage: Stage) -> ModelVersion | None:
-    """The version that stands in `stage`, or None."""
+    """The version that stands in `stage`, or None.
+
+    Raises:
+        ParameterError: no model can have this name.
+    """
+    check_model_name(name)
     standing = [version for version in all_versions(name) if version.current_stage == stage]
     if len(standing) < 2:
         return standing[0] if standing else None
     # An interrupted promotion can leave two; the alias tells which one was meant to stay.
     meant = alias_version(name, stage)
     return next((v for v in standing if str(v.version) == meant), standing[0])
+
+
+def require_current(name: str, stage: Stage, purpose: str) -> ModelVersion:
+    """The version that stands in `stage`; `purpose` is the verb of what it is wanted for.
+
+    Raises:
+        RegistryError: nothing stands there.
+    """
+    version = current_version(name, stage)
+    if version is None:
+        where = without_credentials(mlflow.get_registry_uri())
+        raise RegistryError(
+            f"{name}: nothing stands in {stage} in {where}, so there is nothing to {purpose}. "
+            f"Promote a version first: {mlflow_run('promote', stage=stage)}"
+        )
+    return version
 
 
 def alias_version(name: str, stage: Stage) -> str | None:

@@ -10,7 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError
-from fraud_model.model.flavor import CARD_FILE
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.export import write_version
 from fraud_model.review.comparison import CURVES_FILE, Comparison, markdown, write_comparison
 from fraud_model.review.github import Repository
@@ -29,19 +29,15 @@ def prepare(version: ModelVersion, comparison: Comparison, folder: Path) -> None
     folder.mkdir(parents=True)
     write_version(version, "Production", folder / MODEL)
     write_comparison(comparison, folder / MODEL)
-    card = (folder / MODEL / "artifacts" / CARD_FILE).read_text()
-    body = "\n".join(
-        [
-            markdown(comparison),
-            f"The curves are in `{MODEL}/{CURVES_FILE}`. Merging deploys this version.",
-            "",
-            "<details><summary>Model card</summary>",
-            "",
-            card,
-            "</details>",
-            "",
-        ]
-    )
+    lines = [
+        markdown(comparison),
+        f"The curves are in `{MODEL}/{CURVES_FILE}`. Merging deploys this version.",
+        "",
+    ]
+    card = ModelDirectory(folder / MODEL).card
+    if card is not None:
+        lines += ["<details><summary>Model card</summary>", "", card, "</details>", ""]
+    body = "\n".join(lines)
     title = f"Serve {comparison.challenger}"
     (folder / TEXT_FILE).write_text(json.dumps({"title": title, "body": body}, indent=1) + "\n")
 
@@ -55,7 +51,7 @@ def publish(folder: Path, root: Path, repository: Repository) -> tuple[str, str]
         ParameterError: the folder holds no proposal.
         GitHubError: git or GitHub refuses.
     """
-    if not (folder / TEXT_FILE).is_file() or not (folder / MODEL / "MLmodel").is_file():
+    if not (folder / TEXT_FILE).is_file() or not ModelDirectory(folder / MODEL).is_model:
         raise ParameterError(
             f"proposal={str(folder)!r} holds no proposal. "
             f"`{mlflow_run('compare', proposal=folder)}` writes one where the challenger is better."

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 
+from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
-from fraud_model.model.flavor import KNOWN_ROWS_FILE, read_known_rows
+from fraud_model.model.directory import KnownRows, ModelDirectory
 from fraud_model.model.protocol import Scorer, announced_scorer
 from fraud_model.registry.smoke import TOLERANCE
 from fraud_model.serving.adapters import Plain
@@ -43,9 +44,10 @@ def load_served(origin: Origin) -> ServedModel:
             f"{first_line(error)}"
         ) from error
     scorer = announced_scorer(served.pyfunc)
-    if not (Path(origin.path) / "artifacts" / KNOWN_ROWS_FILE).is_file():
+    known = _known_rows(origin)
+    if known is None:
         return replace(served, route_note="the version has no known rows to check it with")
-    rows, recorded = _known_rows(origin)
+    rows, recorded = known.rows, known.probability
     _check_predict(served, rows, recorded)
     examples = {
         name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}
@@ -61,26 +63,26 @@ def load_served(origin: Origin) -> ServedModel:
     return replace(served, scorer=scorer)
 
 
-def _known_rows(origin: Origin) -> tuple[pd.DataFrame, list[float]]:
+def _known_rows(origin: Origin) -> KnownRows | None:
     try:
-        rows, recorded = read_known_rows(Path(origin.path))
+        known = ModelDirectory(Path(origin.path)).known_rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RegistryError(
             f"{origin.path}: the known rows cannot be read: {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error
-    if len(rows) != len(recorded) or not recorded:
+    if known is not None and not 0 < len(known.rows) == len(known.probability):
         raise RegistryError(
-            f"{origin.path}: the known rows cannot be used: there are {len(rows)} rows and "
-            f"{len(recorded)} probabilities."
+            f"{origin.path}: the known rows cannot be used: there are {len(known.rows)} rows and "
+            f"{len(known.probability)} probabilities."
         )
-    return rows, recorded
+    return known
 
 
-def _check_predict(served: ServedModel, rows: pd.DataFrame, recorded: list[float]) -> None:
+def _check_predict(served: ServedModel, rows: pd.DataFrame, recorded: Floats) -> None:
     try:
         answered = served.pyfunc.predict(rows)[PROBABILITY].to_numpy(dtype=np.float64)
-        off = np.abs(answered - np.asarray(recorded))
+        off = np.abs(answered - recorded)
     except Exception as error:
         raise RegistryError(
             f"{served.origin.path}: the version cannot score its known rows: {describe(error)}."

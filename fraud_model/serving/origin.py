@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import mlflow.artifacts
-import yaml
 from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import FraudModelError, RegistryError
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
-from fraud_model.registry.export import ORIGIN_FILE
 from fraud_model.serving.settings import Settings
+from fraud_model.tracking import without_credentials
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -63,7 +61,7 @@ def find_model(settings: Settings) -> Origin:
         if REGISTERED.fullmatch(settings.uri) is None:
             raise
         reason = str(error)
-    if not (Path(settings.model_dir) / "MLmodel").is_file():
+    if not ModelDirectory(Path(settings.model_dir)).is_model:
         raise RegistryError(
             f"{settings.uri} cannot be served: {reason} MODEL_DIR={settings.model_dir!r} has no "
             f"exported model either. Promote a version, or export one: {mlflow_run('export')}"
@@ -92,14 +90,6 @@ def resolve(uri: str) -> Origin:
         raise RegistryError(f"the registry at {where} does not answer with it ({kind}).") from error
 
 
-def without_credentials(uri: str) -> str:
-    """The URI without user and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _from_registry(registered: re.Match[str]) -> Origin:
     for variable, value in PATIENCE.items():
         os.environ.setdefault(variable, value)
@@ -109,11 +99,7 @@ def _from_registry(registered: re.Match[str]) -> Origin:
     if alias:
         version = client.get_model_version_by_alias(name, alias)
     elif which.lower() in stages:
-        stage = stages[which.lower()]
-        standing = versions.current_version(name, stage) if versions.is_registered(name) else None
-        if standing is None:
-            raise RegistryError(f"{name} has no version in {stage}.")
-        version = standing
+        version = versions.require_current(name, stages[which.lower()], "serve")
     else:
         version = versions.find_version(name, which)
     return Origin(
@@ -134,12 +120,11 @@ def _from_files(uri: str) -> Origin:
             path = Path(mlflow.artifacts.download_artifacts(uri))
         except (MlflowException, OSError) as error:
             raise RegistryError(f"{uri}: not a model: {str(error).splitlines()[0]}") from error
-    if not (path / "MLmodel").is_file():
+    directory = ModelDirectory(path, uri)
+    if not directory.is_model:
         raise RegistryError(f"{uri} is not a model directory: it has no MLmodel file.")
-    known: dict[str, Any] = yaml.safe_load((path / "MLmodel").read_text())
-    origin = path / ORIGIN_FILE
-    exported = json.loads(origin.read_text()) if origin.is_file() else {}
-    exported = {name: exported[name] for name in Origin.__dataclass_fields__ if name in exported}
-    return Origin(
-        **{"path": str(path), "source": "local", "run_id": known.get("run_id") or "", **exported}
-    )
+    found = directory.origin or {}
+    exported: dict[str, Any] = {
+        name: found[name] for name in Origin.__dataclass_fields__ if name in found
+    }
+    return Origin(**{"path": str(path), "source": "local", "run_id": directory.run_id, **exported})

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fraud_model import __version__
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
-from fraud_model.training.result import Measured
-
-SHOWN = (
-    ("average_precision", "average precision"),
-    ("average_precision_low", "… lower end of its 95 % bootstrap interval"),
-    ("average_precision_high", "… upper end"),
-    ("roc_auc", "ROC AUC"),
-    ("brier", "Brier score"),
-    ("precision", "precision at the threshold"),
-    ("recall", "recall at the threshold"),
-    ("f1", "F1 at the threshold"),
-    ("accuracy", "accuracy at the threshold"),
-    ("alerts_in_budget", "alerts that the budget allows"),
-    ("precision_at_budget", "precision at the alert budget"),
-    ("recall_at_budget", "recall at the alert budget"),
-    ("fraud_value_caught", "fraud value caught (sum of amounts)"),
-    ("fraud_value_missed", "fraud value missed (sum of amounts)"),
-)
+from fraud_model.model.metrics import shown_rows
+from fraud_model.training.result import TrainingResult
 
 
-def write_card(name: str, measured: Measured, commit: str) -> str:
+def write_card(name: str, result: TrainingResult, commit: str) -> str:
     """The card of a trained detector that will be a version of `name`."""
-    dataset, parts, figures = measured.dataset, measured.parts, measured.figures
+    dataset, parts, metrics = result.dataset, result.parts, result.metrics
     columns, target = dataset.columns, dataset.columns.target
-    rows = [
-        f"| {label} | {_cell(figures['validation'], key)} | {_cell(figures['holdout'], key)} |"
-        for key, label in SHOWN
-        if key in figures["holdout"]
-    ]
     sizes = [
         f"| {part} | {len(table):,} | {int(table[target].sum()):,} | {table[target].mean():.3%} |"
         for part, table in parts.named().items()
@@ -46,16 +23,16 @@ def write_card(name: str, measured: Measured, commit: str) -> str:
             "",
             f"Scores card transactions with the probability of fraud. {_origin(dataset)}",
             "",
-            "## Figures",
+            "## Metrics",
             "",
-            "| figure | validation | holdout |",
+            "| metric | validation | holdout |",
             "|---|---|---|",
-            *rows,
+            *shown_rows([metrics["validation"], metrics["holdout"]]),
             "",
-            f"Threshold {measured.threshold:.6g}, chosen on the validation part by "
-            f"`{measured.policy}`. The alert budget is {measured.alert_budget:g} a day. A logistic "
+            f"Threshold {result.threshold:.6g}, chosen on the validation part by "
+            f"`{result.policy}`. The alert budget is {result.alert_budget:g} a day. A logistic "
             "regression on the same features has an average precision of "
-            f"{measured.fitted.baseline_average_precision:.4f} on the validation part.",
+            f"{result.fitted.baseline_average_precision:.4f} on the validation part.",
             "",
             "## Data",
             "",
@@ -83,17 +60,10 @@ def write_card(name: str, measured: Measured, commit: str) -> str:
     )
 
 
-def _cell(figures: Mapping[str, float], key: str) -> str:
-    value = figures[key]
-    if key.startswith(("alerts", "fraud_value")):
-        return f"{value:,.0f}"
-    return f"{value:.6f}" if key == "brier" else f"{value:.4f}"
-
-
 def _origin(dataset: Dataset) -> str:
     if dataset.kind == "simulated":
         return (
-            "**Trained on simulated transactions**, drawn from published figures of the real "
+            "**Trained on simulated transactions**, drawn from published quantiles of the real "
             "data: good for trying the service out, not for deciding about real payments."
         )
     return "Trained on the labelled transactions of the table named below."

@@ -13,7 +13,7 @@ from fraud_model.registry import versions
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Hyper-parameters of the booster, under LightGBM's own names where it has one.
+    """Hyperparameters of the booster, under LightGBM's own names where it has one.
 
     The defaults hold from 15,000 to 284,807 transactions at 0.17 % and at 2 % fraud;
     `benchmarks/recipes.py` compares them with their peers. Three of them are not LightGBM's:
@@ -54,7 +54,9 @@ class Hyperparameters:
         for name, (low, high) in allowed.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ParameterError(f"{name}={value}: it lies from {low:g} to {high:g}.")
+                raise ParameterError(
+                    f"{name}={value} is invalid: expected a number from {low:g} to {high:g}."
+                )
 
     def lightgbm_parameters(self) -> dict[str, Any]:
         """What `lightgbm.train` takes as `params`; the number of rounds is apart."""
@@ -88,4 +90,6 @@ class TrainingConfig:
         parse_policy(self.threshold)
         versions.check_model_name(self.model_name)
         if not self.alert_budget > 0:
-            raise ParameterError(f"alert_budget={self.alert_budget}: it is more than 0 a day.")
+            raise ParameterError(
+                f"alert_budget={self.alert_budget} is invalid: expected more than 0 alerts a day."
+            )

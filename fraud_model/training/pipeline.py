@@ -1,4 +1,4 @@
-"""The training run from data to registered version: check, split, fit, measure, log, register."""
+"""The training run from data to registered version: check, split, fit, evaluate, log, register."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fraud_model.training import run_log
 from fraud_model.training.card import write_card
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.fit import fit
-from fraud_model.training.result import Measured
+from fraud_model.training.result import TrainingResult
 
 KNOWN_ROWS_PER_CLASS = 5
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A version of a registered model, and what was measured on the way to it."""
+    """A version of a registered model, and the result that it was made from."""
 
     name: str
     version: str
-    measured: Measured
+    result: TrainingResult
 
 
 def train(config: TrainingConfig) -> Trained:
@@ -38,29 +38,29 @@ def train(config: TrainingConfig) -> Trained:
 
     Raises:
         DataError: the table cannot be trained on.
-        TrainingError: the model is not worth registering.
+        TrainingError: the model is no better than a plain baseline.
     """
-    measured = _measure(config)
+    result = _fit_and_evaluate(config)
     print("drawing plots and logging the run")
-    run_log.log_measured(measured)
+    run_log.log_result(result)
     commit = git_commit()
-    card = write_card(config.model_name, measured, commit)
+    card = write_card(config.model_name, result, commit)
     run_log.log_card(card)
-    tags = run_log.version_tags(measured, commit)
-    known_rows = _known_rows(measured.parts.holdout, measured.dataset.columns)
-    model = log_detector(measured.detector, known_rows, card, measured.profile(), tags)
+    tags = run_log.version_tags(result, commit)
+    known_rows = _known_rows(result.parts.holdout, result.dataset.columns)
+    model = log_detector(result.detector, known_rows, card, result.profile(), tags)
     print(f"registering a version of {config.model_name}")
     version = versions.register(
         config.model_name,
         model.model_id,
         model.run_id,
-        description=run_log.version_description(measured),
+        description=run_log.version_description(result),
         tags=tags,
     )
-    return Trained(config.model_name, str(version.version), measured)
+    return Trained(config.model_name, str(version.version), result)
 
 
-def _measure(config: TrainingConfig) -> Measured:
+def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     print(f"reading transactions (data={public(config.data)})")
     dataset = load_dataset(
         config.data,
@@ -68,10 +68,10 @@ def _measure(config: TrainingConfig) -> Measured:
         time=config.time_column,
         amount=config.amount_column,
     )
-    seed = config.hyperparameters.seed
-    parts = split(dataset, config.split, seed)
+    parts = split(dataset, config.split, config.hyperparameters.seed)
     parameters = asdict(config)
-    log_parameters({**parameters, **parameters.pop("hyperparameters")})
+    hyperparameters = parameters.pop("hyperparameters")
+    log_parameters({**parameters, **hyperparameters})
     run_log.log_data(dataset, parts)
     rounds = config.hyperparameters.rounds
     print(f"fitting {rounds} rounds on {len(parts.train):,} transactions")
@@ -85,7 +85,7 @@ def _measure(config: TrainingConfig) -> Measured:
     }
     policy = parse_policy(config.threshold)
     threshold = choose_threshold(policy, scored["validation"])
-    return Measured(
+    return TrainingResult(
         dataset=dataset,
         parts=parts,
         fitted=fitted,
@@ -94,9 +94,8 @@ def _measure(config: TrainingConfig) -> Measured:
         threshold=threshold,
         alert_budget=config.alert_budget,
         scored=scored,
-        figures={
-            name: evaluate(part, threshold, config.alert_budget, seed)
-            for name, part in scored.items()
+        metrics={
+            name: evaluate(part, threshold, config.alert_budget) for name, part in scored.items()
         },
     )
 

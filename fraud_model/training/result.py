@@ -1,4 +1,4 @@
-"""All that is known of a trained detector before it becomes a version."""
+"""What a training run came to, before it becomes a version."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy
 from fraud_model.model.detector import FraudDetector
+from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Distribution, Profile, Scores
 from fraud_model.training.fit import Fitted
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A detector with its chosen threshold, the data behind it, and its figures.
+class TrainingResult:
+    """A detector with its chosen threshold, the data behind it, and its metrics.
 
-    `scored` and `figures` have the keys `validation` and `holdout`; the figures are those of
-    `evaluation.evaluate` at `threshold`.
+    `scored` and `metrics` have the keys `validation` and `holdout`; the metrics are those at
+    `threshold`. `alert_budget` is in alerts a day.
     """
 
     dataset: Dataset
@@ -31,7 +32,7 @@ class Measured:
     threshold: float
     alert_budget: float
     scored: dict[str, Scored]
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, Metrics]
 
     def profile(self) -> Profile:
         """The reference profile: features of all transactions, scores of those held out."""
@@ -59,5 +60,5 @@ class Measured:
                 if name != columns.time
             },
             scores=Scores.of(probability, self.threshold, seconds),
-            figures=self.figures["holdout"],
+            metrics=self.metrics["holdout"],
         )

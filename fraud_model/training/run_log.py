@@ -1,4 +1,4 @@
-"""What a training run leaves in MLflow: data, figures, pictures, card, and the version's tags."""
+"""What a training run leaves in MLflow: data, metrics, plots, card, and the version's tags."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.holdout import log_holdout
 from fraud_model.evaluation.plots import draw_curves, draw_importance, draw_learning_curve
+from fraud_model.model.directory import CARD_FILE
 from fraud_model.tracking import log_curve
-from fraud_model.training.result import Measured
+from fraud_model.training.result import TrainingResult
 
 # SHAP values of about this many holdout transactions, evenly spaced, rank the features; more change
 # nothing visible.
@@ -58,82 +59,80 @@ def log_data(dataset: Dataset, parts: Parts) -> None:
         )
 
 
-def log_measured(measured: Measured) -> None:
-    """Logs figures, learning curve, pictures and holdout to the active run."""
-    fitted = measured.fitted
-    figures = {
+def log_result(result: TrainingResult) -> None:
+    """Logs metrics, learning curve, plots and holdout to the active run."""
+    fitted = result.fitted
+    metrics = {
         f"{part}/{name}": value
-        for part, named in measured.figures.items()
-        for name, value in named.items()
+        for part, reached in result.metrics.items()
+        for name, value in reached.by_name().items()
     }
     own = {
-        "model/threshold": measured.threshold,
+        "model/threshold": result.threshold,
         "model/rounds": fitted.best_round,
         "validation/average_precision_of_baseline": fitted.baseline_average_precision,
     }
-    mlflow.log_metrics({**figures, **own})
+    mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve, "learning_curve/")
-    _log_pictures(measured)
-    log_holdout(measured.parts.holdout, measured.dataset.columns)
+    _log_plots(result)
+    log_holdout(result.parts.holdout, result.dataset.columns)
 
 
 def log_card(card: str) -> None:
     """Stores the model card, and shows it as the description on the page of the run."""
-    mlflow.log_text(card, "model_card.md")
+    mlflow.log_text(card, CARD_FILE)
     mlflow.set_tag(MLFLOW_RUN_NOTE, card)
 
 
-def version_tags(measured: Measured, commit: str) -> dict[str, str]:
+def version_tags(result: TrainingResult, commit: str) -> dict[str, str]:
     """The tags of run and version: where it comes from, and what it reached on the holdout."""
-    dataset, held = measured.dataset, measured.figures["holdout"]
+    dataset, held = result.dataset, result.metrics["holdout"]
     return {
         "data_kind": dataset.kind,
         "data_source": dataset.source,
         "data_digest": dataset.digest,
-        "split": measured.parts.how,
-        "threshold": repr(measured.threshold),
-        "threshold_policy": str(measured.policy),
+        "split": result.parts.how,
+        "threshold": repr(result.threshold),
+        "threshold_policy": str(result.policy),
         "git_commit": commit,
-        "holdout_average_precision": f"{held['average_precision']:.6f}",
-        "holdout_average_precision_low": f"{held['average_precision_low']:.6f}",
-        "holdout_average_precision_high": f"{held['average_precision_high']:.6f}",
-        "holdout_recall_at_budget": f"{held['recall_at_budget']:.6f}",
-        "holdout_brier": f"{held['brier']:.8f}",
+        "holdout_average_precision": f"{held.average_precision:.6f}",
+        "holdout_average_precision_low": f"{held.average_precision_low:.6f}",
+        "holdout_average_precision_high": f"{held.average_precision_high:.6f}",
+        "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
+        "holdout_brier": f"{held.brier:.8f}",
     }
 
 
-def version_description(measured: Measured) -> str:
+def version_description(result: TrainingResult) -> str:
     """A few sentences for the version's page in the registry."""
-    dataset, held = measured.dataset, measured.figures["holdout"]
+    dataset, held = result.dataset, result.metrics["holdout"]
     return (
         f"Trained on {len(dataset.table):,} {dataset.kind} transactions ({dataset.source}). "
-        f"Holdout: average precision {held['average_precision']:.4f} "
-        f"[{held['average_precision_low']:.4f}, {held['average_precision_high']:.4f}], "
-        f"recall {held['recall']:.4f} and precision {held['precision']:.4f} at threshold "
-        f"{measured.threshold:.4g} (`{measured.policy}`)."
+        f"Holdout: average precision {held.average_precision:.4f} "
+        f"[{held.average_precision_low:.4f}, {held.average_precision_high:.4f}], "
+        f"recall {held.recall:.4f} and precision {held.precision:.4f} at threshold "
+        f"{result.threshold:.4g} (`{result.policy}`)."
     )
 
 
-def _log_pictures(measured: Measured) -> None:
-    booster, scaler, _ = measured.detector.parts
-    pictures = draw_curves(
-        measured.scored["holdout"],
-        measured.figures["holdout"],
+def _log_plots(result: TrainingResult) -> None:
+    booster, scaler, _ = result.detector.parts
+    plots = draw_curves(
+        result.scored["holdout"],
+        result.metrics["holdout"],
         part="holdout",
-        threshold=measured.threshold,
-        policy=measured.policy,
+        threshold=result.threshold,
+        policy=result.policy,
     )
-    pictures["learning_curve"] = draw_learning_curve(
-        measured.fitted.curve, measured.fitted.best_round
-    )
-    holdout = measured.parts.holdout
-    pictures["feature_importance"] = draw_importance(
+    plots["learning_curve"] = draw_learning_curve(result.fitted.curve, result.fitted.best_round)
+    holdout = result.parts.holdout
+    plots["feature_importance"] = draw_importance(
         scaler.features,
         np.asarray(booster.feature_importance("gain"), dtype=np.float64),
-        measured.detector.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
+        result.detector.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
     )
-    for name, figure in pictures.items():
-        mlflow.log_figure(figure, f"figures/{name}.png")
+    for name, figure in plots.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")
 
 
 def _source_of(dataset: Dataset) -> DatasetSource:

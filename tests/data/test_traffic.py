@@ -16,7 +16,7 @@ from fraud_model.data.simulation import simulate
 from fraud_model.data.table_traffic import TableTraffic
 from fraud_model.data.traffic import Batch
 from fraud_model.errors import DataError, ParameterError
-from fraud_model.model.profile import read_profile
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.monitoring import windows
 from fraud_model.monitoring.windows import Span, Windows
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
@@ -30,7 +30,7 @@ def lines(exported: Path) -> list[dict[str, object]]:
 
 
 def opened(path: Path, model: Path) -> TableTraffic:
-    profile = read_profile(model, "version 1")
+    profile = ModelDirectory(model, "version 1").required_profile()
     return TableTraffic(path, model, list(profile.features), profile.time)
 
 
@@ -147,7 +147,7 @@ def test_windows_add_up_to_the_traffic(
 ) -> None:
     later = [{**line, "time": f"2026-11-03T0{i % 9}:00:00Z"} for i, line in enumerate(lines)]
     path = write_lines(tmp_path / "audit.jsonl", [*lines, refused_line(2), *later])
-    profile = read_profile(exported, "version 1")
+    profile = ModelDirectory(exported, "version 1").required_profile()
     traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
     counted = Windows(profile, Span.parse("1d"), has_time=True)
     for batch in traffic.batches(()):
@@ -167,7 +167,7 @@ def test_too_many_windows_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(windows, "MOST_WINDOWS", 5)
-    profile = read_profile(exported, "version 1")
+    profile = ModelDirectory(exported, "version 1").required_profile()
     path = write_lines(tmp_path / "audit.jsonl", lines)
     traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
     counted = Windows(profile, Span.parse("10"), has_time=True)

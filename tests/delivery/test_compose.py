@@ -19,7 +19,7 @@ import pytest
 import requests
 import yaml
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
 from tests.support.server import free_port, serving
 
@@ -174,7 +174,7 @@ def test_an_alert_fires_when_it_should_and_not_before(
 def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
     exported: Path, tmp_path: Path
 ) -> None:
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     payload = {"dataframe_records": rows.to_dict("records")}
     token = {"Authorization": "Bearer a-token"}
     command = ["--model-uri", str(exported)]

@@ -20,7 +20,7 @@ import requests
 from fraud_model.delivery.bundle import Bundle, assemble
 from fraud_model.delivery.image import check_answers
 from fraud_model.errors import ImageError
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
 from tests.support.server import Server, free_port
 from tests.support.store import Store
@@ -111,7 +111,8 @@ def test_the_image_serves_the_version_anywhere(
     registry = {"MLFLOW_TRACKING_URI": store.uri}
     done = image("--model-name", name, "--image", "fraud-test", **registry)
     assert done.returncode == 0, done.stderr
-    rows, recorded = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows()
+    rows, recorded = known.rows, known.probability
     assert f"fraud-test:1 answers {len(rows)} known rows" in done.stdout
     assert docker("image", "inspect", "--format", "{{.Id}}", "fraud-test:1") == docker(
         "image", "inspect", "--format", "{{.Id}}", "fraud-test:latest"
@@ -202,7 +203,8 @@ def test_mlflows_own_image_answers(store: Store, exported: Path) -> None:
         env=own_environment(PATH=path, MLFLOW_TRACKING_URI=store.uri),
         check=True,
     )
-    rows, recorded = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows()
+    rows, recorded = known.rows, known.probability
     with container("fraud-plain-test", PORT="8080") as (_, url):
         payload = {"dataframe_split": rows.to_dict("split", index=False)}
         answer = requests.post(f"{url}/invocations", json=payload, timeout=60).json()

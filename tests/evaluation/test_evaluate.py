@@ -1,4 +1,4 @@
-"""The figures agree with scikit-learn's, and the intervals cover what they claim."""
+"""The metrics agree with scikit-learn's, and the intervals cover what they claim."""
 
 from __future__ import annotations
 
@@ -17,41 +17,44 @@ SCORED = Scored(LABELS, SCORES, random.exponential(50, 3_000), days=0.5)
 
 
 def test_figures_are_scikit_learns() -> None:
-    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
     passed, false_alarms, missed, caught = confusion_matrix(LABELS, SCORES >= 0.8).ravel()
-    assert [figures[k] for k in ("true_negatives", "false_positives", "false_negatives")] == [
+    assert [metrics.true_negatives, metrics.false_positives, metrics.false_negatives] == [
         passed,
         false_alarms,
         missed,
     ]
-    assert figures["true_positives"] == caught
-    assert figures["f1"] == pytest.approx(f1_score(LABELS, SCORES >= 0.8))
-    assert figures["average_precision"] == average_precision_score(LABELS, SCORES)
-    assert figures["average_precision_low"] < figures["average_precision"]
-    assert figures["average_precision"] < figures["average_precision_high"]
+    assert metrics.true_positives == caught
+    assert metrics.f1 == pytest.approx(f1_score(LABELS, SCORES >= 0.8))
+    assert metrics.average_precision == average_precision_score(LABELS, SCORES)
+    assert metrics.average_precision_low < metrics.average_precision
+    assert metrics.average_precision < metrics.average_precision_high
 
 
 def test_the_alert_budget_is_a_number_per_day() -> None:
-    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
-    assert figures["alerts_in_budget"] == 50
+    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    assert metrics.alerts_in_budget == 50
     top = np.argsort(-SCORES, kind="stable")[:50]
-    assert figures["precision_at_budget"] == LABELS[top].mean()
-    assert figures["recall_at_budget"] == LABELS[top].sum() / LABELS.sum()
+    assert metrics.precision_at_budget == LABELS[top].mean()
+    assert metrics.recall_at_budget == LABELS[top].sum() / LABELS.sum()
     assert alerts_within(SCORED, 0.001) == 1
     assert alerts_within(SCORED, 1e9) == len(LABELS)
 
 
 def test_fraud_value_is_split_into_caught_and_missed() -> None:
-    figures = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
     assert SCORED.amounts is not None
     total = float(SCORED.amounts[LABELS == 1].sum())
-    assert figures["fraud_value_caught"] + figures["fraud_value_missed"] == pytest.approx(total)
-    assert figures["fraud_value_missed"] > 0
+    assert metrics.fraud_value_caught is not None
+    assert metrics.fraud_value_missed is not None
+    assert metrics.fraud_value_caught + metrics.fraud_value_missed == pytest.approx(total)
+    assert metrics.fraud_value_missed > 0
 
 
 def test_without_amounts_there_is_no_fraud_value() -> None:
-    figures = evaluate(Scored(LABELS, SCORES, None, 1.0), threshold=0.5, alert_budget=10)
-    assert not [name for name in figures if "value" in name]
+    metrics = evaluate(Scored(LABELS, SCORES, None, 1.0), threshold=0.5, alert_budget=10)
+    assert (metrics.fraud_value_caught, metrics.fraud_value_missed) == (None, None)
+    assert not [name for name in metrics.by_name() if "value" in name]
 
 
 def test_the_interval_narrows_with_more_frauds() -> None:

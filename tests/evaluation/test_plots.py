@@ -1,4 +1,4 @@
-"""Every picture draws, is titled and has labelled axes."""
+"""Every plot draws, is titled and has labelled axes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def check(figure: Figure) -> None:
 @pytest.mark.parametrize("scored", [EASY, CONSTANT])
 @pytest.mark.parametrize("policy", ["f1", "cost:5"])
 def test_curves_draw_for_good_and_for_degenerate_scores(scored: Scored, policy: str) -> None:
-    figures = evaluate(scored, 0.5, 100)
-    drawn = draw_curves(scored, figures, part="holdout", threshold=0.5, policy=parse_policy(policy))
+    metrics = evaluate(scored, 0.5, 100)
+    drawn = draw_curves(scored, metrics, part="holdout", threshold=0.5, policy=parse_policy(policy))
     assert set(drawn) == {
         "precision_recall",
         "roc",
@@ -46,8 +46,8 @@ def test_curves_draw_for_good_and_for_degenerate_scores(scored: Scored, policy: 
 
 
 def test_a_cost_policy_draws_cost() -> None:
-    figures = evaluate(EASY, 0.5, 100)
-    drawn = draw_curves(EASY, figures, part="holdout", threshold=0.5, policy=parse_policy("cost:5"))
+    metrics = evaluate(EASY, 0.5, 100)
+    drawn = draw_curves(EASY, metrics, part="holdout", threshold=0.5, policy=parse_policy("cost:5"))
     assert drawn["threshold"].get_suptitle() == "Cost against threshold"
 
 

@@ -184,7 +184,10 @@ def test_the_main_entry_point_trains_promotes_and_says_how_to_go_on(
         (("-e", "train", "-P", "data=nowhere.csv"), "error: nowhere.csv: no such file"),
         (("-e", "train", "-P", "threshold=best"), "error: threshold='best' is no policy"),
         (("-e", "promote", "-P", "model_name=nobody"), "error: model 'nobody' has no version"),
-        (("-e", "promote", "-P", "stage=Live"), "error: stage='Live': it is Staging or Production"),
+        (
+            ("-e", "promote", "-P", "stage=Live"),
+            "error: stage='Live' is invalid: expected Staging or Production",
+        ),
         (("-e", "rollback", "-P", "model_name=nobody"), "error: nobody: nothing stands in"),
     ],
 )

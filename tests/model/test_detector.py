@@ -31,7 +31,7 @@ def test_it_answers_probability_flag_and_risk_level(
     assert list(answer.columns) == ["fraud_probability", "is_fraud", "risk_level"]
     probability = answer["fraud_probability"]
     assert probability.between(0, 1).all()
-    assert (answer["is_fraud"] == (probability >= store.trained.measured.threshold)).all()
+    assert (answer["is_fraud"] == (probability >= store.trained.result.threshold)).all()
     bounds = pd.cut(probability, [-1, 0.3, 0.7, 2], right=False, labels=["Low", "Medium", "High"])
     assert (answer["risk_level"] == bounds.astype(str)).all()
     assert {"Low", "High"} <= set(answer["risk_level"])

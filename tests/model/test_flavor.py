@@ -12,7 +12,7 @@ import mlflow.lightgbm
 import pytest
 import yaml
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.store import Store
 
 
@@ -32,12 +32,12 @@ def test_every_file_is_text(directory: Path) -> None:
 
 def test_the_lightgbm_flavor_loads_the_same_booster(store: Store, directory: Path) -> None:
     booster = mlflow.lightgbm.load_model(str(directory))
-    assert booster.num_trees() == store.trained.measured.fitted.best_round
+    assert booster.num_trees() == store.trained.result.fitted.best_round
 
 
 def test_signature_and_example_name_every_feature(store: Store, directory: Path) -> None:
     info = mlflow.models.get_model_info(str(directory))
-    features = list(store.trained.measured.dataset.columns.features)
+    features = list(store.trained.result.dataset.columns.features)
     assert info.signature.inputs.input_names() == features
     assert {str(t) for t in info.signature.inputs.input_types()} == {"DataType.double"}
     assert [p.name for p in info.signature.params.params] == ["threshold", "explain"]
@@ -85,13 +85,14 @@ def test_it_loads_in_an_environment_made_from_its_own_files(
 
 
 def test_known_rows_hold_both_classes(store: Store, directory: Path) -> None:
-    rows, probabilities = read_known_rows(directory)
+    known = ModelDirectory(directory).required_known_rows()
+    rows, probabilities = known.rows, known.probability
     assert len(rows) == len(probabilities) == 10
     assert min(probabilities) < 0.3 < max(probabilities)
 
 
 def test_models_predict_takes_whole_numbers_as_json(directory: Path, tmp_path: Path) -> None:
-    rows, _ = read_known_rows(directory)
+    rows = ModelDirectory(directory).required_known_rows().rows
     whole = rows.assign(V1=range(len(rows)))
     (tmp_path / "rows.json").write_text(
         json.dumps({"dataframe_split": json.loads(whole.to_json(orient="split", index=False))})

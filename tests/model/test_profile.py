@@ -9,25 +9,26 @@ import numpy as np
 import pytest
 
 from fraud_model.errors import RegistryError
-from fraud_model.model.profile import Distribution, Scores, read_profile
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.profile import Distribution, Scores
 
 
-def test_a_version_knows_features_scores_and_figures(exported: Path) -> None:
-    profile = read_profile(exported, "version 1")
+def test_a_version_knows_features_scores_and_metrics(exported: Path) -> None:
+    profile = ModelDirectory(exported, "version 1").required_profile()
     assert profile.rows == 8_000
     assert profile.fraud_rate == pytest.approx(0.05)
     assert "Time" not in profile.features
     assert {"V1", "Amount"} <= set(profile.features)
     # Validation and holdout: what the trees did not learn from.
     assert np.sum(profile.scores.counts) == 3_200
-    assert 0 < profile.figures["average_precision_low"] < profile.figures["average_precision"]
+    assert 0 < profile.metrics.average_precision_low < profile.metrics.average_precision
 
 
 def test_its_shares_are_those_of_the_training_data(exported: Path) -> None:
     from fraud_model.data.simulation import simulate
 
     table = simulate(rows=8_000, frauds=400, seed=2)
-    profile = read_profile(exported, "version 1")
+    profile = ModelDirectory(exported, "version 1").required_profile()
     for name in ("V4", "Amount"):
         known = profile.features[name]
         counts = known.count(table[name].to_numpy())
@@ -36,7 +37,7 @@ def test_its_shares_are_those_of_the_training_data(exported: Path) -> None:
 
 def test_a_version_without_a_profile_says_to_train_again(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"version 7 has no reference profile.*Train a version"):
-        read_profile(tmp_path, "version 7")
+        ModelDirectory(tmp_path, "version 7").required_profile()
 
 
 def test_no_row_of_the_training_data_is_in_it(exported: Path) -> None:

@@ -26,7 +26,7 @@ def test_it_answers_raw_rows_as_the_pyfunc_does(store: Store, table: pd.DataFram
     booster, pyfunc = mlflow.lightgbm.load_model(uri), mlflow.pyfunc.load_model(uri)
     rows = table.drop(columns="Class")
     assert booster.feature_name() == list(rows.columns)
-    check_same(booster, pyfunc.predict(rows), rows, store.trained.measured.threshold)
+    check_same(booster, pyfunc.predict(rows), rows, store.trained.result.threshold)
 
 
 def test_it_answers_real_rows_as_the_detector_does(sample_csv: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from fraud_model.errors import DataError
 from fraud_model.evaluation.evaluate import Scored, evaluate
-from fraud_model.model.profile import Profile, read_profile
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring.labels import read_labels
 from fraud_model.monitoring.performance import Labelled, measure
 from fraud_model.monitoring.windows import Window
@@ -20,7 +21,7 @@ AUDIT_KEYS = ("request_id", "row")
 
 @pytest.fixture(scope="module")
 def profile(exported: Path) -> Profile:
-    return read_profile(exported, "version 1")
+    return ModelDirectory(exported, "version 1").required_profile()
 
 
 def labels_csv(folder: Path, text: str) -> Path:
@@ -83,7 +84,7 @@ def test_only_matured_windows_count(profile: Profile) -> None:
     assert set(reached.by_window) == {0, 1}
 
 
-def test_figures_are_those_of_an_evaluation_with_intervals_around_them(profile: Profile) -> None:
+def test_intervals_are_those_of_an_evaluation_with_intervals_around_them(profile: Profile) -> None:
     table, windows = traffic(profile, {0: 1.0, 1: 1.0})
     reached = measure(table, windows, profile)
     days = 2 * 86_000 / 86_400
@@ -93,20 +94,20 @@ def test_figures_are_those_of_an_evaluation_with_intervals_around_them(profile: 
         table["amount"].to_numpy(),
         days,
     )
-    figures = evaluate(scored, profile.threshold, profile.alert_budget)
+    metrics = evaluate(scored, profile.threshold, profile.alert_budget)
     for name in ("average_precision", "precision_at_budget", "recall_at_budget"):
-        known = reached.figures[name]
-        assert known.value == pytest.approx(figures[name])
+        known = reached.intervals[name]
+        assert known.value == pytest.approx(getattr(metrics, name))
         assert known.low < known.value < known.high
-    calibration = reached.figures["calibration"]
+    calibration = reached.intervals["calibration"]
     assert calibration.value == pytest.approx(200 / scored.probability.sum())
-    share = figures["fraud_value_caught"] / 2_000
-    assert reached.figures["fraud_value_caught_share"].value == pytest.approx(share)
+    share = (metrics.fraud_value_caught or 0) / 2_000
+    assert reached.intervals["fraud_value_caught_share"].value == pytest.approx(share)
 
 
-def test_too_few_frauds_give_no_figures(profile: Profile) -> None:
+def test_too_few_frauds_give_no_metrics(profile: Profile) -> None:
     table, windows = traffic(profile, {0: 1.0})
     few = table[(table["label"] == 0) | (table.index < 100)]
     windows[0].labelled = windows[0].rows = len(few)
     reached = measure(few, windows, profile)
-    assert (reached.frauds, reached.figures) == (5, {})
+    assert (reached.frauds, reached.intervals) == (5, {})

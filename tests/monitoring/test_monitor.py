@@ -276,7 +276,10 @@ def test_compare_refuses_a_log_without_the_shadow(monitored: Monitored) -> None:
         (("--log", "traffic.csv", "--window", "5", "--report", "traffic.csv"), "cannot be written"),
         (("--log", "nowhere.jsonl"), "error: nowhere.jsonl: no such audit log"),
         (("--log", "nowhere.csv"), "error: nowhere.csv: no such file"),
-        (("--log", "traffic.csv", "--window", "1w"), "error: window='1w': it is a time as 1d"),
+        (
+            ("--log", "traffic.csv", "--window", "1w"),
+            "error: window='1w' is invalid: expected a duration such as 1d",
+        ),
         (("--log", "traffic.csv", "--stage", "Staging"), "nothing stands in Staging"),
         (("--log", "traffic.csv", "--labels", "traffic.csv"), "error: traffic.csv: labels need"),
     ],

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from fraud_model.errors import PromotionRefused, RegistryError
-from fraud_model.registry import gate, ledger, versions
-from fraud_model.registry.gate import GateThresholds
+from fraud_model.registry import ledger, versions
+from fraud_model.registry.gate import GateThresholds, run_gate
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.smoke import smoke_test
 from fraud_model.tracking import open_run
@@ -121,12 +121,12 @@ def test_a_broken_version_is_refused_by_a_process_of_its_own(store: Store, run: 
     whole = decision.read_text()
     try:
         decision.write_text(whole.replace('"intercept": ', '"intercept": 1'))
-        assert "off its record" in str(smoke_test(f"models:/{name}/1"))
+        assert "off its record" in smoke_test(f"models:/{name}/1").text
         with pytest.raises(PromotionRefused, match="loads and scores known rows"):
             promote(name, "1", "Production", GateThresholds())
     finally:
         decision.write_text(whole)
-    assert smoke_test(f"models:/{name}/1") is None
+    assert smoke_test(f"models:/{name}/1").passed
     assert state(name)["aliases"] == {}
 
 
@@ -237,11 +237,10 @@ def test_a_promotion_overtaken_by_another_is_refused(
 ) -> None:
     name = store.new_model(versions=3)
     move_in(name, "1")
-    run_gate = gate.run_gate
 
-    def slow_gate(*args: Any) -> object:
+    def slow_gate(*arguments: Any) -> object:
         versions.move(name, "3", "Production")
-        return run_gate(*args)
+        return run_gate(*arguments)
 
     monkeypatch.setattr("fraud_model.registry.gate.run_gate", slow_gate)
     with pytest.raises(PromotionRefused, match="another promotion moved the stage meanwhile"):

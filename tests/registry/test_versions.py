@@ -44,7 +44,7 @@ def test_a_version_is_found_by_number_and_by_latest(store: Store) -> None:
     assert str(versions.find_version(name, "1").version) == "1"
     with pytest.raises(RegistryError, match=r"has no version 9\. There are: 2, 1"):
         versions.find_version(name, "9")
-    with pytest.raises(ParameterError, match="a number, or `latest`"):
+    with pytest.raises(ParameterError, match=r"version='newest' .* a number, or latest"):
         versions.find_version(name, "newest")
 
 

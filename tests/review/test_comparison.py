@@ -11,21 +11,23 @@ from pathlib import Path
 import pytest
 
 from fraud_model.errors import ParameterError
-from fraud_model.model.detector import DECISION_FILE
+from fraud_model.model.detector import BOOSTER_FILE, DECISION_FILE
 from fraud_model.registry import versions
-from fraud_model.registry.gate import Champion, GateThresholds
+from fraud_model.registry.candidate import Candidate
+from fraud_model.registry.gate import GateThresholds
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import prepare, publish
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.other_models import register
 from tests.support.store import Store
 
-LIMITS = GateThresholds()
+THRESHOLDS = GateThresholds()
 
 
 def test_without_a_champion_the_gate_decides(store: Store) -> None:
     challenger = versions.find_version(store.new_model(), "1")
-    assert compare(challenger, None, LIMITS).better
+    assert compare(challenger, None, THRESHOLDS).better
     refused = compare(challenger, None, GateThresholds(min_average_precision=1.0))
     assert not refused.better
     assert "does not pass the gate: average precision" in refused.verdict
@@ -33,10 +35,10 @@ def test_without_a_champion_the_gate_decides(store: Store) -> None:
 
 def test_the_same_model_is_no_better_than_itself(store: Store, exported: Path) -> None:
     challenger = versions.find_version(store.new_model(), "1")
-    compared = compare(challenger, Champion.exported(exported), LIMITS)
+    compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
     assert not compared.better
     assert "is no better than the champion, the exported version 1" in compared.verdict
-    assert compared.figures["challenger"] == compared.figures["champion"]
+    assert compared.sides["challenger"].metrics == compared.sides["champion"].metrics
 
 
 def test_a_champion_that_ranks_the_other_way_round_is_beaten(
@@ -48,29 +50,45 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     content = json.loads(decision.read_text())
     decision.write_text(json.dumps(content | {"slope": -content["slope"]}))
     challenger = versions.find_version(store.new_model(), "1")
-    compared = compare(challenger, Champion.exported(worse), LIMITS)
+    compared = compare(challenger, Candidate.exported(worse), THRESHOLDS)
     assert compared.better
-    assert compared.difference
-    assert compared.difference.low > 0
+    assert compared.gate.difference
+    assert compared.gate.difference.low > 0
 
     write_comparison(compared, tmp_path / "comparison")
     written = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert written["better"] is True
-    assert written["figures"]["challenger"]["average_precision"] == pytest.approx(
-        written["figures"]["champion"]["average_precision"] + written["difference"]["value"]
+    assert written["metrics"]["challenger"]["average_precision"] == pytest.approx(
+        written["metrics"]["champion"]["average_precision"] + written["difference"]["value"]
     )
+    thresholds = {role: side.threshold for role, side in compared.sides.items()}
+    own = float(challenger.tags["threshold"])
+    assert written["thresholds"] == thresholds == {"challenger": own, "champion": own}
     text = markdown(compared)
     assert "| on the challenger's holdout | challenger | champion |" in text
-    assert text.count("  line [") == 2
     prepare(challenger, compared, tmp_path / "proposal")
     carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
     assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried
 
 
+def test_a_challenger_that_does_not_load_is_compared_without_metrics(
+    store: Store, exported: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(exported, broken)
+    (broken / "artifacts" / BOOSTER_FILE).write_text("no booster")
+    challenger = versions.find_version(register(broken, store), "1")
+    compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
+    assert "does not pass the gate: loads and scores known rows" in compared.verdict
+    write_comparison(compared, tmp_path / "comparison")
+    written = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert (written["better"], written["metrics"]) == (False, {})
+
+
 def test_no_directory_is_no_champion_and_another_one_is_refused(tmp_path: Path) -> None:
-    assert Champion.exported(tmp_path / "missing") is None
+    assert Candidate.exported(tmp_path / "missing") is None
     with pytest.raises(ParameterError, match="holds no exported model"):
-        Champion.exported(tmp_path)
+        Candidate.exported(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import requests
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving import audit
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.model import ScoredRows
@@ -135,7 +135,7 @@ def test_a_failure_is_told_and_forgotten_when_it_is_over(tmp_path: Path) -> None
 
 
 def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path) -> None:
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     payload = {"dataframe_records": rows.to_dict("records")}
     log = tmp_path / "audit.jsonl"
     answered: list[str] = []
@@ -170,7 +170,7 @@ def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path
 
 
 def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> None:
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     log = tmp_path / "audit.jsonl"
     with serving(tmp_path, "--model-uri", str(exported), AUDIT_LOG=str(log)) as server:
         for payload in (
@@ -192,7 +192,7 @@ def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> 
 def test_a_refused_request_leaves_a_line_without_its_content(
     exported: Path, tmp_path: Path
 ) -> None:
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     records = rows.head(1).to_dict("records")
     log = tmp_path / "audit.jsonl"
     limits = {"MAX_ROWS": "5", "MAX_BYTES": "20000"}
@@ -232,7 +232,7 @@ def test_a_refused_request_leaves_a_line_without_its_content(
 
 @pytest.mark.parametrize("required", ["true", "false"])
 def test_a_log_that_cannot_be_written(exported: Path, tmp_path: Path, required: str) -> None:
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     payload = {"dataframe_records": rows.head(1).to_dict("records")}
     folder = tmp_path / "later"
     command = ["--model-uri", str(exported)]

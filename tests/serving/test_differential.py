@@ -14,7 +14,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.server import Server, plain_serving
 
 JSON = "application/json"
@@ -28,8 +28,7 @@ def plain(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def rows(exported: Path) -> pd.DataFrame:
-    known, _ = read_known_rows(exported)
-    return known
+    return ModelDirectory(exported).required_known_rows().rows
 
 
 def ask(server: Server, body: bytes, content_type: str) -> tuple[int, Any]:

@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 import requests
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def row(exported: Path) -> dict[str, float]:
-    known, _ = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows().rows
     return {str(name): float(value) for name, value in known.iloc[0].items()}
 
 
@@ -46,7 +46,8 @@ TOKEN = {"Authorization": "Bearer secret-token"}
 def test_an_answer_has_probability_decision_and_risk(
     server: Server, exported: Path, row: dict[str, float]
 ) -> None:
-    rows, recorded = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows()
+    rows, recorded = known.rows, known.probability
     answer = server.post({"dataframe_records": rows.to_dict("records")}).json()["predictions"]
     assert [p["fraud_probability"] for p in answer] == recorded
     for prediction in answer:

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from benchmarks.abuse_bodies import bodies
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.large import lane
 from fraud_model.serving.large import process as scoring_process
 from tests.serving.test_shadow import children
@@ -30,7 +30,7 @@ TIMEOUT = 10
 
 @pytest.fixture(scope="module")
 def rows(exported: Path) -> pd.DataFrame:
-    known, _ = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows().rows
     return pd.concat([known] * (ROWS // len(known) + 1)).head(ROWS)
 
 

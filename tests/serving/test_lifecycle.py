@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.cli import WORKER_SILENCE_SECONDS
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import Server, serving
@@ -25,8 +25,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def rows(exported: Path) -> pd.DataFrame:
-    known, _ = read_known_rows(exported)
-    return known
+    return ModelDirectory(exported).required_known_rows().rows
 
 
 @pytest.fixture(scope="module")

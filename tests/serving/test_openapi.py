@@ -11,14 +11,14 @@ import pytest
 import requests
 from openapi_spec_validator import validate
 
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from tests.support.server import Server
 
 
 def test_the_document_is_valid_and_has_the_models_own_rows(server: Server, exported: Path) -> None:
     document = server.get("/openapi.json").json()
     validate(document)
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     row = document["components"]["schemas"]["Transaction"]
     assert list(row["properties"]) == list(rows.columns)
     assert row["required"] == list(rows.columns)

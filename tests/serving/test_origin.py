@@ -13,8 +13,9 @@ import pytest
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
 from fraud_model.registry.export import export
-from fraud_model.serving.origin import find_model, without_credentials
+from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
+from fraud_model.tracking import without_credentials
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import free_port, serving
 from tests.support.store import Store

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp
 from fraud_model import __version__
 from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.protocol import Scorer
 from fraud_model.serving import openapi
 from fraud_model.serving.app import build
@@ -49,8 +49,7 @@ Models = dict[str, Path]
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    known, _ = read_known_rows(RELEASE)
-    return known
+    return ModelDirectory(RELEASE).required_known_rows().rows
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +191,10 @@ def test_a_foreign_model_is_refused_as_a_shadow(models: Models, name: str) -> No
 def test_the_release_scores_as_a_shadow(rows: pd.DataFrame) -> None:
     served = scoring_process.load(str(RELEASE), list(rows.columns))
     scored = served.score(rows[list(served.features)].to_numpy())
-    assert scored["fraud_probability"].tolist() == read_known_rows(RELEASE)[1]
+    assert (
+        scored["fraud_probability"].tolist()
+        == ModelDirectory(RELEASE).required_known_rows().probability.tolist()
+    )
 
 
 @pytest.fixture
@@ -258,7 +260,8 @@ def test_a_scorer_that_does_not_answer_as_predict_is_not_used(
     code = copied / "detector.py"
     head, line, tail = code.read_text().partition("        return self._scored(scaler.transform(")
     code.write_text(f"{head}        {fault}\n{line}{tail}")
-    known, recorded = read_known_rows(exported)
+    found = ModelDirectory(exported).required_known_rows()
+    known, recorded = found.rows, found.probability.tolist()
     with serving(tmp_path, "--model-uri", str(copied)) as running:
         health = running.get("/health").json()
         assert (health["status"], health["route"]) == ("healthy", "predict")
@@ -300,7 +303,7 @@ def stub(exported: Path) -> tuple[ServedModel, Stub]:
 
 
 def body_of(exported: Path, count: int = 1) -> bytes:
-    known, _ = read_known_rows(exported)
+    known = ModelDirectory(exported).required_known_rows().rows
     return json.dumps({"dataframe_records": known.head(1).to_dict("records") * count}).encode()
 
 
@@ -330,7 +333,7 @@ def test_an_exception_anywhere_ends_in_a_500_that_is_counted_and_holds_nothing(
         raise ZeroDivisionError("4111")
 
     async def ask_all(app: ASGIApp) -> None:
-        csv = read_known_rows(exported)[0].to_csv(index=False).encode()
+        csv = ModelDirectory(exported).required_known_rows().rows.to_csv(index=False).encode()
         for body, content_type in (
             (body_of(exported), "application/json"),
             (csv, "text/csv"),

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.errors import ParameterError, RegistryError
-from fraud_model.model.flavor import read_known_rows
+from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.metrics import Metrics
@@ -46,8 +46,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes i
 
 @pytest.fixture(scope="module")
 def rows(exported: Path) -> pd.DataFrame:
-    known, _ = read_known_rows(exported)
-    return known
+    return ModelDirectory(exported).required_known_rows().rows
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +149,7 @@ def scored_rows(served: ServedModel, rows: pd.DataFrame) -> ScoredRows:
 def new_shadow(exported: Path, log: Path, share: float = 1.0) -> tuple[Shadow, Metrics, ScoredRows]:
     """A shadow of the exported model, its metrics, and the known rows as they are scored."""
     served = load_served(resolve(str(exported)))
-    rows, _ = read_known_rows(exported)
+    rows = ModelDirectory(exported).required_known_rows().rows
     metrics = Metrics(served.origin)
     settings = Settings(shadow_model_uri=str(exported), audit_log=str(log), shadow_share=share)
     shadow = Shadow(served, settings, metrics, AuditLog(log, 10**9, served.origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import mlflow
@@ -22,8 +23,9 @@ def logged(store: Store) -> mlflow.entities.Run:
     return mlflow.get_run(version.run_id)
 
 
-def test_parameters_and_figures_of_both_parts_are_logged(logged: mlflow.entities.Run) -> None:
-    assert {"data", "threshold", "learning_rate", "rounds", "seed"} <= set(logged.data.params)
+def test_parameters_and_metrics_of_both_parts_are_logged(logged: mlflow.entities.Run) -> None:
+    names = {field.name for part in (TrainingConfig, Hyperparameters) for field in fields(part)}
+    assert set(logged.data.params) == names - {"hyperparameters"}
     for part in ("validation", "holdout"):
         for name in ("average_precision", "average_precision_low", "roc_auc", "brier", "accuracy",
                      "precision", "recall", "f1", "recall_at_budget", "precision_at_budget",
@@ -52,16 +54,16 @@ def test_the_dataset_is_logged_with_digest_size_and_fraud_rate(
     inputs = logged.inputs.dataset_inputs
     assert len(inputs) == 3
     tags = {tag.key: tag.value for tag in inputs[0].tags}
-    assert tags["digest_sha256"] == store.trained.measured.dataset.digest
+    assert tags["digest_sha256"] == store.trained.result.dataset.digest
     assert int(tags["rows"]) > 0
     assert 0 < float(tags["fraud_rate"]) < 1
 
 
-def test_pictures_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) -> None:
+def test_plots_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) -> None:
     client = mlflow.MlflowClient()
     run_id = logged.info.run_id
-    figures = {Path(item.path).stem for item in client.list_artifacts(run_id, "figures")}
-    assert figures == {
+    plots = {Path(item.path).stem for item in client.list_artifacts(run_id, "plots")}
+    assert plots == {
         "precision_recall",
         "roc",
         "reliability",
@@ -82,8 +84,8 @@ def test_pictures_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) ->
 def test_the_version_says_what_it_was_trained_on(store: Store) -> None:
     version = mlflow.MlflowClient().get_model_version(store.trained.name, store.trained.version)
     assert version.tags["data_kind"] == "real"
-    assert version.tags["data_digest"] == store.trained.measured.dataset.digest
-    assert float(version.tags["threshold"]) == store.trained.measured.threshold
+    assert version.tags["data_digest"] == store.trained.result.dataset.digest
+    assert float(version.tags["threshold"]) == store.trained.result.threshold
     assert version.tags["git_commit"]
     assert "average precision" in version.description
 
@@ -108,7 +110,7 @@ def test_columns_of_any_name_travel_in_the_signature(
     names = model.metadata.get_input_schema().input_names()
     assert names == [name for name in own.columns if name not in ("is fraud", "country")]
     assert model.predict(own[names].head(3))["fraud_probability"].between(0, 1).all()
-    assert "fraud_value_caught" not in trained.measured.figures["holdout"]
+    assert trained.result.metrics["holdout"].fraud_value_caught is None
 
 
 def test_a_table_without_time_and_amount_trains(

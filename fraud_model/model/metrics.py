@@ -1,0 +1,118 @@
+"""The metrics of a detector at one threshold on one set of labelled transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+# What reviewers are shown, in this order, and what it is called.
+SHOWN = {
+    "average_precision": "average precision",
+    "average_precision_low": "… lower end of its 95 % bootstrap interval",
+    "average_precision_high": "… upper end",
+    "roc_auc": "ROC AUC",
+    "brier": "Brier score",
+    "precision": "precision at the threshold",
+    "recall": "recall at the threshold",
+    "f1": "F1 at the threshold",
+    "accuracy": "accuracy at the threshold",
+    "alerts_in_budget": "alerts that the budget allows",
+    "precision_at_budget": "precision at the alert budget",
+    "recall_at_budget": "recall at the alert budget",
+    "fraud_value_caught": "fraud value caught (sum of amounts)",
+    "fraud_value_missed": "fraud value missed (sum of amounts)",
+}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics of a detector; frauds are the positive class.
+
+    A transaction is flagged where its probability reaches the threshold. The alert budget is what
+    people can review: the transactions that score highest, whatever the threshold.
+
+    Attributes:
+        rows: labelled transactions, 1 or more.
+        frauds: frauds among them, 1 or more.
+        accuracy: share of the transactions that are flagged frauds or passed genuine ones, 0 to 1.
+            It says little: passing everything scores 0.998 where 0.2 % are frauds.
+        precision: share of the flagged transactions that are frauds, 0 to 1; 0 without flags.
+        recall: share of the frauds that are flagged, 0 to 1.
+        f1: harmonic mean of precision and recall, 0 to 1.
+        roc_auc: area under the ROC curve, 0 to 1; 0.5 is chance.
+        average_precision: area under the precision-recall curve, 0 to 1; the fraud rate is chance.
+        average_precision_low: lower end of its 95 % bootstrap interval.
+        average_precision_high: upper end of it.
+        brier: mean squared error of the probabilities, 0 to 1; 0 is best.
+        alerts_in_budget: how many transactions the alert budget covers, 1 or more.
+        precision_at_budget: share of those that are frauds, 0 to 1.
+        recall_at_budget: share of all frauds that are among those, 0 to 1.
+        true_positives: frauds that are flagged.
+        false_positives: genuine transactions that are flagged.
+        false_negatives: frauds that pass.
+        true_negatives: genuine transactions that pass.
+        fraud_value_caught: sum of the flagged frauds' amounts, in their currency; None where the
+            table has no amounts.
+        fraud_value_missed: sum of the other frauds' amounts, likewise.
+    """
+
+    rows: int
+    frauds: int
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float
+    average_precision: float
+    average_precision_low: float
+    average_precision_high: float
+    brier: float
+    alerts_in_budget: int
+    precision_at_budget: float
+    recall_at_budget: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+    fraud_value_caught: float | None = None
+    fraud_value_missed: float | None = None
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Metrics:
+        """Metrics from JSON; names that this version does not know are left out.
+
+        Raises:
+            KeyError: a metric is missing.
+        """
+        optional = ("fraud_value_caught", "fraud_value_missed")
+        return cls(
+            **{
+                # Release 0.1.0 wrote counts as 6000.0.
+                field.name: int(content[field.name]) if field.type == "int" else content[field.name]
+                for field in fields(cls)
+                if field.name in content or field.name not in optional
+            }
+        )
+
+    def by_name(self) -> dict[str, float]:
+        """The metrics by name, as MLflow logs them; those that are None are left out."""
+        return {name: float(value) for name, value in asdict(self).items() if value is not None}
+
+
+def shown_rows(columns: Sequence[Metrics]) -> list[str]:
+    """Rows of a Markdown table: what reviewers are shown, with a column for each `Metrics`."""
+    values = [metrics.by_name() for metrics in columns]
+    return [
+        f"| {label} | " + " | ".join(_cell(name, value.get(name)) for value in values) + " |"
+        for name, label in SHOWN.items()
+        if any(name in value for value in values)
+    ]
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if name.startswith(("alerts", "fraud_value")):
+        return f"{value:,.0f}"
+    return f"{value:.6f}" if name == "brier" else f"{value:.4f}"

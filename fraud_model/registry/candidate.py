@@ -1,0 +1,171 @@
+"""A model that stands in a stage or is to stand there, and how it does on a holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import ModelSignature
+from mlflow.types import DataType, Schema
+
+from fraud_model.arrays import Floats
+from fraud_model.data.schema import Columns
+from fraud_model.errors import ModelFailed, RegistryError
+from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.metrics import Metrics
+
+PROBABILITY = "fraud_probability"
+# For models that neither tag nor signature gives one: the usual threshold of a classifier.
+DEFAULT_THRESHOLD = 0.5
+NARROWER = (DataType.integer, DataType.long)
+MOST_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class HoldoutResult:
+    """What a model answered to a holdout, and its metrics at its own threshold."""
+
+    scored: Scored
+    threshold: float
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model by its address: a version of the registry, or an exported directory.
+
+    `label` is what messages call it. `data_kind` tells what it was trained on: `real`, `simulated`
+    or `unknown`. `threshold` is the version's tag, or None where it has none.
+    """
+
+    uri: str
+    label: str
+    data_kind: str
+    threshold: float | None
+
+    @classmethod
+    def registered(cls, version: ModelVersion) -> Candidate:
+        """A version of the registry.
+
+        Raises:
+            RegistryError: its tag `threshold` is no number from 0 to 1.
+        """
+        kind = version.tags.get("data_kind", "unknown")
+        uri = f"models:/{version.name}/{version.version}"
+        return cls(uri, f"version {version.version}", kind, _threshold_tag(version))
+
+    @classmethod
+    def exported(cls, folder: Path) -> Candidate | None:
+        """The model in an exported directory; None where there is no directory.
+
+        Raises:
+            ParameterError: the directory holds something else.
+        """
+        if not folder.exists():
+            return None
+        origin = ModelDirectory(folder).required_origin()
+        label = f"the exported version {origin['model_version']}"
+        return cls(str(folder), label, origin.get("data_kind", "unknown"), None)
+
+    def score(self, holdout: pd.DataFrame, columns: Columns, alert_budget: float) -> HoldoutResult:
+        """Scores a holdout, which has `columns`; `alert_budget` is in alerts a day.
+
+        A model that answers no column `fraud_probability` is scored by its answer itself, if that
+        is one-dimensional and holds numbers from 0 to 1.
+
+        Raises:
+            ModelFailed: the model does not load, or fails on the holdout.
+            RegistryError: the holdout lacks a feature of the model, or the answer holds no
+                probabilities.
+        """
+        with self._explained("does not load"):
+            model = mlflow.pyfunc.load_model(self.uri)
+        rows = self._rows(model.metadata.get_input_schema(), holdout, columns)
+        with self._explained("fails on the holdout"):
+            answer = model.predict(rows)
+        scored = Scored.from_part(holdout, columns, self._probability(answer, len(holdout)))
+        threshold = self._threshold(model.metadata.signature)
+        return HoldoutResult(scored, threshold, evaluate(scored, threshold, alert_budget))
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # a model's own code raises whatever it likes
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ModelFailed(f"{self.uri} {what}: {lines[0][:MOST_CHARACTERS]}") from error
+
+    def _rows(self, schema: Schema | None, holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+        """The features that the model wants, of the types that its signature wants."""
+        if schema is None or not schema.has_input_names():
+            return holdout[list(columns.features)]
+        missing = [name for name in schema.required_input_names() if name not in columns.features]
+        if missing:
+            raise RegistryError(
+                f"{self.uri} needs {', '.join(map(repr, missing))}, not in the holdout: "
+                "train other columns under another name with -P model_name="
+            )
+        rows = holdout[[name for name in schema.input_names() if name in columns.features]]
+        # The holdout holds doubles alone, and MLflow makes no whole numbers of them.
+        types = schema.input_types_dict()
+        narrower = {
+            name: types[name].to_numpy()
+            for name in rows.columns
+            if types[name] in NARROWER and (rows[name] % 1 == 0).all()
+        }
+        return rows.astype(narrower)
+
+    def _probability(self, answer: Any, rows: int) -> Floats:
+        named = isinstance(answer, pd.DataFrame) and PROBABILITY in answer.columns
+        try:
+            values = np.asarray(answer[PROBABILITY] if named else answer)
+        except ValueError:
+            values = np.empty(0, dtype=object)
+        numbers = values.shape == (rows,) and values.dtype.kind in "biuf"
+        if not numbers or not ((values >= 0) & (values <= 1)).all():
+            raise RegistryError(
+                f"{self.uri} answers {_described(answer, values)}: expected a column "
+                f"{PROBABILITY!r}, or an array of {rows:,} numbers from 0 to 1."
+            )
+        return values.astype(np.float64)
+
+    def _threshold(self, signature: ModelSignature | None) -> float:
+        if self.threshold is not None:
+            return self.threshold
+        params = signature.params.params if signature and signature.params else []
+        defaults = {spec.name: spec.default for spec in params}
+        return float(defaults.get("threshold", DEFAULT_THRESHOLD))
+
+
+def _threshold_tag(version: ModelVersion) -> float | None:
+    text = version.tags.get("threshold")
+    if text is None:
+        return None
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = np.nan
+    if not 0 <= threshold <= 1:
+        raise RegistryError(
+            f"version {version.version} of {version.name}: its tag threshold={text!r} is invalid: "
+            "expected a number from 0 to 1. Correct the tag."
+        )
+    return threshold
+
+
+def _described(answer: Any, values: np.ndarray[Any, Any]) -> str:
+    if isinstance(answer, pd.DataFrame):
+        shown = f"a table with the columns {', '.join(map(repr, answer.columns))}"
+    else:
+        shown = f"{type(answer).__name__} of shape {values.shape}"
+    if values.dtype.kind in "iuf" and values.size:
+        return f"{shown}, with values from {values.min():g} to {values.max():g}"
+    return f"{shown}, such as {str(values.flat[0])[:40]!r}" if values.size else shown

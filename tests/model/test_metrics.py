@@ -1,0 +1,63 @@
+"""Metrics have names, types and a form to be shown in, and are read as release 0.1.0 wrote them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from fraud_model.model.metrics import Metrics, shown_rows
+
+METRICS = Metrics(
+    rows=1_000,
+    frauds=10,
+    accuracy=0.99,
+    precision=0.5,
+    recall=0.8,
+    f1=0.6153846,
+    roc_auc=0.95,
+    average_precision=0.7,
+    average_precision_low=0.6,
+    average_precision_high=0.8,
+    brier=0.00125,
+    alerts_in_budget=100,
+    precision_at_budget=0.09,
+    recall_at_budget=0.9,
+    true_positives=8,
+    false_positives=8,
+    false_negatives=2,
+    true_negatives=982,
+    fraud_value_caught=12_345.6,
+    fraud_value_missed=78.9,
+)
+WITHOUT_AMOUNTS = replace(METRICS, fraud_value_caught=None, fraud_value_missed=None)
+
+
+@pytest.mark.parametrize("metrics", [METRICS, WITHOUT_AMOUNTS])
+def test_what_is_written_is_read(metrics: Metrics) -> None:
+    assert Metrics.read(asdict(metrics)) == metrics
+    # Release 0.1.0 wrote counts as floats, and left out what it did not know.
+    assert Metrics.read({**metrics.by_name(), "lift": 3.0}) == metrics
+
+
+def test_a_missing_metric_is_an_error() -> None:
+    content = asdict(METRICS)
+    del content["brier"]
+    with pytest.raises(KeyError, match="brier"):
+        Metrics.read(content)
+
+
+def test_names_are_those_of_the_fields_without_what_is_unknown() -> None:
+    assert set(METRICS.by_name()) == set(asdict(METRICS))
+    assert set(METRICS.by_name()) - set(WITHOUT_AMOUNTS.by_name()) == {
+        "fraud_value_caught",
+        "fraud_value_missed",
+    }
+
+
+def test_rows_show_one_column_each() -> None:
+    rows = shown_rows([METRICS, WITHOUT_AMOUNTS])
+    assert "| average precision | 0.7000 | 0.7000 |" in rows
+    assert "| Brier score | 0.001250 | 0.001250 |" in rows
+    assert "| fraud value caught (sum of amounts) | 12,346 |  |" in rows
+    assert not [row for row in shown_rows([WITHOUT_AMOUNTS]) if "fraud value" in row]
