@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from fraud_model.data.download import FileIdentity, download_creditcard, fetch, 
 from fraud_model.errors import DownloadError, ParameterError
 from tests.support.environment import REPOSITORY
 from tests.support.file_server import FileHost
+from tests.support.waiting import wait_until
 
 CONTENT = bytes(range(256)) * 4_000
 CHUNK = download.CHUNK_BYTES
@@ -366,8 +366,10 @@ def test_an_interrupted_entry_point_leaves_a_part_that_is_resumed(
     with host.serve() as url:
         base = url.removesuffix("/creditcard.csv")
         process = command_line("--source=kaggle", "--output", str(target), KAGGLE_API_ENDPOINT=base)
-        while process.poll() is None and not (part.exists() and part.stat().st_size):
-            time.sleep(0.01)
+        wait_until(
+            lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0),
+            what="the transfer has begun",
+        )
         process.send_signal(signal.SIGINT)
         out, error = process.communicate()
         assert (process.returncode, out) == (130, "")

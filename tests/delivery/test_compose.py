@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import yaml
 from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
 from tests.support.server import free_port, serving
+from tests.support.waiting import is_up, wait_until
 
 COMPOSE = REPOSITORY / "compose"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())[
@@ -195,16 +195,19 @@ def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
             stderr=subprocess.DEVNULL,
         )
         try:
-            deadline = time.monotonic() + 90
             empty = set(EXPRESSIONS)
-            while empty and time.monotonic() < deadline:
+            # What is expected from the week before takes more than an hour of history.
+            needs_history = {"fraud:flagged_expected:1h"}
+
+            def all_but_the_old_have_values() -> bool:
                 assert server.post(payload, headers=token).ok
                 assert server.post({}, headers=token).status_code == 400
-                time.sleep(0.5)
                 with contextlib.suppress(requests.ConnectionError):
-                    empty = {e for e in empty if not answered(url, e)}
-            # What is expected from the week before takes more than an hour of history.
-            assert empty == {"fraud:flagged_expected:1h"}
+                    empty.difference_update([e for e in empty if answered(url, e)])
+                return empty <= needs_history
+
+            wait_until(all_but_the_old_have_values, what="every expression has a value")
+            assert empty == needs_history
         finally:
             process.terminate()
             process.wait(60)
@@ -251,11 +254,11 @@ def postgresql(folder: Path) -> Iterator[str]:
     try:
         environment = {**os.environ, "PGPASSWORD": "s3cret"}
         where = ["--host=127.0.0.1", f"--port={port}", "--username=mlflow"]
-        for _ in range(150):
-            ready = subprocess.run([initdb.with_name("pg_isready"), *where], check=False)
-            if ready.returncode == 0:
-                break
-            time.sleep(0.2)
+        pg_isready = [str(initdb.with_name("pg_isready")), *where]
+        wait_until(
+            lambda: subprocess.run(pg_isready, check=False).returncode == 0,
+            what="PostgreSQL takes connections",
+        )
         subprocess.run(
             [initdb.with_name("createdb"), *where, "mlflow"], env=environment, check=True
         )
@@ -291,12 +294,9 @@ def tracking_server(database: str, folder: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        for _ in range(300):
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{url}/health", timeout=30).ok:
-                    break
-            assert server.poll() is None, (folder / "mlflow.log").read_text()
-            time.sleep(0.4)
+        health = f"{url}/health"
+        wait_until(lambda: server.poll() is not None or is_up(health), what="MLflow answers")
+        assert server.poll() is None, (folder / "mlflow.log").read_text()
         yield url
     finally:
         os.killpg(server.pid, 15)
@@ -340,11 +340,7 @@ def test_the_tracking_servers_image_serves_from_postgresql(tmp_path: Path) -> No
         )
         try:
             client = mlflow.MlflowClient(tracking_uri=url)
-            for _ in range(300):
-                with contextlib.suppress(requests.ConnectionError):
-                    if requests.get(f"{url}/health", timeout=30).ok:
-                        break
-                time.sleep(0.4)
+            wait_until(lambda: is_up(f"{url}/health"), what="the image's server answers")
             run_id = client.create_run(client.create_experiment("tried")).info.run_id
             client.log_text(run_id, "whole", "note.txt")
             assert [file.path for file in client.list_artifacts(run_id)] == ["note.txt"]

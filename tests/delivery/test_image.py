@@ -24,6 +24,7 @@ from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
 from tests.support.server import Server, free_port
 from tests.support.store import Store
+from tests.support.waiting import is_up, wait_until
 
 needs_docker = pytest.mark.skipif(not has_docker(), reason="needs docker")
 
@@ -92,11 +93,7 @@ def container(name: str, *options: str, **environment: str) -> Iterator[tuple[st
     started = docker("run", "--detach", *publish, *variables, *options, name)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{url}/ping", timeout=30).ok:
-                    break
-            time.sleep(0.1)
+        wait_until(lambda: is_up(f"{url}/ping"), what="the container answers")
         yield started, url
     finally:
         subprocess.run(["docker", "rm", "--force", started], capture_output=True, check=False)

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from fraud_model.data.simulation import simulate
 from tests.support.environment import copy_checkout, own_environment
 from tests.support.ports import reserved
+from tests.support.waiting import wait_until
 
 SECONDS = 300
 
@@ -62,19 +62,22 @@ class Shell:
 
     def run_until_it_works(self, command: str) -> str:
         """What a command line prints once it succeeds."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            done = subprocess.run(
-                ["bash", "-c", command],
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode == 0:
-                return done.stdout
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.5)
+        done: list[subprocess.CompletedProcess[str]] = []
+
+        def works() -> bool:
+            done[:] = [
+                subprocess.run(
+                    ["bash", "-c", command],
+                    cwd=self.folder,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+            ]
+            return done[0].returncode == 0
+
+        wait_until(works, seconds=SECONDS, what=command)
+        return done[0].stdout
 
 
 @pytest.fixture(scope="module")

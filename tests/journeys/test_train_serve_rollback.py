@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,9 +19,9 @@ import pytest
 import requests
 
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.waiting import is_up, wait_until
 
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
-READY_SECONDS = 120
 
 
 class Project:
@@ -70,13 +69,8 @@ class Project:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], ping: str) -> None:
-    for _ in range(READY_SECONDS * 4):
-        assert server.poll() is None, "the server ended before it was ready"
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(ping, timeout=5).ok:
-                return
-        time.sleep(0.25)
-    raise AssertionError("the server was not ready in time")
+    wait_until(lambda: server.poll() is not None or is_up(ping), what="the server is ready")
+    assert server.poll() is None, "the server ended before it was ready"
 
 
 @pytest.fixture(scope="module")

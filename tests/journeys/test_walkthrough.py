@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from tests.journeys.test_train_serve_rollback import Project
 from tests.support.file_server import serve_api
 from tests.support.server import Server, serving
+from tests.support.waiting import wait_until
 
 ROWS = 6_000
 ROWS_PER_REQUEST = 100
@@ -46,11 +46,9 @@ def traffic_of(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def wait_for_shadow(server: Server) -> None:
     """Waits until the shadow takes rows, where there is one."""
-    for _ in range(300):
-        if server.get("/health").json()["shadow"] in ("off", "ok"):
-            return
-        time.sleep(0.2)
-    raise AssertionError(server.log.read_text())
+    wait_until(
+        lambda: server.get("/health").json()["shadow"] in ("off", "ok"), what="the shadow is ready"
+    )
 
 
 def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import requests
+
 STEP_SECONDS = 0.05
 
 
@@ -19,3 +21,11 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 120.0, what: s
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(STEP_SECONDS)
+
+
+def is_up(url: str) -> bool:
+    """Whether somebody answers at this address with a good status."""
+    try:
+        return requests.get(url, timeout=30).ok
+    except requests.ConnectionError:
+        return False
