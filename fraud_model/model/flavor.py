@@ -22,6 +22,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud_model.model import detector as detector_module
+from fraud_model.model.description import drop_paths
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import (
     CARD_FILE,
@@ -101,6 +102,7 @@ def save_model(
         model_class="lightgbm.basic.Booster",
         code=None,
     )
+    drop_paths(mlflow_model)
     mlflow_model.save(str(Path(path) / MODEL_FILE))
 
 
