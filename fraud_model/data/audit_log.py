@@ -69,11 +69,16 @@ class AuditTraffic:
 
     def _opened(self, stack: contextlib.ExitStack) -> list[IO[bytes]]:
         # All at once, so that a file that is turned over meanwhile is read, and read once. One that
-        # is turned over between the look and the opening shows in a second look.
+        # is turned over or deleted between the look and the opening shows in a second look.
         while True:
             known = _files(self._path)
             with contextlib.ExitStack() as opened:
-                files = [opened.enter_context(_open(file)) for file in known]
+                try:
+                    files = [opened.enter_context(_open(file)) for file in known]
+                except DataError:
+                    if _files(self._path) == known:
+                        raise
+                    continue
                 if _files(self._path) == known:
                     stack.push(opened.pop_all())
                     self.tally.files = len(files)
@@ -185,14 +190,19 @@ def _numbers(row: tuple[Any, ...]) -> list[float]:
     return [float(v) if isinstance(v, int | float) else np.nan for v in row]
 
 
-def _files(path: Path) -> list[Path]:
-    turned_over = re.compile(re.escape(path.name) + r"\.(\d+)(\.gz)?")
+def rotated_files(path: Path) -> list[tuple[int, Path]]:
+    """The rotated files of the log `path` with their numbers, compressed ones too, oldest first."""
+    rotated = re.compile(re.escape(path.name) + r"\.(\d+)(\.gz)?")
     numbered = []
     for file in path.parent.glob("*"):
-        match = turned_over.fullmatch(file.name)
+        match = rotated.fullmatch(file.name)
         if match:
             numbered.append((int(match[1]), file))
-    return [file for _, file in sorted(numbered)] + ([path] if path.is_file() else [])
+    return sorted(numbered)
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for _, file in rotated_files(path)] + ([path] if path.is_file() else [])
 
 
 def _open(file: Path) -> IO[bytes]:

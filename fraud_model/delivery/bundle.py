@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.export import export
 from fraud_model.registry.versions import Stage
@@ -84,4 +85,6 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
 def _copy_exported(model: Path, target: Path) -> dict[str, str]:
     origin = ModelDirectory(model).required_origin()
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("__pycache__"))
+    # An earlier release may have exported it.
+    drop_paths_in(target)
     return origin

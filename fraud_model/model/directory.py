@@ -2,7 +2,7 @@
 
     MLmodel                    MLflow's description: flavors, signature, run
     origin.json                name, version, stage, run and kind of data; written by the export
-    artifacts/known_rows.json  transactions with the probabilities that the version gave them
+    artifacts/known_rows.json  invented transactions, with the version's probabilities for them
     artifacts/profile.json     the reference profile
     artifacts/model_card.md    the model card
 
@@ -36,8 +36,8 @@ CARD_FILE = "model_card.md"
 class KnownRows:
     """Transactions that travel with a version, to tell whether it still scores as it did.
 
-    `rows` holds the features only; `probability`, shape (rows,), is what the version answered when
-    it was trained.
+    They are invented; those of release 0.1.0 are ten rows of the holdout. `rows` holds the features
+    only; `probability`, shape (rows,), is what the version answered when it was trained.
     """
 
     rows: pd.DataFrame

@@ -22,6 +22,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud_model.model import detector as detector_module
+from fraud_model.model.description import drop_paths
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import (
     CARD_FILE,
@@ -35,7 +36,6 @@ from fraud_model.model.raw_booster import fold
 
 MODEL_NAME_IN_RUN = "model"
 RAW_BOOSTER_FILE = "raw_booster.lgb"
-EXAMPLE_ROWS = 2
 
 # What `fraud_model/model/detector.py` imports, and what LightGBM and MLflow need to load it.
 REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy", "scikit-learn", "cloudpickle")
@@ -50,8 +50,9 @@ def log_detector(
 ) -> ModelInfo:
     """Logs the detector as the model of the active run, with card and reference profile.
 
-    `known_rows` holds some transactions (features only); they travel with the model together
-    with the probabilities it gives them now, and the first of them are its input example.
+    `known_rows` holds invented transactions (features only), at least two, in ascending order of
+    score; they travel with the model together with the probabilities it gives them now. The first
+    and the last of them are its input example.
     """
     return Model.log(
         artifact_path=None,
@@ -91,7 +92,7 @@ def save_model(
             artifacts=artifacts,
             mlflow_model=mlflow_model,
             signature=signature(detector),
-            input_example=known_rows.head(EXAMPLE_ROWS),
+            input_example=known_rows.iloc[[0, -1]],
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )
     mlflow_model.add_flavor(
@@ -101,6 +102,7 @@ def save_model(
         model_class="lightgbm.basic.Booster",
         code=None,
     )
+    drop_paths(mlflow_model)
     mlflow_model.save(str(Path(path) / MODEL_FILE))
 
 

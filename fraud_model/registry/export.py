@@ -9,6 +9,7 @@ import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.errors import ParameterError
+from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
 
@@ -28,7 +29,8 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
     """Writes a version as the model directory `output`, for `stage`.
 
     Returns its origin, which lies beside the model too: name, version, stage, run and kind of
-    data. An earlier export in `output` is replaced once the new one is complete.
+    data. `MLmodel` loses the paths of this machine. An earlier export in `output` is replaced once
+    the new one is complete.
 
     Raises:
         ParameterError: `output` exists and is no exported model.
@@ -49,6 +51,7 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
     # Where the registry lies on this machine, whoever has loaded the model left bytecode there.
     for cache in list(partial.rglob("__pycache__")):
         shutil.rmtree(cache)
+    drop_paths_in(partial)
     ModelDirectory(partial).write_origin(origin)
     shutil.rmtree(output, ignore_errors=True)
     partial.rename(output)

@@ -1,12 +1,17 @@
-"""A training run as files that may leave the tracking store: everything but its transactions."""
+"""A training run as files that may leave the tracking store.
+
+Left out are its transactions, the user, and the folders of this machine.
+"""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 import mlflow
 import mlflow.artifacts
+from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from fraud_model.evaluation.holdout import FOLDER
 
@@ -14,14 +19,31 @@ RUN_FILE = "run.json"
 
 
 def write_run(run_id: str, folder: Path) -> None:
-    """Writes parameters, metrics and tags of a run as JSON, and its artifacts but the holdout."""
+    """Writes parameters, metrics and tags of a run as JSON, and its artifacts but the holdout.
+
+    Of a local path, the JSON holds the last part alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     client = mlflow.MlflowClient()
     data = client.get_run(run_id).data
-    content = {"run_id": run_id, "params": data.params, "metrics": data.metrics, "tags": data.tags}
+    content = {
+        "run_id": run_id,
+        "params": _without_places(data.params),
+        "metrics": data.metrics,
+        "tags": _without_places(data.tags),
+    }
     (folder / RUN_FILE).write_text(json.dumps(content, indent=1) + "\n")
     for entry in client.list_artifacts(run_id):
         if entry.path != FOLDER:
             mlflow.artifacts.download_artifacts(
                 run_id=run_id, artifact_path=entry.path, dst_path=str(folder)
             )
+
+
+def _without_places(texts: Mapping[str, str]) -> dict[str, str]:
+    shown = {name: text for name, text in texts.items() if name != MLFLOW_USER}
+    for name, text in shown.items():
+        path = PurePath(text.removeprefix("file://"))
+        if path.is_absolute():
+            shown[name] = path.name
+    return shown

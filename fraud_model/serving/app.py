@@ -81,7 +81,12 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
     metrics = prometheus.Metrics(served.origin)
     audit = None
     if settings.audit_log:
-        audit = AuditLog(Path(settings.audit_log), settings.audit_max_bytes, served.origin)
+        audit = AuditLog(
+            Path(settings.audit_log),
+            settings.audit_max_bytes,
+            served.origin,
+            settings.audit_keep_seconds,
+        )
         audit.check()
     shadow = None
     if audit and settings.shadow_model_uri:

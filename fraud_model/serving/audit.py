@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from fraud_model.data.audit_log import rotated_files
 from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
 from fraud_model.serving.origin import Origin
 
@@ -33,13 +34,18 @@ class AuditLog:
 
     A lock file beside the log makes the writers take turns, so that only one of them rotates the
     log once it has grown past `max_bytes`: to `path.1`, `path.2` and so on, the highest number
-    being the latest. No rotated file is deleted. A writer that is killed while it writes leaves an
+    being the latest. With `keep`, rotated files whose last line is older than so many seconds are
+    deleted at a rotation and by `check`. A writer that is killed while it writes leaves an
     incomplete last line. The request was never answered, and the next writer removes the line.
+    All files are made for their owner only.
     """
 
-    def __init__(self, path: Path, max_bytes: int, origin: Origin) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int, origin: Origin, keep: float | None = None
+    ) -> None:
         self._path = path
         self._max_bytes = max_bytes
+        self._keep = keep
         self._model = {"model_name": origin.model_name, "model_version": origin.model_version}
         self._file = -1
         self._lock = -1
@@ -93,8 +99,9 @@ class AuditLog:
         return self._tried(lines)
 
     def check(self) -> None:
-        """Opens the log, so that a start shows whether it can be written."""
+        """Opens the log, so that a start shows whether it can be written; deletes what is old."""
         self._tried(b"")
+        self._delete_old()
 
     def _tried(self, lines: bytes) -> bool:
         with self._turn:
@@ -155,13 +162,26 @@ class AuditLog:
             return False
 
     def _rotate(self) -> None:
-        prefix = f"{self._path.name}."
-        numbers = [
-            int(file.name.removeprefix(prefix))
-            for file in self._path.parent.glob(f"{self._path.name}.*")
-            if file.name.removeprefix(prefix).isdecimal()
-        ]
+        numbers = [number for number, _ in rotated_files(self._path)]
         self._path.rename(f"{self._path}.{max(numbers, default=0) + 1}")
+        self._delete_old()
+
+    def _delete_old(self) -> None:
+        if self._keep is None:
+            return
+        for _, file in rotated_files(self._path):
+            try:
+                # A rotated file was last changed by its last line; gzip keeps that time.
+                if file.stat().st_mtime >= time.time() - self._keep:
+                    continue
+                file.unlink()
+            except FileNotFoundError:
+                # Another worker was quicker.
+                continue
+            except OSError as error:
+                log.error("audit log: %s cannot be deleted: %s", file, error.strerror or error)
+                continue
+            log.info("audit log: %s is older than AUDIT_KEEP and was deleted", file)
 
     def _close(self) -> None:
         for descriptor in (self._file, self._lock):

@@ -51,7 +51,7 @@ def load_served(origin: Origin) -> ServedModel:
     _check_predict(served, rows, recorded)
     examples = {
         name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}
-        for name, place in (("genuine", np.argmin(recorded)), ("fraud", np.argmax(recorded)))
+        for name, place in (("low", np.argmin(recorded)), ("high", np.argmax(recorded)))
     }
     served = replace(served, examples=examples)
     if scorer is None:

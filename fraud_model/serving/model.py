@@ -64,7 +64,7 @@ class ServedModel:
         scorer: the version itself, if it announces the scoring protocol and has proved to answer
             as `predict` does; else everything goes through `predict`.
         route_note: why there is no scorer.
-        examples: the known rows with the lowest and the highest score, as `genuine` and `fraud`;
+        examples: the known rows with the lowest and the highest score, as `low` and `high`;
             empty for a version without known rows.
     """
 

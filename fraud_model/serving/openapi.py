@@ -27,7 +27,10 @@ TYPES: dict[DataType, dict[str, str]] = {
 }
 # A single quote in a shell's single quotes.
 QUOTE = "'\\''"
-SUMMARIES = {"genuine": "a genuine transaction", "fraud": "a fraudulent transaction"}
+SUMMARIES = {
+    "low": "an example transaction that scores low",
+    "high": "an example transaction that scores high",
+}
 NO_SIGNATURE = "The version has no signature with named columns, so its features are unknown."
 REFUSALS = {
     "400": "The rows are refused. The message names row, column and type.",
@@ -179,7 +182,7 @@ def _example(described: dict[str, Any], server: str, token: str) -> str:
     examples = content["application/json"]["examples"]
     if not examples:
         return "<p>This version has no known rows to make an example of.</p>"
-    data = json.dumps(examples["genuine"]["value"])
+    data = json.dumps(examples["low"]["value"])
     command = (
         f'curl "{server}/invocations"{token} '
         f"-H 'Content-Type: application/json' -d '{data.replace(chr(39), QUOTE)}'"

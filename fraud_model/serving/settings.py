@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 MOST = {"shadow_share": 1.0}
+AGE = re.compile(r"0*([1-9]\d{0,8})([dh])", re.ASCII)
+SECONDS = {"d": 86_400.0, "h": 3_600.0}
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Settings:
     An empty `model_uri` means the version of `fraud-detector` in `model_stage`, or `model_dir` if
     the registry has none. Sizes are in bytes and times in seconds. `max_in_flight` limits the
     requests that one worker answers at the same time. `shadow_share` is the share of the scored
-    requests that the shadow scores too.
+    requests that the shadow scores too. `audit_keep` is an age in days or hours, such as `30d` or
+    `12h`; an empty one means for ever.
     """
 
     model_uri: str = ""
@@ -34,6 +38,7 @@ class Settings:
     allowed_origins: str = ""
     audit_log: str = ""
     audit_max_bytes: int = 100_000_000
+    audit_keep: str = ""
     audit_required: bool = False
     shadow_model_uri: str = ""
     shadow_share: float = 1.0
@@ -52,6 +57,11 @@ class Settings:
                 values[name] = _read(name, text, getattr(cls, name))
         settings = cls(**values)  # type: ignore[arg-type]
         parse_stage(settings.model_stage)
+        if settings.audit_keep and not AGE.fullmatch(settings.audit_keep):
+            raise ParameterError(
+                f"AUDIT_KEEP={settings.audit_keep} is invalid: expected a number of days or hours "
+                "above 0, such as 30d or 12h. Leave it empty to keep everything."
+            )
         if settings.shadow_model_uri and not settings.audit_log:
             raise ParameterError(
                 "SHADOW_MODEL_URI is set but AUDIT_LOG is not: the shadow's scores go to the audit "
@@ -63,6 +73,12 @@ class Settings:
     def uri(self) -> str:
         """The model to serve, as MLflow addresses it."""
         return self.model_uri or f"models:/{DEFAULT_MODEL_NAME}/{parse_stage(self.model_stage)}"
+
+    @property
+    def audit_keep_seconds(self) -> float | None:
+        """How old a rotated file of the audit log may grow; None means for ever."""
+        age = AGE.fullmatch(self.audit_keep)
+        return int(age[1]) * SECONDS[age[2]] if age else None
 
     @property
     def origins(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from fraud_model import __version__
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
@@ -12,6 +14,9 @@ from fraud_model.training.result import TrainingResult
 def write_card(name: str, result: TrainingResult, commit: str) -> str:
     """The card of a trained detector that will be a version of `name`."""
     dataset, parts, metrics = result.dataset, result.parts, result.metrics
+    # The card travels, and folders may be named after people.
+    source = PurePath(dataset.source)
+    shown = source.name if source.is_absolute() else dataset.source
     columns, target = dataset.columns, dataset.columns.target
     sizes = [
         f"| {part} | {len(table):,} | {int(table[target].sum()):,} | {table[target].mean():.3%} |"
@@ -36,7 +41,7 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "",
             "## Data",
             "",
-            f"Source `{dataset.source}`, digest `{dataset.digest[:16]}`: {len(dataset.table):,} "
+            f"Source `{shown}`, digest `{dataset.digest[:16]}`: {len(dataset.table):,} "
             f"transactions, {dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
             f"{dataset.duplicates:,} exact duplicates dropped. {_split(parts)}",
             "",

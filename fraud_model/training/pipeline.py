@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import pandas as pd
-
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.download import public
-from fraud_model.data.schema import Columns
 from fraud_model.data.split import split
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.threshold import choose_threshold, parse_policy
@@ -19,9 +16,8 @@ from fraud_model.training import run_log
 from fraud_model.training.card import write_card
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.fit import fit
+from fraud_model.training.known_rows import make_known_rows
 from fraud_model.training.result import TrainingResult
-
-KNOWN_ROWS_PER_CLASS = 5
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,9 @@ def train(config: TrainingConfig) -> Trained:
     card = write_card(config.model_name, result, commit)
     run_log.log_card(card)
     tags = run_log.version_tags(result, commit)
-    known_rows = _known_rows(result.parts.holdout, result.dataset.columns)
-    model = log_detector(result.detector, known_rows, card, result.profile(), tags)
+    profile = result.profile()
+    known_rows = make_known_rows(result.detector, profile, result.dataset.table)
+    model = log_detector(result.detector, known_rows, card, profile, tags)
     print(f"registering a version of {config.model_name}")
     version = versions.register(
         config.model_name,
@@ -98,9 +95,3 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
             name: evaluate(part, threshold, config.alert_budget) for name, part in scored.items()
         },
     )
-
-
-def _known_rows(holdout: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    target = holdout[columns.target]
-    chosen = [holdout[target == label].head(KNOWN_ROWS_PER_CLASS) for label in (0, 1)]
-    return pd.concat(chosen, ignore_index=True)[list(columns.features)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import IO
 
 import mlflow.pyfunc
 import numpy as np
@@ -63,6 +64,22 @@ def test_turned_over_files_come_first_and_in_order(
     together = np.concatenate([batch.scored.probability for batch in batches])
     assert together.tolist() == [line["fraud_probability"] for line in lines]
     assert (traffic.tally.files, traffic.tally.lines) == (4, 60)
+
+
+def test_a_file_that_is_deleted_before_it_is_opened_is_left_out(
+    tmp_path: Path, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "audit.jsonl", lines[50:])
+    old = write_lines(tmp_path / "audit.jsonl.1", lines[:50])
+    opening = audit_log._open
+
+    def delete_and_open(file: Path) -> IO[bytes]:
+        old.unlink(missing_ok=True)
+        return opening(file)
+
+    monkeypatch.setattr(audit_log, "_open", delete_and_open)
+    traffic, _ = read(tmp_path / "audit.jsonl")
+    assert (traffic.tally.files, traffic.tally.lines) == (1, 10)
 
 
 def test_what_cannot_be_used_is_counted(tmp_path: Path, lines: list[dict[str, object]]) -> None:

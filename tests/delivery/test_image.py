@@ -22,6 +22,8 @@ from fraud_model.delivery.image import check_answers
 from fraud_model.errors import ImageError
 from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
+from tests.support.machine import traces
+from tests.support.other_models import RELEASE_MODEL
 from tests.support.server import Server, free_port
 from tests.support.store import Store
 from tests.support.waiting import is_up, wait_until
@@ -36,6 +38,13 @@ def bundle(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def test_a_server_of_the_same_model_passes(server: Server, bundle: Bundle) -> None:
     check_answers(server.url, bundle)
+
+
+def test_the_files_of_an_image_do_not_tell_the_machine(bundle: Bundle, tmp_path: Path) -> None:
+    assert traces(bundle.folder / "model") == []
+    # What an earlier release exported loses its paths here.
+    older = assemble(tmp_path, "", "Production", str(RELEASE_MODEL))
+    assert "/home/" not in (older.folder / "model" / "MLmodel").read_text()
 
 
 def test_a_server_that_scores_differently_is_refused(server: Server, bundle: Bundle) -> None:

@@ -84,7 +84,7 @@ def test_it_loads_in_an_environment_made_from_its_own_files(
     load_and_score(python, directory, tmp_path)
 
 
-def test_known_rows_hold_both_classes(store: Store, directory: Path) -> None:
+def test_known_rows_score_from_low_to_high(store: Store, directory: Path) -> None:
     known = ModelDirectory(directory).required_known_rows()
     rows, probabilities = known.rows, known.probability
     assert len(rows) == len(probabilities) == 10

@@ -19,6 +19,7 @@ from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import prepare, publish
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.machine import traces
 from tests.support.other_models import register
 from tests.support.store import Store
 
@@ -69,6 +70,7 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     prepare(challenger, compared, tmp_path / "proposal")
     carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
     assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried
+    assert traces(tmp_path / "proposal") == []
 
 
 def test_a_challenger_that_does_not_load_is_compared_without_metrics(

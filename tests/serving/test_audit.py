@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 import os
 import signal
+import stat
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ import numpy as np
 import pytest
 import requests
 
+from fraud_model.errors import ParameterError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving import audit
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.origin import Origin
+from fraud_model.serving.settings import Settings
 from tests.support.server import serving
 from tests.support.waiting import wait_until
 
@@ -26,8 +31,8 @@ FEATURES = ("Time", "Amount")
 SCORED = {"fraud_probability": np.array([0.25]), "is_fraud": np.array([False])}
 
 
-def new_log(path: Path, max_bytes: int = 10**9) -> AuditLog:
-    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"))
+def new_log(path: Path, max_bytes: int = 10**9, keep: float | None = None) -> AuditLog:
+    return AuditLog(path, max_bytes, Origin(".", "local", "m", "7"), keep)
 
 
 def write(log: AuditLog, request_id: str) -> bool:
@@ -75,6 +80,88 @@ def test_a_full_file_is_rotated_and_no_line_is_lost(tmp_path: Path) -> None:
     assert all(file.stat().st_size < 2_500 for file in files)
     together = lines(*files, tmp_path / "audit.jsonl")
     assert [line["request_id"] for line in together] == [str(number) for number in range(40)]
+
+
+def test_all_files_are_their_owners_alone(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "audit.jsonl", max_bytes=500)
+    umask = os.umask(0)
+    try:
+        for number in range(10):
+            write(log, str(number))
+    finally:
+        os.umask(umask)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert {"audit.jsonl", "audit.jsonl.lock", "audit.jsonl.1", "audit.jsonl.2"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_rotation_counts_compressed_files(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl.7.gz").write_bytes(gzip.compress(b"{}\n"))
+    log = new_log(tmp_path / "audit.jsonl", max_bytes=1)
+    write(log, "r1")
+    write(log, "r2")
+    assert [line["request_id"] for line in lines(tmp_path / "audit.jsonl.8")] == ["r1"]
+
+
+DAY = 86_400
+
+
+def age(file: Path, days: float) -> None:
+    then = time.time() - days * DAY
+    os.utime(file, (then, then))
+
+
+@pytest.fixture
+def aged(tmp_path: Path) -> Path:
+    """A log whose lines and rotated files are 40 and 20 days old, among other files."""
+    path = tmp_path / "audit.jsonl"
+    for name, days in ((".1", 41), (".2.gz", 40), (".3", 20), (".bak", 50), ("", 45)):
+        path.with_name(f"audit.jsonl{name}").write_text('{"request_id": "old"}\n')
+        age(path.with_name(f"audit.jsonl{name}"), days)
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {file.name.removeprefix("audit.jsonl") for file in folder.iterdir()}
+
+
+def test_old_rotated_files_are_deleted_at_the_start_and_nothing_else(aged: Path) -> None:
+    new_log(aged, keep=30 * DAY).check()
+    assert files(aged.parent) == {"", ".3", ".bak", ".lock"}
+    assert [line["request_id"] for line in lines(aged)] == ["old"]
+
+
+def test_old_rotated_files_are_deleted_at_a_rotation(aged: Path) -> None:
+    log = new_log(aged, max_bytes=1, keep=30 * DAY)
+    # The file that was turned over just now is 45 days old.
+    write(log, "new")
+    assert files(aged.parent) == {"", ".3", ".bak", ".lock"}
+    assert [line["request_id"] for line in lines(aged)] == ["new"]
+
+
+def test_without_an_age_nothing_is_deleted(aged: Path) -> None:
+    log = new_log(aged, max_bytes=1)
+    log.check()
+    write(log, "new")
+    assert files(aged.parent) == {"", ".1", ".2.gz", ".3", ".4", ".bak", ".lock"}
+
+
+def test_the_setting_reaches_the_server(exported: Path, aged: Path) -> None:
+    command = ["--model-uri", str(exported)]
+    with serving(aged.parent, *command, AUDIT_LOG=str(aged), AUDIT_KEEP="30d"):
+        assert not {".1", ".2.gz"} & files(aged.parent)
+
+
+@pytest.mark.parametrize(("text", "days"), [("", None), ("30d", 30), ("12h", 0.5)])
+def test_an_age_is_in_days_or_hours(text: str, days: float | None) -> None:
+    seconds = Settings.from_environment({"AUDIT_KEEP": text}).audit_keep_seconds
+    assert seconds == (None if days is None else days * DAY)
+
+
+@pytest.mark.parametrize("text", ["30", "0d", "-1d", "1.5d", "30 days", "d", "forever"])
+def test_another_age_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match=f"AUDIT_KEEP={text} is invalid: .* 30d"):
+        Settings.from_environment({"AUDIT_KEEP": text})
 
 
 def write_many(path: Path, writer: int) -> None:

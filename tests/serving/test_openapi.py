@@ -31,8 +31,8 @@ def test_its_examples_score_as_they_say(server: Server) -> None:
         name: server.post(example["value"]).json()["predictions"][0]
         for name, example in examples.items()
     }
-    assert answers["genuine"]["risk_level"] == "Low"
-    assert answers["fraud"]["is_fraud"] is True
+    assert answers["low"]["risk_level"] == "Low"
+    assert answers["high"]["is_fraud"] is True
 
 
 def test_every_described_route_answers(server: Server) -> None:

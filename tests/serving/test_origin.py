@@ -103,7 +103,7 @@ def test_a_running_server_needs_no_registry(store: Store, name: str, tmp_path: P
         mlflow.MlflowClient().delete_registered_model(name)
         example = server.get("/openapi.json").json()["paths"]["/invocations"]["post"]
         content = example["requestBody"]["content"]["application/json"]
-        assert server.post(content["examples"]["fraud"]["value"]).ok
+        assert server.post(content["examples"]["high"]["value"]).ok
 
 
 def test_an_export_replaces_an_export_and_nothing_else(

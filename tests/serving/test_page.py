@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def opened(browser: Browser, server: Server) -> Iterator[Visit]:
     with visit(browser, f"{server.url}/", permissions=["clipboard-read", "clipboard-write"]) as it:
-        example(it.page, "Genuine").wait_for()
+        example(it.page, "Low-scoring").wait_for()
         yield it
 
 
@@ -93,7 +93,7 @@ def predicted(server: Server, row: Row) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "word"), [("Genuine", "genuine", "Pass"), ("Fraudulent", "fraud", "Flag")]
+    ("kind", "name", "word"), [("Low-scoring", "low", "Pass"), ("High-scoring", "high", "Flag")]
 )
 def test_the_examples_show_what_the_server_predicts(
     page: Page, server: Server, rows: dict[str, Row], kind: str, name: str, word: str
@@ -109,7 +109,7 @@ def test_the_examples_show_what_the_server_predicts(
     assert float(shown.strip("<>% ")) == pytest.approx(share, rel=0.06)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("Genuine", "genuine"), ("Fraudulent", "fraud")])
+@pytest.mark.parametrize(("kind", "name"), [("Low-scoring", "low"), ("High-scoring", "high")])
 def test_reasons_are_bars_to_the_side_they_push_to(
     page: Page, server: Server, rows: dict[str, Row], kind: str, name: str
 ) -> None:
@@ -134,15 +134,15 @@ def test_reasons_are_bars_to_the_side_they_push_to(
 
 def test_an_edited_field_is_sent(opened: Visit, rows: dict[str, Row]) -> None:
     page = opened.page
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     score(page)
     field(page, "Amount").fill("1234.5")
     expect(page.get_by_text("The fields have changed since")).to_be_visible()
     score(page)
     expect(page.get_by_text("The fields have changed since")).to_be_hidden()
     first, second = (body["dataframe_records"] for body in opened.scored)
-    assert first == [rows["genuine"]]
-    assert second == [rows["genuine"] | {"Amount": 1234.5}]
+    assert first == [rows["low"]]
+    assert second == [rows["low"] | {"Amount": 1234.5}]
     assert json.loads(text_box(page).input_value())["Amount"] == 1234.5
 
 
@@ -151,8 +151,8 @@ def test_an_edited_field_is_sent(opened: Visit, rows: dict[str, Row]) -> None:
 def test_csv_pasted_over_another_transaction_is_sent(
     opened: Visit, rows: dict[str, Row], comma: str, line_end: str
 ) -> None:
-    page, row = opened.page, rows["fraud"]
-    example(page, "Genuine").click()
+    page, row = opened.page, rows["high"]
+    example(page, "Low-scoring").click()
     names = [f'"{name}"' for name in reversed(row)]
     values = [repr(value) for value in reversed(row.values())]
     paste(page, line_end.join([comma.join([*names, '"Class"']), comma.join([*values, '"1"']), ""]))
@@ -163,7 +163,7 @@ def test_csv_pasted_over_another_transaction_is_sent(
 
 
 def test_other_ways_to_write_a_transaction_are_sent(opened: Visit, rows: dict[str, Row]) -> None:
-    page, row = opened.page, rows["fraud"]
+    page, row = opened.page, rows["high"]
     for text in (
         json.dumps(row),
         json.dumps([row]),
@@ -178,23 +178,23 @@ def test_other_ways_to_write_a_transaction_are_sent(opened: Visit, rows: dict[st
 
 def test_the_strip_counts_and_brings_back(opened: Visit, rows: dict[str, Row]) -> None:
     page = opened.page
-    for kind in ("Genuine", "Fraudulent", "Genuine"):
+    for kind in ("Low-scoring", "High-scoring", "Low-scoring"):
         example(page, kind).click()
         score(page)
-        expect(decision(page)).to_have_text("Flag" if kind == "Fraudulent" else "Pass")
+        expect(decision(page)).to_have_text("Flag" if kind == "High-scoring" else "Pass")
     for place, figure in (("scored", "3"), ("flagged", "1"), ("rate", "33.3 %")):
         expect(page.locator(f"#{place}")).to_have_text(figure)
     expect(page.locator("#latency")).to_have_text(re.compile(r"^\d+(\.\d)? m?s$"))
     expect(strip(page)).to_have_count(3)
     strip(page).nth(1).click()
     expect(decision(page)).to_have_text("Flag")
-    expect(field(page, "V14")).to_have_value(str(rows["fraud"]["V14"]))
+    expect(field(page, "V14")).to_have_value(str(rows["high"]["V14"]))
     expect(strip(page).nth(1)).to_be_focused()
     assert len(opened.scored) == 3
 
 
 def test_the_strip_keeps_twenty(page: Page) -> None:
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     for _ in range(22):
         score(page)
     expect(page.locator("#scored")).to_have_text("22")
@@ -220,10 +220,10 @@ def test_an_answer_without_a_probability_is_shown_as_it_is(
     page.route("**/openapi.json", lambda route: route.fulfill(json=described))
     page.route("**/invocations", lambda route: route.fulfill(json={"predictions": [[0.25, "b"]]}))
     page.reload()
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     with page.expect_request("**/invocations") as sent:
         score(page)
-    assert json.loads(sent.value.post_data or "") == {"dataframe_records": [rows["genuine"]]}
+    assert json.loads(sent.value.post_data or "") == {"dataframe_records": [rows["low"]]}
     expect(page.locator("#percent")).to_have_text('[0.25,"b"]')
     expect(page.get_by_text("without a fraud probability")).to_be_visible()
     expect(decision(page)).to_be_hidden()
@@ -264,7 +264,7 @@ def test_the_keyboard_is_enough(opened: Visit) -> None:
         raise AssertionError(f"Tab does not come to {element}")
 
     page.locator("body").focus()
-    tab_to(example(page, "Fraudulent"))
+    tab_to(example(page, "High-scoring"))
     page.keyboard.press("Enter")
     tab_to(page.get_by_role("button", name="Score", exact=True))
     page.keyboard.press("Enter")
@@ -309,7 +309,7 @@ def test_what_cannot_be_read_is_told_and_not_sent(opened: Visit, text: str, told
     expect(page.get_by_role("alert")).to_contain_text(told)
     assert not opened.scored
     assert not opened.complaints
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     expect(page.locator("#error")).to_be_hidden()
     score(page)
     expect(decision(page)).to_have_text("Pass")
@@ -322,7 +322,7 @@ def test_the_servers_own_words_are_shown(page: Page) -> None:
         route.continue_(post_data=json.dumps(body))
 
     page.route("**/invocations", without_v3)
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     score(page)
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The server refused the transaction")
@@ -331,7 +331,7 @@ def test_the_servers_own_words_are_shown(page: Page) -> None:
 
 
 def test_a_network_that_is_down_is_told_and_waited_for(page: Page) -> None:
-    example(page, "Genuine").click()
+    example(page, "Low-scoring").click()
     page.context.set_offline(True)
     press_score(page)
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
@@ -369,7 +369,7 @@ def test_nothing_is_asked_of_another_origin_and_nothing_complains(
     opened: Visit, server: Server
 ) -> None:
     page = opened.page
-    for kind in ("Genuine", "Fraudulent"):
+    for kind in ("Low-scoring", "High-scoring"):
         example(page, kind).click()
         score(page)
     expect(strip(page)).to_have_count(2)
@@ -388,7 +388,7 @@ def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
     with visit(browser, f"{server.url}/", viewport=size, **looks) as opened:
         page = opened.page
         page.locator("summary").click()
-        example(page, "Fraudulent").click()
+        example(page, "High-scoring").click()
         score(page)
         expect(decision(page)).to_be_in_viewport()
         field(page, "Amount").fill("")
@@ -425,11 +425,11 @@ def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
         expect(page.get_by_label("Token")).to_be_focused()
         page.keyboard.type("opensesame")
         page.keyboard.press("Enter")
-        example(page, "Fraudulent").click()
+        example(page, "High-scoring").click()
         score(page)
         expect(decision(page)).to_have_text("Flag")
         page.reload()
-        example(page, "Fraudulent").wait_for()
+        example(page, "High-scoring").wait_for()
         assert "opensesame" not in page.url
         assert page.evaluate("localStorage.length") == 0
         assert not page.context.cookies()

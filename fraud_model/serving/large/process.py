@@ -41,7 +41,12 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
     origin, settings = Origin(**order["origin"]), Settings(**order["settings"])
     audit = None
     if settings.audit_log:
-        audit = AuditLog(Path(settings.audit_log), settings.audit_max_bytes, origin)
+        audit = AuditLog(
+            Path(settings.audit_log),
+            settings.audit_max_bytes,
+            origin,
+            settings.audit_keep_seconds,
+        )
     scoring = Scoring(load_served(origin), settings, audit)
     reading.set()
     output.write(b"\n")

@@ -1,0 +1,23 @@
+"""What leaves the tracking store with a run, and what stays there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fraud_model.registry import versions
+from fraud_model.review.run_export import write_run
+from tests.support.machine import traces
+from tests.support.store import Store
+
+
+def test_a_run_leaves_without_its_transactions_and_this_machine(
+    store: Store, tmp_path: Path, table_csv: Path
+) -> None:
+    version = versions.find_version(store.trained.name, store.trained.version)
+    write_run(str(version.run_id), tmp_path)
+    assert traces(tmp_path) == []
+    assert {"run.json", "model_card.md", "plots"} == {path.name for path in tmp_path.iterdir()}
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert written["params"]["data"] == written["tags"]["data_source"] == table_csv.name
+    assert written["metrics"]["holdout/average_precision"] > 0
