@@ -26,7 +26,7 @@ KNOWN_ROWS_PER_CLASS = 5
 
 @dataclass(frozen=True)
 class Trained:
-    """A version of a registered model, and the result that it was made from."""
+    """A version of a registered model, and the result it was made from."""
 
     name: str
     version: str
