@@ -230,7 +230,7 @@ def test_a_silent_server_is_not(
     host.silent = True
     with (
         host.serve() as url,
-        pytest.raises(DownloadError, match=r"gave up after 2 attempts \(the server stopped answering\)"),
+        pytest.raises(DownloadError, match=r"after 2 attempts \(the server stopped answering\)"),
     ):
         fetch(url, tmp_path / "t.csv")
 
@@ -264,7 +264,7 @@ def test_a_full_disk_is_named_and_what_came_is_kept(
     with host.serve() as url:
         with (
             files_no_larger_than(3 * CHUNK),
-            pytest.raises(DownloadError, match=r"t\.csv\.part cannot be written: .*Free disk space"),
+            pytest.raises(DownloadError, match=r"t\.csv\.part cannot be written: .*disk space"),
         ):
             fetch(url, target, expected=expected)
         assert not target.exists()
