@@ -15,14 +15,10 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +28,7 @@ import requests
 
 from benchmarks.abuse_bodies import JSON, Body, bodies, example
 from benchmarks.small_model import make_model
+from benchmarks.small_server import STOP_SECONDS, serving
 from fraud_model.model.directory import ModelDirectory
 
 SAMPLE_SECONDS = 0.02
@@ -63,7 +60,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(make_model(Path(folder)))
         row = example(ModelDirectory(model).required_known_rows().rows)
-        with serving(model) as (url, process):
+        with serving(model) as (port, process):
+            url = f"http://127.0.0.1:{port}"
             time.sleep(REST_SECONDS)
             first = usage(process.pid)[1]
             print(HEAD)
@@ -74,7 +72,7 @@ def main() -> None:
             print(f"memory: {first:,.0f} MiB at the start, {last:,.0f} MiB after all of it")
             start = time.perf_counter()
             process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.wait(STOP_SECONDS)
             print(f"stopped {time.perf_counter() - start:.1f} s after SIGTERM")
 
 
@@ -134,31 +132,6 @@ def send(url: str, body: Body) -> int:
         return requests.post(address, data=body.content, headers=headers, timeout=120).status_code
     except requests.RequestException:
         return 0
-
-
-@contextlib.contextmanager
-def serving(model: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The server with one worker on a free port, once it is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--model-uri", str(model), "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fraud_model.serving", *options], stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{url}/health", timeout=30).ok:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError("the server ended; start it by hand to see why")
-            time.sleep(0.2)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait(120)
 
 
 def usage(pid: int) -> tuple[float, float]:

@@ -19,18 +19,14 @@ import json
 import os
 import random
 import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import requests
-
 from benchmarks.small_model import make_model
+from benchmarks.small_server import STOP_SECONDS, serving
 from fraud_model.model.directory import ModelDirectory
 
 CLIENTS = 64
@@ -53,11 +49,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(make_model(Path(folder)))
         log = Path(folder) / "audit.jsonl"
-        with serving(model, log) as (port, process):
+        audit = {"AUDIT_LOG": str(log), "AUDIT_MAX_BYTES": "20000000"}
+        with serving(model, workers=WORKERS, **audit) as (port, process):
             load = Load(port, requests_of(model), arguments.minutes * 60)
             memory = asyncio.run(load.run(process.pid))
             process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.wait(STOP_SECONDS)
         logged = logged_rows(Path(folder))
     sys.exit(report(load, logged, memory))
 
@@ -159,32 +156,6 @@ class Load:
             self.lines_due[request_id] = 1
         if status == 413:
             raise ConnectionError
-
-
-@contextlib.contextmanager
-def serving(model: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """The server on a free port, once it is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--model-uri", str(model), "--port", str(port), "--workers", str(WORKERS)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fraud_model.serving", *options],
-        env={**os.environ, "AUDIT_LOG": str(log), "AUDIT_MAX_BYTES": "20000000"},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"http://127.0.0.1:{port}/health", timeout=30).ok:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError("the server ended; start it by hand to see why")
-            time.sleep(0.2)
-        yield port, process
-    finally:
-        process.terminate()
-        process.wait(120)
 
 
 def workers_memory(server: int) -> float:

@@ -6,10 +6,8 @@ import contextlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,8 @@ import pytest
 import requests
 
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.server import free_port
+from tests.support.waiting import wait_until
 
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
 READY_SECONDS = 120
@@ -51,9 +51,7 @@ class Project:
     @contextlib.contextmanager
     def serve(self, model_uri: str) -> Iterator[str]:
         """`mlflow models serve` until the block ends; the server's address."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [MLFLOW, "models", "serve", "-m", model_uri, "-p", str(port)]
         server = subprocess.Popen(
             [*command, "--env-manager", "local"],
@@ -70,13 +68,13 @@ class Project:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], ping: str) -> None:
-    for _ in range(READY_SECONDS * 4):
+    def is_ready() -> bool:
         assert server.poll() is None, "the server ended before it was ready"
         with contextlib.suppress(requests.ConnectionError):
-            if requests.get(ping, timeout=5).ok:
-                return
-        time.sleep(0.25)
-    raise AssertionError("the server was not ready in time")
+            return requests.get(ping, timeout=5).ok
+        return False
+
+    wait_until(is_ready, seconds=READY_SECONDS, what=f"{ping} answers")
 
 
 @pytest.fixture(scope="module")
