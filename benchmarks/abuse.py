@@ -1,12 +1,12 @@
-"""Hostile bodies against one worker: what each costs the server, and whoever asks beside it.
+"""Hostile bodies against one worker: what each costs the server and its other clients.
 
     python -m benchmarks.abuse
 
 In the environment of requirements.txt. Trains a small model, serves it with one worker, and sends
 the bodies of `abuse_bodies` one after the other while a second client sends one-row requests. It
-prints, for each body, what was answered after how long, the processor time and the memory that all
-of the server's processes took for it, and the longest wait of a one-row request; at the end how
-long the server takes to stop, and its memory against that of the start.
+prints, for each body, the answers and their time, the processor time and the memory that all of the
+server's processes took for it, and the longest wait of a one-row request; at the end how long the
+server takes to stop, and its memory compared with that at the start.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def measure(url: str, pid: int, body: Body, row: dict[str, float]) -> Cost:
 
 
 def send(url: str, body: Body) -> int:
-    """Posts a body; the status of the answer, 0 where the connection broke."""
+    """Posts a body; the status of the answer, 0 if the connection broke."""
     try:
         headers = {"Content-Type": body.content_type}
         address = f"{url}/invocations"

@@ -5,7 +5,7 @@
 In the environment of requirements.txt. Trains a small model, serves it with two workers and an
 audit log, lets the clients send good and bad requests in turn, and prints what was answered, what
 was logged, and how the workers' resident memory grew from the first quarter of the time to the
-last. Exits with status 1 where one of the three does not hold.
+last. Exits with status 1 if one of the three does not hold.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def report(load: Load, logged: collections.Counter[str], memory: list[float]) -> int:
-    """Prints the three findings; 1 where one is bad."""
+    """Prints the three findings; returns 1 if one is bad."""
     failed = {status: n for status, n in load.statuses.items() if status >= 500}
     lost = sum(1 for request, lines in load.lines_due.items() if logged[request] != lines)
     quarter = max(1, len(memory) // 4)
@@ -68,7 +68,7 @@ def report(load: Load, logged: collections.Counter[str], memory: list[float]) ->
     answered = ", ".join(f"{status}: {n:,}" for status, n in sorted(load.statuses.items()))
     print(f"answers by status: {answered}")
     print(f"requests whose rows or refusal are not all in the audit log: {lost}")
-    print(f"workers' memory: {first:,.0f} MiB at first, {last:,.0f} MiB at last")
+    print(f"workers' memory: {first:,.0f} MiB at the start, {last:,.0f} MiB at the end")
     return 1 if failed or lost or last > first * MOST_GROWTH else 0
 
 
@@ -170,7 +170,7 @@ def workers_memory(server: int) -> float:
 
 
 def logged_rows(folder: Path) -> collections.Counter[str]:
-    """How many lines each request has in the audit log; one that is not whole raises."""
+    """How many lines each request has in the audit log; an incomplete one raises."""
     rows: collections.Counter[str] = collections.Counter()
     for file in folder.glob("audit.jsonl*"):
         if file.suffix != ".lock":
