@@ -12,8 +12,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 # Versions come from the project's lock; mlflow-skinny is MLflow without training, stores and UI.
-# Out go the packages' tests, and bytecode is made of what serving imports alone: together these
-# would be a quarter of the image.
+# The packages' tests are removed, and only what serving imports is compiled to bytecode: together
+# they would be a quarter of the image.
 COPY requirements.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --no-compile --constraint /tmp/requirements.txt \
     mlflow-skinny lightgbm numpy pandas scipy cloudpickle pyarrow \

@@ -1,12 +1,12 @@
-"""Hostile bodies against one worker: what each costs the server, and whoever asks beside it.
+"""Hostile bodies against one worker: what each costs the server and its other clients.
 
     python -m benchmarks.abuse
 
 In the environment of requirements.txt. Trains a small model, serves it with one worker, and sends
 the bodies of `abuse_bodies` one after the other while a second client sends one-row requests. It
-prints, for each body, what was answered after how long, the processor time and the memory that all
-of the server's processes took for it, and the longest wait of a one-row request; at the end how
-long the server takes to stop, and its memory against that of the start.
+prints, for each body, the answers and their time, the processor time and the memory that all of the
+server's processes took for it, and the longest wait of a one-row request; at the end how long the
+server takes to stop, and its memory compared with that at the start.
 """
 
 from __future__ import annotations
@@ -15,14 +15,10 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +28,7 @@ import requests
 
 from benchmarks.abuse_bodies import JSON, Body, bodies, example
 from benchmarks.small_model import make_model
+from benchmarks.small_server import STOP_SECONDS, serving
 from fraud_model.model.directory import ModelDirectory
 
 SAMPLE_SECONDS = 0.02
@@ -63,7 +60,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(make_model(Path(folder)))
         row = example(ModelDirectory(model).required_known_rows().rows)
-        with serving(model) as (url, process):
+        with serving(model) as (port, process):
+            url = f"http://127.0.0.1:{port}"
             time.sleep(REST_SECONDS)
             first = usage(process.pid)[1]
             print(HEAD)
@@ -74,7 +72,7 @@ def main() -> None:
             print(f"memory: {first:,.0f} MiB at the start, {last:,.0f} MiB after all of it")
             start = time.perf_counter()
             process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.wait(STOP_SECONDS)
             print(f"stopped {time.perf_counter() - start:.1f} s after SIGTERM")
 
 
@@ -127,38 +125,13 @@ def measure(url: str, pid: int, body: Body, row: dict[str, float]) -> Cost:
 
 
 def send(url: str, body: Body) -> int:
-    """Posts a body; the status of the answer, 0 where the connection broke."""
+    """Posts a body; the status of the answer, 0 if the connection broke."""
     try:
         headers = {"Content-Type": body.content_type}
         address = f"{url}/invocations"
         return requests.post(address, data=body.content, headers=headers, timeout=120).status_code
     except requests.RequestException:
         return 0
-
-
-@contextlib.contextmanager
-def serving(model: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The server with one worker on a free port, once it is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--model-uri", str(model), "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fraud_model.serving", *options], stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{url}/health", timeout=30).ok:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError("the server ended; start it by hand to see why")
-            time.sleep(0.2)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait(120)
 
 
 def usage(pid: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Small bodies that cost a careless server much: each with its content type."""
+"""Small bodies that are expensive for a careless server, each with its content type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARQUET = "application/vnd.apache.parquet"
 
 
 class Body(NamedTuple):
-    """What is sent: how often at once, as what, and what it is called."""
+    """A body: its name, its content type, and how often it is sent at once."""
 
     name: str
     content_type: str

@@ -1,10 +1,10 @@
-"""The monitoring: how often it cries wolf, what it catches and how soon, and what a day costs.
+"""The monitoring: how often it alarms falsely, what it catches and how soon, and what a day costs.
 
     python -m benchmarks.monitoring
 
 In the environment of requirements.txt. A model is trained on the full simulated set, and simulated
-traffic is given to the check window by window, a window standing for a day; the number of frauds
-of each is drawn (Poisson), and every window is another seed's.
+traffic is given to the check window by window, each standing for a day; its number of frauds is
+drawn (Poisson), and every window has another seed.
 
 - quiet: traffic of the same distribution; a false alarm is a window whose scores leave their band,
   or that ends two windows in a row in which a feature's PSI is too high.

@@ -5,7 +5,7 @@
 In the environment of requirements.txt, on a machine with nothing else to do. Both sides of each
 comparison run in turn in one process, on the same simulated rows (284,807, 492 frauds):
 
-- training: `lightgbm.train` with the recipe's parameters on the train part, against everything
+- training: `lightgbm.train` with our hyperparameters on the train part, against everything
   that `mlflow run . -e train` does from reading the CSV file to registering the version;
 - scoring: `booster.predict` on the scaled matrix of all rows, against `predict` of the registered
   pyfunc on the table of all rows.

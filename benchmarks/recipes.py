@@ -1,17 +1,17 @@
-"""The recipe against its peers: average precision by repeated stratified cross-validation.
+"""Our hyperparameters against their peers: average precision by repeated cross-validation.
 
     python3.11 -m venv .bench && . .bench/bin/activate
     pip install -r requirements.txt -r benchmarks/requirements.txt
     python -m benchmarks.recipes data/creditcard.csv --fraud-rate 0.00172
 
-Every peer is fitted on the same folds of standardised features with a fixed number of rounds, as
-the recipe is: with some thirty frauds in a part for early stopping, its noise would be measured
-instead of the recipes. Where a table holds only a part of the genuine traffic, a precision measured
-on it is too high: `--fraud-rate` weights the genuine transactions of the scored fold so that frauds
-have this share of the weight.
+Every model is fitted on the same stratified folds of standardised features with a fixed number of
+rounds: with some thirty frauds in a part for early stopping, its noise would be measured instead of
+the models. If a table holds only a part of the genuine traffic, a precision measured on it is too
+high: `--fraud-rate` weights the genuine transactions of the scored fold so that frauds have this
+share of the weight.
 
 Prints a Markdown table: mean average precision over all folds, its standard deviation between
-folds, the mean paired difference to ours with a 95 % interval, and the median seconds of a fit as
+folds, the mean paired difference from ours with a 95 % interval, and the median seconds of a fit as
 a multiple of ours. The interval's standard error is corrected for the training sets that
 repetitions share (C. Nadeau, Y. Bengio, Inference for the generalization error, 2003).
 """
@@ -48,7 +48,7 @@ LEARNING_RATE = 0.05
 
 
 def ours(features: Floats, labels: Labels, seed: int) -> Scorer:
-    """The recipe of the `train` entry point."""
+    """The hyperparameters of the `train` entry point."""
     recipe = Hyperparameters(seed=seed)
     return _boosted(recipe.lightgbm_parameters(), recipe.rounds, features, labels)
 
@@ -116,7 +116,7 @@ def main() -> None:
         f"\n{len(labels):,} transactions, {labels.sum()} frauds, "
         f"{FOLDS} folds x {arguments.repeats}"
     )
-    print("| recipe | average precision | spread | difference to ours | fit |")
+    print("| model | average precision | spread | difference from ours | fit |")
     print("|---|---|---|---|---|")
     for name, values in reached.items():
         ratio = np.median(seconds[name]) / np.median(seconds["ours"])

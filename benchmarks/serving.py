@@ -8,8 +8,8 @@
 
 In the environment of requirements.txt, on a machine with nothing else to do. A model is trained
 on 20,000 simulated rows; every server scores with its booster on one thread, in one worker. Peers
-are installed and started as their documentation does, which the limits are about, and then in the
-fastest way we know:
+are installed and started as in their documentation, which the limits are about, and then in the
+fastest way known to us:
 
 - ours, by default;
 - a FastAPI route that validates the row with pydantic and calls the booster, the floor, on the
@@ -25,7 +25,7 @@ client; every answer has to be the checked one. Rounds take the servers in turn 
 Then, in turns, ours with metrics and audit log against ours with neither; ours with audit log and
 a shadow that scores every row against ours with audit log; 1,000-row requests against
 `json.loads`, `booster.predict` and `json.dumps` in process; and the start of ours against
-importing what it cannot do without.
+importing what it needs.
 
 Prints Markdown: medians over rounds, and ratios as the median of each round's ratio, against the
 project's limits.
@@ -122,7 +122,7 @@ def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[s
     """A round of one server.
 
     Raises:
-        RuntimeError: it does not start, or answers other than the model does.
+        RuntimeError: it does not start, or gives other answers than the model.
     """
     known = ModelDirectory(Path(places["model"])).required_known_rows()
     table, probability = known.rows, known.probability

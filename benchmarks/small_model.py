@@ -1,4 +1,4 @@
-"""The model that the serving benchmarks serve: 20,000 simulated rows, trained as any other."""
+"""The model that the serving benchmarks serve: 20,000 simulated rows, trained like any other."""
 
 from __future__ import annotations
 

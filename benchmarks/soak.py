@@ -5,7 +5,7 @@
 In the environment of requirements.txt. Trains a small model, serves it with two workers and an
 audit log, lets the clients send good and bad requests in turn, and prints what was answered, what
 was logged, and how the workers' resident memory grew from the first quarter of the time to the
-last. Exits with status 1 where one of the three does not hold.
+last. Exits with status 1 if one of the three does not hold.
 """
 
 from __future__ import annotations
@@ -19,18 +19,14 @@ import json
 import os
 import random
 import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import requests
-
 from benchmarks.small_model import make_model
+from benchmarks.small_server import STOP_SECONDS, serving
 from fraud_model.model.directory import ModelDirectory
 
 CLIENTS = 64
@@ -53,17 +49,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(make_model(Path(folder)))
         log = Path(folder) / "audit.jsonl"
-        with serving(model, log) as (port, process):
+        audit = {"AUDIT_LOG": str(log), "AUDIT_MAX_BYTES": "20000000"}
+        with serving(model, workers=WORKERS, **audit) as (port, process):
             load = Load(port, requests_of(model), arguments.minutes * 60)
             memory = asyncio.run(load.run(process.pid))
             process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.wait(STOP_SECONDS)
         logged = logged_rows(Path(folder))
     sys.exit(report(load, logged, memory))
 
 
 def report(load: Load, logged: collections.Counter[str], memory: list[float]) -> int:
-    """Prints the three findings; 1 where one is bad."""
+    """Prints the three findings; returns 1 if one is bad."""
     failed = {status: n for status, n in load.statuses.items() if status >= 500}
     lost = sum(1 for request, lines in load.lines_due.items() if logged[request] != lines)
     quarter = max(1, len(memory) // 4)
@@ -71,7 +68,7 @@ def report(load: Load, logged: collections.Counter[str], memory: list[float]) ->
     answered = ", ".join(f"{status}: {n:,}" for status, n in sorted(load.statuses.items()))
     print(f"answers by status: {answered}")
     print(f"requests whose rows or refusal are not all in the audit log: {lost}")
-    print(f"workers' memory: {first:,.0f} MiB at first, {last:,.0f} MiB at last")
+    print(f"workers' memory: {first:,.0f} MiB at the start, {last:,.0f} MiB at the end")
     return 1 if failed or lost or last > first * MOST_GROWTH else 0
 
 
@@ -161,32 +158,6 @@ class Load:
             raise ConnectionError
 
 
-@contextlib.contextmanager
-def serving(model: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """The server on a free port, once it is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--model-uri", str(model), "--port", str(port), "--workers", str(WORKERS)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fraud_model.serving", *options],
-        env={**os.environ, "AUDIT_LOG": str(log), "AUDIT_MAX_BYTES": "20000000"},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"http://127.0.0.1:{port}/health", timeout=30).ok:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError("the server ended; start it by hand to see why")
-            time.sleep(0.2)
-        yield port, process
-    finally:
-        process.terminate()
-        process.wait(120)
-
-
 def workers_memory(server: int) -> float:
     """Resident memory of the server's workers, in MiB."""
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
@@ -199,7 +170,7 @@ def workers_memory(server: int) -> float:
 
 
 def logged_rows(folder: Path) -> collections.Counter[str]:
-    """How many lines each request has in the audit log; one that is not whole raises."""
+    """How many lines each request has in the audit log; an incomplete one raises."""
     rows: collections.Counter[str] = collections.Counter()
     for file in folder.glob("audit.jsonl*"):
         if file.suffix != ".lock":

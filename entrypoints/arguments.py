@@ -47,7 +47,7 @@ HELP = {
     "model_dir": "exported model directory to use instead of the registry",
     "champion_dir": "exported model directory to use as the champion instead of the registry's",
     "comparison": "directory to write the comparison to",
-    "proposal": "directory with what a pull request carries",
+    "proposal": "directory with the files of a pull request",
     "workflow": "name of the workflow that failed",
     "image": "name of the image; the version is its tag",
     "space": "Hugging Face Space, as user/name",
@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises ParameterError where argparse would print its usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises the refusal, in place of printing it."""
+        """Raises the error instead of printing it."""
         raise ParameterError(f"{message}. {_list_parameters(self)}")
 
 
@@ -182,9 +182,7 @@ def _dashed(word: str) -> str:
 def _refuse_unknown(parser: Parser, words: list[str]) -> NoReturn:
     names = [w.partition("=")[0].lstrip("-").replace("-", "_") for w in words if w.startswith("--")]
     if not names:
-        raise ParameterError(
-            f"{' '.join(words)!r} belongs to no parameter. {_list_parameters(parser)}"
-        )
+        raise ParameterError(f"unexpected argument {' '.join(words)!r}. {_list_parameters(parser)}")
     parts = []
     for name in names:
         close = difflib.get_close_matches(name, _parameters(parser), n=1)
@@ -201,11 +199,11 @@ def _parameters(parser: Parser) -> list[str]:
 
 
 def _check_paths(arguments: argparse.Namespace) -> None:
-    """Refuses relative paths where `mlflow run` has fetched the project to a temporary folder.
+    """Refuses relative paths if `mlflow run` has fetched the project into a temporary folder.
 
-    There the caller's files are not found, and nobody would find what is written. MLproject's type
-    `path`, which MLflow makes absolute, takes neither an empty default, nor a word in place of a
-    file, nor what does not exist yet.
+    The caller's files are not there, and output would be lost. MLproject's type `path`, which
+    MLflow makes absolute, allows no empty default, no word instead of a file, and no file that does
+    not exist yet.
     """
     for name, value in vars(arguments).items():
         if name not in OUTPUTS | INPUTS or value in NO_FILES or not value or "://" in value:

@@ -1,10 +1,10 @@
 """Compare a version with the champion: gate, metrics and curves, as Markdown, JSON and a plot.
 
 The champion is the version in a stage of the registry, or an exported directory. The challenger's
-run is written beside the comparison, without its transactions. If the challenger is better, what a
-pull request carries is written to `proposal`. `log` is the champion's audit log, written while the
-challenger was its shadow; both are then compared on live traffic too. In a GitHub Actions workflow
-the Markdown is added to the job summary, and the step's output `better` is true or false.
+run is written beside the comparison, without its transactions. If the challenger is better, the
+files of a pull request are written to `proposal`. `log` is the champion's audit log, written while
+the challenger was its shadow; both are then compared on live traffic too. In a GitHub Actions
+workflow the Markdown is added to the job summary, and the step's output `better` is true or false.
 
 example:
   mlflow run . -e compare --env-manager local -P version=latest -P champion_dir=model

@@ -33,7 +33,7 @@ def main() -> None:
     source = parse_source(arguments.source)
     name_run(f"download from {source}")
     path = download_creditcard(Path(arguments.output), source)
-    print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
+    print(f"{path}: {path.stat().st_size:,} bytes, checksum correct")
     print(f"next: {mlflow_run('train', data=path)}")
 
 

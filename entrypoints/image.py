@@ -37,8 +37,8 @@ def main() -> None:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)
         image = build_image(bundle, arguments.image)
     print(
-        f"{image.name} scores {len(bundle.rows)} known rows as {bundle.name} version "
-        f"{bundle.version} does. {image.size / 1e6:,.0f} MB, first answer {image.seconds:.1f} s "
+        f"{image.name} gives {len(bundle.rows)} known rows the same scores as {bundle.name} "
+        f"version {bundle.version}. {image.size / 1e6:,.0f} MB, first answer {image.seconds:.1f} s "
         f"after the start.\nrun:\n  docker run -p 7860:7860 {image.name}"
     )
 

@@ -1,7 +1,7 @@
 """Check a version's served transactions for drift, and its performance once labels are known.
 
 `log` is the server's audit log, or a table of transactions, which the version then scores. The
-exit status is 0 if all is quiet, 3 on an alarm, and 4 if there is too little to judge. An alarm is
+exit status is 0 without alarms, 3 on an alarm, and 4 if there is too little to judge. An alarm is
 posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. In a GitHub Actions
 workflow the step's output `retrain` is true or false.
 
@@ -36,7 +36,7 @@ EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
 
 
 def main() -> None:
-    """Checks, reports, records, and tells the webhook."""
+    """Checks, reports, records, and notifies the webhook."""
     parser = new_parser(__doc__)
     add_option(parser, "log", "")
     add_option(parser, "labels", "")
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def report(done: Check, folder: Path) -> None:
-    """Prints what was read and found, and tells the webhook of an alarm."""
+    """Prints what was read and found, and notifies the webhook of an alarm."""
     print(f"{done.version}: {read_line(done)}")
     for finding in done.findings:
         print(f"{finding.kind}: {finding.text}")

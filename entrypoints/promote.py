@@ -48,11 +48,11 @@ def main() -> None:
 def report(moved: Moved) -> None:
     """Prints the checks, and which version is in the stage now."""
     if moved.before == moved.version:
-        print(f"{moved.name} version {moved.version} stands in {moved.stage} already")
+        print(f"{moved.name} version {moved.version} is already in {moved.stage}")
         return
     print(table(moved.checks))
     print(
-        f"{moved.name} version {moved.version} stands in {moved.stage}"
+        f"{moved.name} version {moved.version} is now in {moved.stage}"
         + (f"; version {moved.before} is archived" if moved.before else "")
     )
 

@@ -1,4 +1,4 @@
-"""What every entry point shares: a sign of life, one line for a refusal, and the exit status."""
+"""What every entry point shares: a line at its start, one line per error, and the exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
     """Calls `main`; a FraudModelError becomes `error: …` on stderr and exit status 1.
 
     A termination signal unwinds like an exception, so that the active run ends FAILED instead of
-    staying RUNNING. What MLflow refuses (a token without rights, say) is one line too.
+    staying RUNNING. An error of MLflow's (a token without rights, say) is one line too.
     """
     # Here, because `announce` has to come before them.
     from mlflow.exceptions import MlflowException
@@ -39,7 +39,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # In a pipe, too, a line is seen when it is printed.
+        # A line is seen when it is printed, in a pipe too.
         sys.stdout.reconfigure(line_buffering=True)
     try:
         main()

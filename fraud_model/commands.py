@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import (
 # Read at import: MLflow takes it out of the environment once the run is resumed.
 _GIVEN_RUN = os.environ.get("MLFLOW_RUN_ID")
 
-# What `mlflow run` and `mlflow models` use where nobody names a manager.
+# What `mlflow run` and `mlflow models` use without --env-manager.
 DEFAULT_MANAGER = "virtualenv"
 
 
@@ -40,7 +40,7 @@ def models_serve(uri: str, port: int) -> str:
 
 
 def ui() -> str | None:
-    """The command that shows the tracking store, or None where a server shows it already."""
+    """The command that shows the tracking store, or None if a server shows it already."""
     store = mlflow.get_tracking_uri()
     if store.startswith(("http://", "https://")):
         return None
@@ -50,10 +50,10 @@ def ui() -> str | None:
 
 
 def environment() -> list[str]:
-    """`--env-manager` and the manager that this process runs under; nothing where it is MLflow's
+    """`--env-manager` and the manager that this process runs under; nothing if it is MLflow's
     default.
 
-    A module that was started directly runs in an environment that somebody made: `local`.
+    A module that was started directly runs in the active environment: `local`.
     """
     # MLflow tags the run with every manager but `local`.
     manager = _tags().get(MLFLOW_PROJECT_ENV, "local")
@@ -61,7 +61,7 @@ def environment() -> list[str]:
 
 
 def temporary_copy_of() -> str | None:
-    """The address of the project where `mlflow run` fetched it into a temporary folder."""
+    """The address of the project, if `mlflow run` fetched it into a temporary folder; else None."""
     source = _tags().get(MLFLOW_SOURCE_NAME)
     if source is None:
         return None

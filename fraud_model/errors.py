@@ -1,4 +1,4 @@
-"""Everything that this project refuses, as one small hierarchy.
+"""The errors that this project raises on purpose, as one small hierarchy.
 
 FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
@@ -6,20 +6,20 @@ FraudModelError
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is no better than a plain baseline
 ├── TrackingError         a tracking server that does not answer
-├── RegistryError         a model version, stage or alias that is not there
+├── RegistryError         a model version, stage or alias that does not exist
 │   ├── ModelFailed       a model that does not load or score
-│   └── PromotionRefused  a challenger that the gate turned away
+│   └── PromotionRefused  a challenger that the gate rejected
 ├── ImageError            an image that cannot be built, run, or trusted
 ├── SpaceError            a Space that cannot be written to, or does not come up
 └── GitHubError           what git or GitHub refuses
 
-Each message is one readable paragraph: the value, the place, and the mend.
+Each message is one readable paragraph: what is wrong, where, and how to fix it.
 Anything else that is raised is a bug and keeps its traceback.
 """
 
 
 class FraudModelError(Exception):
-    """A refusal meant for a person; entry points print it as one line and exit with status 1."""
+    """An error meant for a person; entry points print it as one line and exit with status 1."""
 
 
 class ParameterError(FraudModelError):
@@ -43,7 +43,7 @@ class TrackingError(FraudModelError):
 
 
 class RegistryError(FraudModelError):
-    """A model version, stage or alias that is not there."""
+    """A model version, stage or alias that does not exist."""
 
 
 class ModelFailed(RegistryError):
@@ -51,7 +51,7 @@ class ModelFailed(RegistryError):
 
 
 class PromotionRefused(RegistryError):
-    """A challenger that the gate turned away."""
+    """A challenger that the gate rejected."""
 
 
 class ImageError(FraudModelError):

@@ -1,4 +1,4 @@
-"""The active MLflow run: opened once, whether `mlflow run` made it or nobody did."""
+"""The active MLflow run: opened once, whether or not `mlflow run` made one."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FIRST_ANSWER = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RE
 def reach_server() -> None:
     """Makes sure that the tracking server answers; a store without a server is not asked.
 
-    Whoever sets MLFLOW_HTTP_REQUEST_TIMEOUT or MLFLOW_HTTP_REQUEST_MAX_RETRIES decides how long
-    that may take. Later requests have MLflow's own limits in any case.
+    MLFLOW_HTTP_REQUEST_TIMEOUT and MLFLOW_HTTP_REQUEST_MAX_RETRIES, if set, decide how long that
+    may take. Later requests have MLflow's own limits in any case.
 
     Raises:
         TrackingError: it does not answer.
-        MlflowException: it refuses to.
+        MlflowException: it answers with an error.
     """
     address = mlflow.get_tracking_uri()
     if not address.startswith(("http://", "https://")):
@@ -65,7 +65,7 @@ def name_run(name: str) -> None:
     """Names the run that `mlflow run` made, for an entry point that records nothing.
 
     `mlflow run` makes it before the entry point starts, in the experiment that it was given, and
-    fails at its end where the run is deleted. An entry point started as a module has no run.
+    fails at its end if the run was deleted. An entry point started as a module has no run.
     """
     given = os.environ.get("MLFLOW_RUN_ID")
     if given is not None:
@@ -77,7 +77,7 @@ def open_run_in(experiment: str, name: str) -> Iterator[Run]:
     """Starts a run in an experiment, or resumes the one that `mlflow run` made there.
 
     One that `mlflow run` made in another experiment is the parent of the new run. Both end FAILED
-    where the block raises, and FINISHED otherwise.
+    if the block raises, and FINISHED otherwise.
     """
     reach_server()
     known = mlflow.get_experiment_by_name(experiment)
@@ -97,7 +97,7 @@ def open_run_in(experiment: str, name: str) -> Iterator[Run]:
 def open_run(name: str) -> Iterator[Run]:
     """Resumes the run that `mlflow run` made, opens one under the active run, or starts one.
 
-    The run ends FAILED where the block raises, and FINISHED otherwise.
+    The run ends FAILED if the block raises, and FINISHED otherwise.
     """
     nested = mlflow.active_run() is not None
     if not nested:
@@ -122,8 +122,8 @@ def log_parameters(parameters: Mapping[str, object]) -> None:
 def log_curve(curve: Mapping[str, Sequence[float]], prefix: str) -> None:
     """Logs one metric per name with the round (from 1) as its step, so that charts draw it.
 
-    Of long curves evenly spaced rounds are logged, and the last: a store takes longer to write each
-    one than the booster to learn from it.
+    Of long curves only evenly spaced rounds and the last one are logged: a store takes longer to
+    write a round than the booster to train it.
     """
     now = get_current_time_millis()
     metrics = []

@@ -105,7 +105,7 @@ def load(
 
 
 def wait_for_shadow(port: int) -> None:
-    """Waits until the shadow of our server scores along.
+    """Waits until the shadow of our server scores.
 
     Raises:
         RuntimeError: it does not in time.

@@ -1,4 +1,4 @@
-"""The project's server, but its metrics record nothing: what recording costs shows against it."""
+"""The project's server with metrics that record nothing, to measure what recording costs."""
 
 from __future__ import annotations
 

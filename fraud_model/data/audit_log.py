@@ -1,4 +1,4 @@
-"""Reads the server's audit log, with the files that it was turned over to."""
+"""Reads the server's audit log, including rotated files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AuditTraffic:
     """The lines of one model version in an audit log: `path.1`, `path.2`, …, and `path` last.
 
     Raises:
-        DataError: there is no such file, or it holds no line of an audit log.
+        DataError: there is no such file, or it holds no audit line.
     """
 
     key_columns = KEY_COLUMNS
@@ -62,14 +62,14 @@ class AuditTraffic:
         tally = self.tally
         if tally.lines and tally.unreadable + tally.torn == tally.lines:
             raise DataError(
-                f"{self._path}: none of its {tally.lines:,} lines is one of an audit log with the "
+                f"{self._path}: none of its {tally.lines:,} lines is an audit line with the "
                 f"features of {self._name} version {self._version}. Is it the file that AUDIT_LOG "
                 "names? A table ends in .csv, .csv.gz or .parquet."
             )
 
     def _opened(self, stack: contextlib.ExitStack) -> list[IO[bytes]]:
-        # All at once, so that a file that is turned over meanwhile is read, and read once. One that
-        # is turned over or deleted between the look and the opening shows in a second look.
+        # All at once, so that a file that is rotated meanwhile is read, and read only once. A
+        # rotation or deletion between listing and opening shows up when they are listed again.
         while True:
             known = _files(self._path)
             with contextlib.ExitStack() as opened:
@@ -125,7 +125,7 @@ class _Piece:
         self._shadowed = defaultdict(list)
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Takes one line in; what raises leaves nothing behind."""
+        """Adds one line; nothing of a line that raises is kept."""
         seconds = datetime.fromisoformat(entry["time"]).timestamp()
         if "refused" in entry:
             self._refused.append(seconds)
@@ -186,7 +186,7 @@ def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Ke
 
 
 def _numbers(row: tuple[Any, ...]) -> list[float]:
-    # The server writes numbers; whatever else stands in a line counts as missing.
+    # The server writes numbers; anything else in a line counts as missing.
     return [float(v) if isinstance(v, int | float) else np.nan for v in row]
 
 

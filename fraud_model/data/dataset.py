@@ -52,10 +52,10 @@ def load_dataset(data: str, *, target: str, time: str, amount: str) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
     `data` is a CSV, CSV.gz or Parquet file, an http(s) URL of one, `kaggle`, `simulated`, or
-    `auto` for `data/creditcard.csv` where that exists and `simulated` where it does not.
+    `auto` for `data/creditcard.csv` if that exists and `simulated` if not.
 
     Raises:
-        DataError: the table cannot be trained on; the message names the place and the mend.
+        DataError: the table cannot be trained on; the message says where and how to fix it.
     """
     if data == "auto":
         data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
@@ -86,12 +86,12 @@ def _read_url(url: str) -> pd.DataFrame:
         try:
             return read_table(fetch(url, Path(folder) / name))
         except DataError as error:
-            # The temporary file means nothing to its reader; the URL does.
+            # The temporary file means nothing to the reader of a message; the URL does.
             raise DataError(str(error).replace(folder + "/" + name, public(url))) from error
 
 
 def _drop_duplicates(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    # Comparing whole rows costs seconds at full size: only rows whose hashes meet are compared.
+    # Comparing whole rows costs seconds at full size: only rows with equal hashes are compared.
     hashes = pd.util.hash_pandas_object(table, index=False)
     suspects = table[hashes.duplicated(keep=False)]
     repeated = suspects.index[suspects.duplicated()]

@@ -1,7 +1,7 @@
-"""Fetches files over HTTP whole, unchanged and resumable; knows where the real data lies.
+"""Downloads files over HTTP, resumed and checked; knows the addresses of the real data.
 
-A transfer grows `<target>.part`. Only a file of the expected size and SHA-256 takes the target's
-name, in one step; until then an earlier target stays as it was.
+A transfer is written to `<target>.part`, which replaces the target in one step once its size and
+SHA-256 are as expected. Until then an earlier target stays as it was.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ SILENCE_SECONDS = 60.0
 CHUNK_BYTES = 1 << 16
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 REASONS = (
-    (exceptions.ReadTimeoutError, "the server fell silent"),
+    (exceptions.ReadTimeoutError, "the server stopped answering"),
     (exceptions.NameResolutionError, "no such host, or no network"),
-    (exceptions.NewConnectionError, "nobody answers at this host and port"),
-    (exceptions.ConnectTimeoutError, "no connection in time"),
+    (exceptions.NewConnectionError, "nothing answers at this host and port"),
+    (exceptions.ConnectTimeoutError, "connecting took too long"),
     (exceptions.SSLError, "no TLS: its certificate or protocol was refused"),
-    (exceptions.ProxyError, "the proxy refused, or was not to be had"),
+    (exceptions.ProxyError, "the proxy refused, or cannot be reached"),
 )
 
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What a file must be: its size in bytes and its SHA-256 as hexadecimal digits."""
+    """The size in bytes and the SHA-256, as hexadecimal digits, that a file must have."""
 
     bytes: int
     sha256: str
@@ -65,12 +65,12 @@ class FileIdentity:
         return cls(path.stat().st_size, digest)
 
     def fits(self, path: Path) -> bool:
-        """Whether this file is there; one of another size is not read."""
+        """Whether `path` is this file; one of another size is not read."""
         return path.is_file() and path.stat().st_size == self.bytes and self.of(path) == self
 
 
 class _Interrupted(Exception):
-    """A transfer that broke and can be taken up again."""
+    """A transfer that broke and can be resumed."""
 
 
 def parse_source(text: str) -> Source:
@@ -82,7 +82,7 @@ def parse_source(text: str) -> Source:
     for source in get_args(Source):
         if text == source:
             return source  # type: ignore[no-any-return]
-    raise ParameterError(f"source={text!r}: it is mirror or kaggle.")
+    raise ParameterError(f"source={text!r} is invalid: expected mirror or kaggle.")
 
 
 def creditcard_identity() -> FileIdentity:
@@ -92,13 +92,13 @@ def creditcard_identity() -> FileIdentity:
 
 
 def download_creditcard(target: Path, source: Source) -> Path:
-    """Fetches the real transactions to `target`; nothing is asked where they are there already.
+    """Fetches the real transactions to `target`, unless they are there already.
 
     KAGGLE_API_ENDPOINT names another host for Kaggle's API, as in Kaggle's own client.
 
     Raises:
-        DownloadError: the credentials are missing or refused, the transfer fails, or what came is
-            not the public file.
+        DownloadError: the credentials are missing or refused, the transfer fails, or the file is
+            not the public one.
     """
     expected = creditcard_identity()
     if source == "mirror" or expected.fits(target):
@@ -113,19 +113,19 @@ def fetch(
 ) -> Path:
     """Fetches `url` to `target`, resuming a transfer that broke; returns `target`.
 
-    A server that answers with a zip of one file has it unpacked. requests drops the credentials
-    where a redirect leads to another host or port.
+    A zip that holds one file is unpacked. requests drops the credentials if a redirect leads to
+    another host or port.
 
     Raises:
-        DownloadError: one line with the URL (without its secrets), what happened, and the mend.
+        DownloadError: the transfer fails, or the file is not the expected one.
     """
     part = target.with_name(target.name + ".part")
     try:
         if expected and expected.fits(target):
-            print(f"{target}: there already, checksum right")
+            print(f"{target}: already there, checksum correct")
             return target
         if target.is_dir():
-            raise DownloadError(f"{target}: a folder has this name. Name a file.")
+            raise DownloadError(f"{target} is a folder. Name a file.")
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (expected and expected.fits(part)):
             _transfer_patiently(url, part, auth)
@@ -138,15 +138,15 @@ def fetch(
         raise DownloadError(f"{public(url)}: {_reason(error)}. Check the address.") from error
     except OSError as error:
         raise DownloadError(
-            f"{error.filename or part}: cannot be written: {error.strerror or error}. "
-            "Free the disk or name another place."
+            f"{error.filename or part} cannot be written: {error.strerror or error}. "
+            "Free disk space or choose another path."
         ) from error
     return target
 
 
 def public(url: str) -> str:
     """A URL without user name, password, query and fragment, fit for a message."""
-    # No parser: what is shown may be an address that a parser refuses.
+    # Without a parser, which would refuse some of the addresses that messages show.
     return re.sub(r"^((?:[^/@:]+:)?/*)[^/]*@", r"\1", re.split("[?#]", url, maxsplit=1)[0])
 
 
@@ -159,7 +159,7 @@ def _transfer_patiently(url: str, part: Path, auth: AuthBase | None) -> None:
             if attempt == ATTEMPTS:
                 raise DownloadError(
                     f"{public(url)}: gave up after {ATTEMPTS} attempts ({_reason(error)}). "
-                    "Run it again."
+                    "Run the command again to resume."
                 ) from error
             time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
 
@@ -225,7 +225,7 @@ def _check_status(url: str, answer: requests.Response, *, with_credentials: bool
     if not answer.ok:
         raise DownloadError(
             f"{public(url)}: the server answered {status} {answer.reason}. Check the address"
-            + (" and who may read it." if status in (401, 403) else ".")
+            + (" and whether it may be read without a login." if status in (401, 403) else ".")
         )
 
 
@@ -234,9 +234,9 @@ def _check(url: str, part: Path, expected: FileIdentity) -> None:
     if found != expected:
         _remove(part)
         raise DownloadError(
-            f"{public(url)}: what came has {found.bytes:,} bytes and SHA-256 {found.sha256[:12]}…, "
+            f"{public(url)}: the file has {found.bytes:,} bytes and SHA-256 {found.sha256[:12]}…, "
             f"not {expected.bytes:,} and {expected.sha256[:12]}…: another file, or a damaged one. "
-            "It was removed; fetch it again, or from the other source."
+            "It was removed. Fetch it again, or from the other source."
         )
 
 
@@ -251,14 +251,13 @@ def _unzip(url: str, part: Path) -> None:
                 return
             with packed.open(members[0]) as source, unpacked.open("wb") as stream:
                 shutil.copyfileobj(source, stream)
-        # The validator is the zip's: what is unpacked cannot be resumed with it.
+        # The validator is the zip's: the unpacked file cannot be resumed with it.
         _validator(part).unlink(missing_ok=True)
         unpacked.replace(part)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         _remove(part)
         raise DownloadError(
-            f"{public(url)}: the zip that came cannot be unpacked ({error}). It was removed; "
-            "fetch it again."
+            f"{public(url)}: the zip cannot be unpacked ({error}). It was removed. Fetch it again."
         ) from error
     finally:
         unpacked.unlink(missing_ok=True)
@@ -285,7 +284,7 @@ def _remove(part: Path) -> None:
 
 
 def _validator_in(answer: requests.Response) -> str:
-    """What If-Range may carry; empty where a later range would not continue what is written."""
+    """The value for If-Range; empty if a later range would not continue the partial file."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         return ""
     tag = answer.headers.get("ETag", "")
@@ -293,7 +292,7 @@ def _validator_in(answer: requests.Response) -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Told by type: the text of these errors repeats the URL with its secrets.
+    # By type, because the text of these errors repeats the URL with its secrets.
     if isinstance(error, _Interrupted):
         return str(error)
     if isinstance(error, requests.ConnectionError | requests.Timeout | ChunkedEncodingError):

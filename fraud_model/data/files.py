@@ -20,7 +20,7 @@ from fraud_model.errors import DataError
 def read_table(path: Path, numbers: Collection[str] | None = None) -> pd.DataFrame:
     """The rows of a file as they stand, with the names of its header.
 
-    Where `numbers` names columns, all others are read as text.
+    If `numbers` names columns, all others are read as text.
 
     Raises:
         DataError: the file is absent, empty, cut short, not a table, or its header cannot be used.
@@ -31,15 +31,17 @@ def read_table(path: Path, numbers: Collection[str] | None = None) -> pd.DataFra
             "a URL, `kaggle` or `simulated` with -P data=."
         )
     if path.is_dir():
-        raise DataError(f"{path}: a folder. Name the file in it that holds the transactions.")
+        raise DataError(f"{path} is a folder. Name the file in it that holds the transactions.")
     try:
         if path.stat().st_size == 0:
-            raise DataError(f"{path}: an empty file. Fetch or save it again.")
+            raise DataError(f"{path} is empty. Fetch or save it again.")
         if path.suffix.lower() in (".parquet", ".pq"):
             return _read_parquet(path, numbers)
         return _read_csv(path, numbers)
     except PermissionError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. Change its mode.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
 
 
 def _read_parquet(path: Path, numbers: Collection[str] | None) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def _read_parquet(path: Path, numbers: Collection[str] | None) -> pd.DataFrame:
         return table.astype(_as_text(names, numbers))
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: not a whole Parquet file ({_first_line(error)}). Fetch or save it again."
+            f"{path} is not a complete Parquet file ({_first_line(error)}). Fetch or save it again."
         ) from error
 
 
@@ -59,7 +61,7 @@ def _read_csv(path: Path, numbers: Collection[str] | None) -> pd.DataFrame:
         names = _header(path)
         check_names(names, str(path))
         with warnings.catch_warnings():
-            # pandas only warns where a row is longer than the header, and drops the rest of it.
+            # pandas only warns if a row is longer than the header, and drops the rest of it.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             types = _as_text(names, numbers)
             return pd.read_csv(path, index_col=False, low_memory=False, dtype=types)
@@ -69,7 +71,9 @@ def _read_csv(path: Path, numbers: Collection[str] | None) -> pd.DataFrame:
             "Fetch it again."
         ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text in UTF-8 ({error.reason}). Is it a CSV file?") from error
+        raise DataError(
+            f"{path} is not text in UTF-8 ({error.reason}). Is it a CSV file?"
+        ) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise DataError(
             f"{path}: {_first_line(error)}. Rows and header must have the same number of "
@@ -87,7 +91,7 @@ def _header(path: Path) -> list[str]:
         try:
             return next(csv.reader(lines))
         except (StopIteration, csv.Error) as error:
-            raise DataError(f"{path}: no header line. Is it a CSV file?") from error
+            raise DataError(f"{path} has no header line. Is it a CSV file?") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -64,7 +64,7 @@ def resolve_columns(
     """Tells target, time, amount and features of `table` apart.
 
     Time and amount may be absent under their default names; a name that somebody chose must be
-    there. Columns that hold no number at all are ignored, and named in the result.
+    there. Columns without any number are ignored, and named in the result.
 
     Raises:
         DataError: a column is missing (the message shows expected and found as a diff), or no
@@ -86,7 +86,10 @@ def resolve_columns(
             )
     features = tuple(name for name in found if name != target and name not in ignored)
     if not features:
-        raise DataError(f"{place}: no numeric column but the target {target!r}: nothing to learn.")
+        raise DataError(
+            f"{place}: there is no numeric column besides the target {target!r}, so there are no "
+            "features. Save numbers as numbers, or give another table."
+        )
     return Columns(
         target=target,
         features=features,
@@ -119,7 +122,7 @@ def check_values(table: pd.DataFrame, columns: Columns, place: str) -> pd.DataFr
             a target with a single class.
     """
     if table.empty:
-        raise DataError(f"{place}: a header and no rows. Give a table with transactions.")
+        raise DataError(f"{place} has a header but no rows. Give a table with transactions.")
     numbers = {}
     for name in columns.features:
         values = _as_numbers(table[name], place)
@@ -138,20 +141,20 @@ def check_values(table: pd.DataFrame, columns: Columns, place: str) -> pd.DataFr
         row = int(np.argmax(wrong))
         found = "a missing value" if np.isnan(labels[row]) else f"{labels[row]:g}"
         raise DataError(
-            f"{place}: row {row + 1}, column {columns.target!r} holds {found}, and a label is 0 "
+            f"{place}: row {row + 1}, column {columns.target!r} holds {found}: expected 0 "
             f"(genuine) or 1 (fraud). {int(wrong.sum())} labels are neither. Recode them."
         )
     if len(np.unique(labels)) == 1:
         only = "fraud" if labels[0] else "genuine"
         raise DataError(
-            f"{place}: every transaction is {only} in column {columns.target!r}; a model learns "
-            "from both classes. Give a table with frauds and genuine transactions."
+            f"{place}: every transaction is {only} in column {columns.target!r}; a model needs "
+            "both classes. Give a table with frauds and genuine transactions."
         )
     return pd.DataFrame({**numbers, columns.target: labels.astype(np.int64)})
 
 
 def days_covered(table: pd.DataFrame, columns: Columns) -> float:
-    """Days from the first to the last transaction; 1.0 where the table has no time column."""
+    """Days from the first to the last transaction; 1.0 if the table has no time column."""
     if columns.time is None:
         return 1.0
     seconds = float(table[columns.time].max() - table[columns.time].min())

@@ -99,10 +99,10 @@ class Drift:
                 raise ParameterError(f"cannot shift {feature!r}: choose from {known}")
             if not isfinite(deviations):
                 raise ParameterError(
-                    f"shift of {feature} is {deviations}: give a finite number of deviations"
+                    f"shift of {feature}={deviations} is invalid: expected a finite number"
                 )
         if not 0 <= self.new_pattern <= 1:
-            raise ParameterError(f"new_pattern is {self.new_pattern}: give a share from 0 to 1")
+            raise ParameterError(f"new_pattern={self.new_pattern} is invalid: expected 0 to 1")
 
 
 def simulate(
@@ -124,11 +124,11 @@ def simulate(
     amounts negative.
     """
     if rows < 1:
-        raise ParameterError(f"rows is {rows}: simulate at least one transaction")
+        raise ParameterError(f"rows={rows} is invalid: expected at least 1")
     if not 0 <= frauds < rows:
-        raise ParameterError(f"frauds is {frauds}: give a number from 0 to {rows - 1} (below rows)")
+        raise ParameterError(f"frauds={frauds} is invalid: expected 0 to {rows - 1} (below rows)")
     if seed < 0:
-        raise ParameterError(f"seed is {seed}: give 0 or a positive number")
+        raise ParameterError(f"seed={seed} is invalid: expected 0 or more")
     rng = np.random.default_rng(seed)
     overlapping = round(OVERLAP * frauds)
     values = np.concatenate(
@@ -215,7 +215,7 @@ def _apply(drift: Drift, table: pd.DataFrame, rng: np.random.Generator) -> None:
             table[feature] += move
         elif mean_amount + move < 0:
             raise ParameterError(
-                f"shift of {AMOUNT} is {sds}: amounts would be negative, give at least "
+                f"shift of {AMOUNT}={sds} is invalid: it makes amounts negative. Expected at least "
                 f"{-mean_amount / float(deviations[AMOUNT]):.2f}"
             )
         elif mean_amount > 0:

@@ -38,14 +38,14 @@ class Parts:
 def split(dataset: Dataset, by: str, seed: int) -> Parts:
     """Splits 60 / 20 / 20: by time the earliest rows train, the last are the holdout.
 
-    A table without a time column is split stratified, as `by="stratified"` does on request.
+    A table without a time column is split as with `by="stratified"`.
 
     Raises:
         ParameterError: `by` is neither `time` nor `stratified`.
         DataError: a part would hold too few frauds.
     """
     if by not in get_args(SplitBy):
-        raise ParameterError(f"split={by!r}: it is `time` or `stratified`.")
+        raise ParameterError(f"split={by!r} is invalid: expected time or stratified.")
     how: SplitBy = "time" if by == "time" and dataset.columns.time is not None else "stratified"
     table, target = dataset.table, dataset.columns.target
     fewest = FEWEST_TRAIN_FRAUDS + 2 * FEWEST_HELD_FRAUDS

@@ -14,7 +14,7 @@ from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Scored, Tally
 from fraud_model.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
-# The number of a row, from 0, where no column says better which one it is.
+# The number of a row, from 0, for tables without a better key.
 ROW = "row"
 
 
@@ -22,10 +22,10 @@ class TableTraffic:
     """The rows of a CSV, CSV.gz or Parquet file, scored by the version in a model directory.
 
     Windows of time follow the profile's time column, in seconds from 0. Keys are the columns that
-    are no feature, and `row`, the number of the row from 0.
+    are not features, and `row`, the number of the row from 0.
 
     Raises:
-        DataError: the file is no table, or lacks a feature of the model.
+        DataError: the file is not a table, or lacks a feature of the model.
     """
 
     in_calendar = False
@@ -42,8 +42,8 @@ class TableTraffic:
         if missing:
             found = ", ".join(map(repr, self._table.columns))
             raise DataError(
-                f"{path}: no column {', '.join(map(repr, missing))}, which the model needs; found: "
-                f"{found}. Name the columns as in the training data."
+                f"{path}: missing columns {', '.join(map(repr, missing))}, features of the model. "
+                f"Found: {found}. Name the columns as in the training data."
             )
         self._features = list(features)
         self._time = time
@@ -62,9 +62,9 @@ class TableTraffic:
             without = numbers[self._time].isna()
             if without.any():
                 raise DataError(
-                    f"{self._path}: row {int(without.to_numpy().argmax()) + 1} holds no number in "
-                    f"column {self._time!r} ({int(without.sum())} such rows), so nobody knows "
-                    "when it was. Correct the rows or drop them."
+                    f"{self._path}: row {int(without.to_numpy().argmax()) + 1}, column "
+                    f"{self._time!r} holds no number ({int(without.sum())} such rows), so its time "
+                    "is unknown. Correct these rows or drop them."
                 )
             order = numbers[self._time].sort_values(kind="stable").index
             numbers, table = numbers.loc[order], table.loc[order]

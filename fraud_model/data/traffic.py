@@ -1,4 +1,4 @@
-"""Served transactions in batches, whatever they are read from."""
+"""Served transactions in batches, whether from an audit log or a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scored:
     `seconds` since 1970 (or since a table's own start; NaN without time), `probability` and
     `flagged` have shape (rows,). `values` has shape (rows, features), the features being those of
     the profile, and NaN where a value is missing; a row with a missing value has no probability
-    (NaN). `keys` is empty where nobody asked for them.
+    (NaN). `keys` is empty unless it was asked for.
     """
 
     seconds: Floats
@@ -58,7 +58,7 @@ class Batch:
 class Tally:
     """What was read, and what could not be used, filled in while the traffic is read.
 
-    `torn` lines end a file without a line end; `unreadable` ones are no audit lines; lines of
+    `torn` lines end a file without a line end; `unreadable` ones are not audit lines; lines of
     `other_versions` are counted by version, and left out.
     """
 

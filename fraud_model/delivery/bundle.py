@@ -53,10 +53,10 @@ class Bundle:
 def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bundle:
     """Copies into `folder`, which exists, what the Dockerfile needs.
 
-    The model is what stands in `stage`, or the exported directory `model_dir` where one is given.
+    The model is the version in `stage`, or the exported directory `model_dir` if one is given.
 
     Raises:
-        RegistryError: nothing stands in the stage, or the model has no known rows.
+        RegistryError: the stage is empty, or the model has no known rows.
         ParameterError: `model_dir` holds no exported model.
     """
     if model_dir:

@@ -1,4 +1,4 @@
-"""The few things that are asked of a container engine with Docker's command line."""
+"""Builds and runs images with the command line of Docker, or of podman in its place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def build(folder: Path, tag: str) -> None:
     if done.returncode:
         raise ImageError(
             f"the image {tag} was not built: docker build ended with status {done.returncode}. "
-            "Its last lines above say why."
+            "The last lines of its output above say why."
         )
 
 
@@ -61,12 +61,12 @@ def running(tag: str) -> Iterator[tuple[str, float]]:
 
 
 def tag(image: str, name: str) -> None:
-    """Gives an image one more name."""
+    """Gives an image another name."""
     _ask("tag", image, name)
 
 
 def untag(name: str) -> None:
-    """Takes a name away, and the image with its last one."""
+    """Removes a name, and the image with its last one."""
     _ask("rmi", name)
 
 
@@ -111,8 +111,8 @@ def _engine() -> str:
     found = shutil.which("docker")
     if found is None:
         raise ImageError(
-            "docker is not on PATH, and nothing else builds images here. Install Docker, or "
-            "podman with its docker command (podman-docker)."
+            "docker is not on PATH. Install Docker, or podman with its docker command "
+            "(podman-docker)."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Builds the serving image and lets it keep its name only if it answers as the model does."""
+"""Builds the serving image, and tags it only if it gives the same answers as the model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build_image(bundle: Bundle, name: str) -> Image:
     """Builds the bundle, runs it once, and tags it `name:version` and `name:latest`.
 
     Raises:
-        ImageError: it cannot be built or run, or what it answers differs; no tag has moved then.
+        ImageError: it cannot be built or run, or its answers differ; then no tag has moved.
     """
     candidate = f"{name}:candidate"
     container.build(bundle.folder, candidate)
@@ -44,7 +44,7 @@ def build_image(bundle: Bundle, name: str) -> Image:
 
 
 def check_answers(url: str, bundle: Bundle) -> None:
-    """Asks a server for its version and for the known rows.
+    """Checks the version that a server serves, and its scores of the known rows.
 
     Raises:
         ImageError: it does not answer, serves another version, or scores a row differently.
@@ -74,5 +74,5 @@ def check_answers(url: str, bundle: Bundle) -> None:
             f"{bundle.name} version {bundle.version}: the image scores known row {row} with "
             f"{scored[row]:.9f}, the model itself with {bundle.probability[row]:.9f}. Versions of "
             "numpy or lightgbm in requirements.txt may differ from those it was trained with: "
-            "train again, or build from the commit that it was trained at."
+            "train again, or build from the commit it was trained from."
         )

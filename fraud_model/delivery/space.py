@@ -23,10 +23,10 @@ from fraud_model.errors import ParameterError, SpaceError
 
 README = "README.md"
 PORT = 7860
-# The hub's own file; it tells which files go to large file storage.
+# The hub's own file; it says which files go to large file storage.
 KEPT = {".gitattributes"}
 FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR, SpaceStage.CONFIG_ERROR)
-# Right after a commit a Space still shows how the build before it ended.
+# Right after a commit a Space still shows the result of the previous build.
 GRACE_SECONDS = 60.0
 POLL_SECONDS = 5.0
 REQUEST_SECONDS = 30
@@ -55,10 +55,10 @@ def contents(bundle: Bundle) -> dict[str, bytes]:
 def upload(space: str, bundle: Bundle, token: str) -> Commit:
     """Sends the files as one commit, which also removes what the Space has beside them.
 
-    The Docker Space is created where it is missing.
+    The Docker Space is created if it is missing.
 
     Raises:
-        ParameterError: `space` is no name of a Space.
+        ParameterError: `space` is not a valid name of a Space.
         SpaceError: the hub refuses, or cannot be reached; the Space is as it was.
     """
     api = HfApi(token=token)
@@ -80,7 +80,7 @@ def upload(space: str, bundle: Bundle, token: str) -> Commit:
             parent_commit=info.sha,
         )
     except HFValidationError as error:
-        raise ParameterError(f"space={space!r}: it reads user/name. {error}") from error
+        raise ParameterError(f"space={space!r} is invalid: expected user/name. {error}") from error
     except HTTPError as error:
         raise SpaceError(_explain(error, space, api.endpoint)) from error
     return Commit(commit.commit_url, list(files), stale, str(info.sha), before)
@@ -127,7 +127,7 @@ def wait_until_served(
     seconds.
 
     Raises:
-        SpaceError: the build or the start fails, or the time is over.
+        SpaceError: the build or the start fails, or the time runs out.
     """
     api = HfApi(token=token)
     deadline = time.monotonic() + patience
@@ -140,7 +140,7 @@ def wait_until_served(
             raise SpaceError(_explain(error, space, api.endpoint)) from error
         stage = info.runtime.stage if info.runtime else "unknown"
         address = (info.host or "").rstrip("/")
-        # A private Space lets nobody else in.
+        # A private Space needs it.
         headers = {"Authorization": f"Bearer {token}"} if info.private else {}
         serving = _serving(address, headers)
         found = f"{space}: {stage}, serving {serving or 'nothing yet'}"
@@ -153,13 +153,14 @@ def wait_until_served(
             good_until = time.monotonic()
         if time.monotonic() > good_until + GRACE_SECONDS:
             raise SpaceError(
-                f"{space} ends in {stage}. Its log is at {api.endpoint}/spaces/{space}?logs=build."
+                f"{space} ended in stage {stage}. Its log is at "
+                f"{api.endpoint}/spaces/{space}?logs=build."
             )
         if time.monotonic() > deadline:
             raise SpaceError(
                 f"{space} does not serve {bundle.name} version {bundle.version} after "
-                f"{patience:g} s. It is in {stage} and serves {serving or 'nothing'}. Look at "
-                f"{api.endpoint}/spaces/{space}, or give it more time with -P patience=…"
+                f"{patience:g} s. It is in stage {stage} and serves {serving or 'nothing'}. Look "
+                f"at {api.endpoint}/spaces/{space}, or give it more time with -P patience=…"
             )
         time.sleep(POLL_SECONDS)
 

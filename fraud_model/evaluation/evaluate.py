@@ -23,7 +23,7 @@ class Scored:
     """Labelled transactions with the probabilities that a detector gave them, row by row.
 
     `labels`, `probability` and `amounts` have shape (rows,). `amounts` is None where the table has
-    no amount column. `days` is the span of time that the transactions cover, in days; 1 where the
+    no amount column. `days` is the span of time that the transactions cover, in days; 1 if the
     table has no time.
     """
 

@@ -1,4 +1,4 @@
-"""Chooses the probability from which a transaction is flagged, by a policy that people state."""
+"""Chooses the probability from which a transaction is flagged, by a stated policy."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def parse_policy(text: str) -> Policy:
             return Policy(kind, value)
         case "alerts" | "cost" if 0 < value < math.inf:
             return Policy(kind, value)
-    raise ParameterError(f"threshold={text!r} is no policy. Use {EXAMPLES}.")
+    raise ParameterError(f"threshold={text!r} is invalid: expected {EXAMPLES}.")
 
 
 def operating_points(scored: Scored) -> Operating:
@@ -121,7 +121,7 @@ def choose_threshold(policy: Policy, scored: Scored) -> float:
             if not len(meets):
                 raise DataError(
                     f"threshold={policy}: no threshold reaches that precision on the validation "
-                    f"part; the best is {points.precision.max():.3f}. Ask for less."
+                    f"part; the best is {points.precision.max():.3f}. Ask for a lower precision."
                 )
             best = int(meets[-1])
         case "recall", float(value):

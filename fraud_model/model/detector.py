@@ -31,7 +31,7 @@ DECISION_FILE = "decision.json"
 RISK_LEVELS = np.array(["Low", "Medium", "High"], dtype=object)
 RISK_BOUNDS = np.array([0.3, 0.7])
 
-# LightGBM's threads cost more than they bring below this many rows.
+# Below this many rows LightGBM's threads cost more time than they save.
 ROWS_WORTH_THREADS = 256
 
 
@@ -130,7 +130,7 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     @property
     def threshold(self) -> float:
-        """The fraud probability from which a transaction is flagged, unless `params` say else."""
+        """The fraud probability from which a transaction is flagged, without `params`."""
         _, _, decision = self.parts
         return decision.threshold
 

@@ -6,7 +6,7 @@
     artifacts/profile.json     the reference profile
     artifacts/model_card.md    the model card
 
-A version of another origin (a plain scikit-learn classifier, say) has `MLmodel` alone.
+A version of another origin (a plain scikit-learn classifier, say) has only `MLmodel`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ModelDirectory:
         """What `MLmodel` says.
 
         Raises:
-            RegistryError: it is missing, or no description of a model.
+            RegistryError: it is missing, or does not describe a model.
         """
         try:
             return Model.load(str(self.path))
@@ -95,7 +95,7 @@ class ModelDirectory:
 
     @property
     def origin(self) -> dict[str, str] | None:
-        """What the export wrote down, or None where the directory is not exported."""
+        """What the export recorded, or None if the directory is not exported."""
         path = self.path / ORIGIN_FILE
         if not path.is_file():
             return None
@@ -103,26 +103,26 @@ class ModelDirectory:
         return found
 
     def write_origin(self, origin: Mapping[str, str]) -> None:
-        """Makes the directory an exported one."""
+        """Marks the directory as an exported one."""
         (self.path / ORIGIN_FILE).write_text(json.dumps(origin, indent=1) + "\n")
 
     def required_origin(self) -> dict[str, str]:
-        """What the export wrote down.
+        """What the export recorded.
 
         Raises:
-            ParameterError: this is no exported model.
+            ParameterError: this is not an exported model.
         """
         origin = self.origin if self.is_model else None
         if origin is None:
             raise ParameterError(
                 f"{str(self.path)!r} holds no exported model: {MODEL_FILE} or {ORIGIN_FILE} is "
-                f"missing there. Write one with: {mlflow_run('export')}"
+                f"missing. Export one with: {mlflow_run('export')}"
             )
         return origin
 
     @property
     def known_rows(self) -> KnownRows | None:
-        """The known rows, or None where the version has none."""
+        """The known rows, or None if the version has none."""
         path = self._artifact(KNOWN_ROWS_FILE)
         if not path.is_file():
             return None
@@ -139,8 +139,8 @@ class ModelDirectory:
         known = self.known_rows
         if known is None:
             raise RegistryError(
-                f"{self._name} has no known rows ({KNOWN_ROWS_FILE}), so nobody can tell whether "
-                f"it answers as it did when it was trained. Train a version: {mlflow_run('train')}"
+                f"{self._name} has no known rows ({KNOWN_ROWS_FILE}), so its answers cannot be "
+                f"compared with those at training. Train a new version: {mlflow_run('train')}"
             )
         return known
 
@@ -154,19 +154,19 @@ class ModelDirectory:
         if not path.is_file():
             raise RegistryError(
                 f"{self._name} has no reference profile ({PROFILE_FILE}), so there is nothing to "
-                f"compare its traffic with. Train a version again: {mlflow_run('train')}"
+                f"compare its traffic with. Train a new version: {mlflow_run('train')}"
             )
         try:
             return Profile.read(path)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RegistryError(
                 f"{self._name}: {PROFILE_FILE} cannot be read ({error!r}). "
-                f"Train a version again: {mlflow_run('train')}"
+                f"Train a new version: {mlflow_run('train')}"
             ) from error
 
     @property
     def card(self) -> str | None:
-        """The model card as Markdown, or None where the version has none."""
+        """The model card as Markdown, or None if the version has none."""
         path = self._artifact(CARD_FILE)
         return path.read_text() if path.is_file() else None
 
@@ -175,5 +175,5 @@ class ModelDirectory:
         return self.label or str(self.path)
 
     def _artifact(self, name: str) -> Path:
-        # Where mlflow.pyfunc.save_model puts the files that it is given.
+        # Where mlflow.pyfunc.save_model puts the files it is given.
         return self.path / "artifacts" / name

@@ -29,7 +29,7 @@ SHOWN = {
 class Metrics:
     """Metrics of a detector; frauds are the positive class.
 
-    A transaction is flagged where its probability reaches the threshold. The alert budget is what
+    A transaction is flagged if its probability reaches the threshold. The alert budget is what
     people can review: the transactions that score highest, whatever the threshold.
 
     Attributes:

@@ -85,7 +85,7 @@ class Scores:
         """The distribution of probabilities in order of time, which cover `seconds`."""
         rows = len(probability)
         levels = SCORE_LEVELS[rows * (1 - SCORE_LEVELS) >= FEWEST_ABOVE]
-        # An edge just below the threshold makes what lies above it what is flagged.
+        # An edge just below the threshold, so that exactly the flagged scores lie above it.
         at_threshold = np.nextafter(threshold, -np.inf)
         edges = np.unique([*np.quantile(probability, levels, method="lower"), at_threshold])
         blocks = [
@@ -129,7 +129,7 @@ class Profile:
 
     @property
     def amount_column(self) -> int | None:
-        """Which of the features the amount is, from 0; None without amounts."""
+        """The position of the amount among the features, from 0; None without amounts."""
         names = list(self.features)
         return names.index(self.amount) if self.amount in names else None
 
@@ -139,13 +139,13 @@ class Profile:
 
     @classmethod
     def read(cls, path: Path) -> Profile:
-        """Reads a profile, of release 0.1.0 too; what this version does not know is left out.
+        """Reads a profile, including one of release 0.1.0; unknown content is left out.
 
         Raises:
-            AttributeError, KeyError, TypeError, ValueError: it is no profile.
+            AttributeError, KeyError, TypeError, ValueError: it is not a profile.
         """
         content = json.loads(path.read_text())
-        # Release 0.1.0 called the metrics so.
+        # The name in release 0.1.0.
         metrics = content.get("metrics") or content["figures"]
         scores = content["scores"]
         others = {field.name for field in fields(cls)} - {"features", "scores", "metrics"}

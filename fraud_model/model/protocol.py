@@ -47,7 +47,7 @@ class Scorer(Protocol):
 
 
 def announced_scorer(pyfunc: mlflow.pyfunc.PyFuncModel) -> Scorer | None:
-    """The scorer in a loaded version; None where it does not announce this protocol."""
+    """The scorer in a loaded version; None if it does not announce this protocol."""
     try:
         python_model = pyfunc.unwrap_python_model()
     except MlflowException:

@@ -1,7 +1,7 @@
 """The detector as one LightGBM booster that reads raw values: scaling and calibration in its trees.
 
 `mlflow.lightgbm.load_model` loads this booster. The detector's own expects scaled values under the
-same names, and would score raw rows wrongly without a word.
+same names, and would silently score raw rows wrongly.
 """
 
 from __future__ import annotations

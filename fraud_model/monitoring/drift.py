@@ -14,10 +14,10 @@ from fraud_model.monitoring.windows import Window
 # Fewer rows say too little: chance alone then moves a PSI by some hundredths.
 FEWEST_ROWS = 1_000
 PSI_BINS = 10
-# A threshold of practice, as is 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
+# The usual threshold, like 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
 PSI_THRESHOLD = 0.2
 
-# A window that is like the reference leaves the band about once in a thousand.
+# A window like the reference leaves the band about once in a thousand.
 BAND_LEVEL = 0.999
 BAND_DRAWS = 4_000
 SEED = 0
@@ -63,8 +63,8 @@ def feature_drifts(window: Window, profile: Profile) -> dict[str, FeatureDrift]:
         name: (psi(counts[name], known), *kolmogorov_smirnov(counts[name], known, profile.rows))
         for name, known in profile.features.items()
     }
-    # The features depend on each other in ways that nobody knows, which Benjamini and Yekutieli's
-    # correction allows.
+    # The features depend on each other in unknown ways, which Benjamini and Yekutieli's correction
+    # allows.
     corrected = stats.false_discovery_control([p for _, _, p in found.values()], method="by")
     total = np.maximum(1, window.rows + window.incomplete)
     return {
@@ -116,7 +116,7 @@ def kolmogorov_smirnov(counts: Counts, known: Distribution, rows: int) -> tuple[
 def median(shares: Floats, known: Distribution) -> float:
     """The median of shares over a distribution's bins, interpolated within its bin.
 
-    What lies outside of all that the reference held is taken to lie at its very end.
+    Values outside the reference's range count as its nearest end.
     """
     edges = np.array(known.edges)
     upto = np.cumsum(shares)[:-1]

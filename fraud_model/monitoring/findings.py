@@ -1,4 +1,4 @@
-"""What is an alarm, what is worth a remark, and what nobody can know."""
+"""Which results of a check are alarms, which are notes, and what remains unknown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WINDOWS_IN_A_ROW = 2
 
 
 def findings(done: Check) -> list[Finding]:
-    """What is to be said about a check, alarms and all."""
+    """The findings of a check: alarms, notes, and what is unknown."""
     judged = done.judged
     found = [*_moved_features(judged), *_moved_scores(done, judged), *_performance(done)]
     small = [window for window in done.windows if window.scores is None]
@@ -31,7 +31,7 @@ def findings(done: Check) -> list[Finding]:
 
 
 def alarming_features(judged: Sequence[Judged]) -> set[str]:
-    """The features whose PSI reached its threshold in windows in a row."""
+    """The features whose PSI reached its threshold in consecutive windows."""
     return {
         name
         for name in (judged[0].features if judged else ())
@@ -44,7 +44,7 @@ def alarming_features(judged: Sequence[Judged]) -> set[str]:
 
 
 def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
-    """An alarm for each feature that moved in windows in a row, a remark for others that moved."""
+    """An alarm for each feature that moved in consecutive windows, a note for others that moved."""
     found = []
     names = judged[0].features if judged else {}
     alarming = alarming_features(judged)
@@ -75,9 +75,10 @@ def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
     return [
         Finding(
             "alarm",
-            f"scores have moved {worst.ratio:.2f} times as far as their band in {worst.label}: "
-            f"{worst.window.flagged_rate:.3%} flagged, {done.profile.flagged_rate:.3%} in the "
-            f"reference; beyond the band in {labels}{', …' if len(beyond) > 5 else ''}",
+            f"scores have moved {worst.ratio:.2f} times as far as their band allows in "
+            f"{worst.label}: {worst.window.flagged_rate:.3%} flagged, "
+            f"{done.profile.flagged_rate:.3%} in the reference; outside the band in "
+            f"{labels}{', …' if len(beyond) > 5 else ''}",
         )
     ]
 
@@ -92,8 +93,8 @@ def _performance(done: Check) -> list[Finding]:
                 "unknown",
                 f"performance: {len(reached.windows)} windows have matured (a label for "
                 f"{MATURED_SHARE:.0%} of their transactions), with {reached.frauds} frauds in "
-                f"{reached.rows:,} labelled transactions; {FEWEST_FRAUDS} frauds and genuine "
-                "transactions, labelled 0, are needed",
+                f"{reached.rows:,} labelled transactions; at least {FEWEST_FRAUDS} frauds, and "
+                "genuine transactions labelled 0, are needed",
             )
         ]
     now = reached.intervals["average_precision"]
@@ -104,5 +105,5 @@ def _performance(done: Check) -> list[Finding]:
         f"{reached.rows:,} labelled transactions with {reached.frauds:,} frauds, and was "
         f"{before.average_precision:.4f} [{low:.4f}, {high:.4f}] on the holdout"
     )
-    # Both are estimates: only intervals that lie apart say that the model got worse.
+    # Both are estimates: only intervals that do not overlap say that the model got worse.
     return [Finding("alarm" if now.high < low else "note", text)]

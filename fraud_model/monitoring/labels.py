@@ -1,4 +1,4 @@
-"""Labels that arrive after the answer, and how well the version did on what they cover."""
+"""Reads labels, which arrive after the answers, and finds them by the keys of the traffic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Labels:
 def read_labels(path: Path, target: str, key_columns: Sequence[str]) -> Labels:
     """Reads a table with a label per row, and columns that the traffic's keys have too.
 
-    An empty label is not known yet. By `request_id` alone, a label means the request's first row.
+    An empty label is not known yet. With `request_id` alone, a label is that of the request's first
+    row.
 
     Raises:
         DataError: the label or a key column is missing, a label is neither 0 nor 1, or a key has
@@ -52,8 +53,8 @@ def read_labels(path: Path, target: str, key_columns: Sequence[str]) -> Labels:
     if target not in table.columns or not shared:
         found = ", ".join(map(repr, table.columns))
         raise DataError(
-            f"{path}: labels need the column {target!r} (1 = fraud, 0 = genuine) and one or more "
-            f"of {', '.join(map(repr, key_columns))} to find their transactions by; found: {found}."
+            f"{path}: labels need the column {target!r} (1 = fraud, 0 = genuine) and at least one "
+            f"of {', '.join(map(repr, key_columns))} to identify transactions; found: {found}."
         )
     if "request_id" in shared and "row" not in shared and "row" in key_columns:
         table = table.assign(row="0")
@@ -64,8 +65,8 @@ def read_labels(path: Path, target: str, key_columns: Sequence[str]) -> Labels:
         row = int(wrong.to_numpy().argmax())
         found = str(table[target].iloc[row])
         raise DataError(
-            f"{path}: row {row + 1}, column {target!r} holds {found!r}; a label is 0 (genuine), "
-            "1 (fraud), or empty while nobody knows."
+            f"{path}: row {row + 1}, column {target!r} holds {found!r}: expected 0 (genuine), "
+            "1 (fraud), or nothing while it is unknown."
         )
     labelled = numbers.notna()
     keys = zip(*(table.loc[labelled, name].map(str) for name in shared), strict=True)
@@ -73,5 +74,5 @@ def read_labels(path: Path, target: str, key_columns: Sequence[str]) -> Labels:
     for key, label in zip(keys, numbers[labelled].astype(int), strict=True):
         if known.setdefault(key, label) != label:
             named = ", ".join(f"{n} {k!r}" for n, k in zip(shared, key, strict=True))
-            raise DataError(f"{path}: {named} is labelled both 0 and 1. Keep the one that is true.")
+            raise DataError(f"{path}: {named} is labelled both 0 and 1. Keep the correct label.")
     return Labels(shared, known)

@@ -19,7 +19,7 @@ from fraud_model.monitoring.labels import UNKNOWN, Codes
 from fraud_model.monitoring.windows import Window
 
 # A window has matured when this share of its transactions has a label: frauds are often reported
-# before the others are cleared, and judging on those alone would flatter nobody and scare everyone.
+# before the others are cleared, and metrics of those alone would mislead.
 MATURED_SHARE = 0.95
 FEWEST_FRAUDS = 10
 
@@ -60,9 +60,9 @@ class Performance:
     """What a version reached on the matured part of its traffic.
 
     `windows` are the numbers of the matured ones, and `by_window` the average precision of each
-    that holds frauds enough. `rows` and `frauds` count the labelled transactions in them.
-    `intervals` are metrics by name, each with its interval; none where frauds are too few.
-    `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is right.
+    that holds enough frauds. `rows` and `frauds` count the labelled transactions in them.
+    `intervals` are metrics by name, each with its interval; empty if there are too few frauds.
+    `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is ideal.
     """
 
     windows: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Plots of a check: what moved, from where to where, and when."""
+"""Plots of a check: what moved, how far, and when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CELLS = 40
 
 
 def draw(check: Check) -> dict[str, Figure]:
-    """One plot per question, by file name without its ending; fewer where nothing is known."""
+    """One plot per question that the check can answer, by file name without its ending."""
     plots = {}
     if check.windows:
         plots["timeline"] = _timeline(check)
@@ -88,7 +88,7 @@ def _heat_map(judged: Sequence[Judged]) -> Figure:
         interpolation="nearest",
     )
     axes.set_title(
-        f"PSI of each feature by window; {PSI_THRESHOLD:g} and more, twice in a row, alarms"
+        f"PSI of each feature by window; {PSI_THRESHOLD:g} or more twice in a row is an alarm"
     )
     axes.set_yticks(np.arange(len(names)), names)
     if len(judged) <= MOST_TICKS:
@@ -133,7 +133,7 @@ def _scores(window: Judged, profile: Profile) -> Figure:
     right.set(
         xscale="log",
         xlabel="share above it in the reference (log scale)",
-        ylabel="difference to the reference, in bands",
+        ylabel="difference from the reference, in bands",
     )
     right.invert_xaxis()
     right.legend(loc="upper left")

@@ -1,4 +1,4 @@
-"""A check as one HTML page that needs nothing else, and as JSON."""
+"""A check as one self-contained HTML page, and as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f
 CAPTIONS = {
     "timeline": "The traffic over time",
     "features_by_window": "Which features moved, and when",
-    "features_moved_most": "From where to where",
+    "features_moved_most": "The distributions that moved most",
     "scores": "The score distribution in the window that moved most",
     "performance": "Performance on labelled transactions",
 }
@@ -49,7 +49,7 @@ class Alarming(str):
 
 
 def write_report(check: Check, folder: Path) -> None:
-    """Writes the page and the JSON into `folder`, which is made where it is not there.
+    """Writes the page and the JSON into `folder`, which is created if it is missing.
 
     Raises:
         ParameterError: the folder cannot be written to.
@@ -60,7 +60,7 @@ def write_report(check: Check, folder: Path) -> None:
         (folder / HTML_FILE).write_text(page(check), encoding="utf-8")
     except OSError as error:
         raise ParameterError(
-            f"report={str(folder)!r}: cannot be written: {error.strerror}. Choose another."
+            f"report={str(folder)!r} cannot be written to: {error.strerror}. Choose another folder."
         ) from error
 
 
@@ -171,7 +171,7 @@ def _feature_table(check: Check) -> str:
         )
         for name, drift in sorted(features.items(), key=lambda item: -item[1].psi)
     ]
-    heads = ("feature", "PSI", "KS", "p, corrected", "median before", "median now", "missing")
+    heads = ("feature", "PSI", "KS", "corrected p-value", "median before", "median now", "missing")
     return f"<h2>Every feature, all windows together</h2>{_table(heads, rows)}" if rows else ""
 
 

@@ -19,7 +19,7 @@ OVERALL = "all windows"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of what was found: an alarm, a remark, or what nobody can know."""
+    """One line of what was found: an alarm, a note, or something unknown."""
 
     kind: Literal["alarm", "note", "unknown"]
     text: str
@@ -27,10 +27,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judged:
-    """A window, and how far it moved; `features` is empty and `scores` None where it is too small.
+    """A window, and how far it moved; `features` is empty and `scores` None if it is too small.
 
     `number` counts windows from time 0, or from the first row; `start` is in seconds since 1970, or
-    None where nobody knows.
+    None if that is unknown.
     """
 
     number: int
@@ -42,13 +42,13 @@ class Judged:
 
     @property
     def ratio(self) -> float:
-        """How far the scores moved, in bands; 0 where nobody knows."""
+        """How far the scores moved, in bands; 0 if the window is too small."""
         return self.scores.ratio if self.scores else 0.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of a check of `version`, what it is called."""
+    """The outcome of a check; `version` is what the checked version is called."""
 
     version: str
     profile: Profile
@@ -61,7 +61,7 @@ class Check:
 
     @property
     def status(self) -> Status:
-        """Alarm where one finding is; else unknown where nothing could be judged."""
+        """`alarm` if a finding is one; else `unknown` if nothing could be judged; else `quiet`."""
         if any(finding.kind == "alarm" for finding in self.findings):
             return "alarm"
         return "quiet" if self.judged else "unknown"

@@ -24,7 +24,7 @@ def log_check(
 ) -> None:
     """Logs a check to the active run, with the report in `folder`; tags `version`, if there is one.
 
-    Each window is a step, and where it is one of the calendar the metrics carry its time.
+    Each window is a step; if its date is known, the metrics carry that time.
     """
     log_parameters(parameters)
     mlflow.set_tags(

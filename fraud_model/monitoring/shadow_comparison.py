@@ -29,7 +29,7 @@ class ShadowComparison:
 
     `counts`, of shape (odds bins, odds bins), counts them by the champion's and the shadow's
     log-odds, with edges `ODDS`; `correlation` is that of the log-odds. `metrics` has the keys
-    `champion` and `shadow`, each at the threshold that flags just the alert budget, and
+    `champion` and `shadow`, each at the threshold that flags exactly the alert budget, and
     `difference` is the shadow's average precision minus the champion's; both need labels.
     """
 
@@ -79,7 +79,7 @@ class ShadowComparison:
         """One sentence on how the two compare."""
         alike = f"the log-odds of both correlate by {self.correlation:.3f}"
         if self.difference is None:
-            return f"Shadow version {self.version}: {alike}; without labels nobody knows better."
+            return f"Shadow version {self.version}: {alike}; only labels tell which is better."
         return (
             f"Shadow version {self.version}: average precision {self.difference.value:+.4f} "
             f"[{self.difference.low:+.4f}, {self.difference.high:+.4f}] against the champion on "
@@ -178,7 +178,7 @@ def compare_live(
         raise DataError(
             f"the log holds no transaction that version {version} scored as the champion's shadow. "
             f"Serve the champion with SHADOW_MODEL_URI=models:/…/{version} and AUDIT_LOG for a "
-            "while, or leave log out."
+            "while, or compare without log."
         )
     return tally.result(alert_budget)
 
@@ -201,7 +201,7 @@ def markdown(comparison: ShadowComparison) -> str:
 
 
 def _at_budget(scored: Scored, alert_budget: float) -> Metrics:
-    # The threshold that flags just the budget: each has its own.
+    # The threshold that flags exactly the budget: each has its own.
     ranked = np.sort(scored.probability)[::-1]
     return evaluate(scored, float(ranked[alerts_within(scored, alert_budget) - 1]), alert_budget)
 

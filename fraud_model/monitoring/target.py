@@ -39,10 +39,10 @@ class Monitored:
 
 @contextmanager
 def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monitored]:
-    """The version that stands in `stage`, or that an exported directory holds.
+    """The version in `stage`, or in an exported directory.
 
     Raises:
-        RegistryError: nothing stands there, or the version has no reference profile.
+        RegistryError: the stage is empty, or the version has no reference profile.
         ParameterError: the directory holds no exported model.
     """
     if model_dir:
@@ -64,7 +64,7 @@ def _monitored(name: str, number: str, path: Path, version: ModelVersion | None)
 
 
 def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, Labels | None]:
-    """The traffic in an audit log or table, and its labels where a table of them is named.
+    """The traffic in an audit log or table, and its labels if a table of them is named.
 
     Raises:
         ParameterError: no log is named.
@@ -72,7 +72,7 @@ def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, 
     """
     if not log:
         raise ParameterError(
-            "log is not given: name the server's audit log, or a table of transactions, as in "
+            "log is empty: name the server's audit log, or a table of transactions, as in "
             "-P log=audit.jsonl"
         )
     path = Path(log).expanduser()

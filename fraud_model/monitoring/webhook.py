@@ -1,4 +1,4 @@
-"""Tells a webhook about an alarm, in the JSON that Slack's incoming webhooks take."""
+"""Notifies a webhook of an alarm, in the JSON that Slack's incoming webhooks take."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ RETRIES = Retry(
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=None,
     raise_on_status=False,
-    # A receiver may ask for an hour's patience.
+    # It may ask for an hour.
     respect_retry_after_header=False,
 )
 SECONDS = 5
 
 
 def send_alarm(check: Check) -> str:
-    """Posts an alarm to ALERT_WEBHOOK, if that is set; returns what became of it, or nothing.
+    """Posts an alarm to ALERT_WEBHOOK, and returns the outcome; an empty text if it is not set.
 
     With ALERT_WEBHOOK_SECRET the header X-Hub-Signature-256 holds `sha256=` and the hexadecimal
     HMAC-SHA256 of the body. A webhook that does not answer is tried again for some seconds, and
-    never makes a check fail; its address, which often is a secret, is not named but for its host.
+    never makes a check fail. Only the host of its address is named, which is often a secret.
     """
     url = os.environ.get(URL)
     if not url:
@@ -63,7 +63,7 @@ def send_alarm(check: Check) -> str:
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
             answer = session.post(url, data=body, headers=headers, timeout=SECONDS, stream=True)
-        outcome = "was told" if answer.ok else f"refused the alarm ({answer.status_code})"
+        outcome = "was notified" if answer.ok else f"refused the alarm ({answer.status_code})"
     except (requests.RequestException, ValueError) as error:
-        outcome = f"was not reached ({type(error).__name__})"
-    return f"webhook at {urlsplit(url).hostname or 'an address that is none'} {outcome}"
+        outcome = f"could not be reached ({type(error).__name__})"
+    return f"webhook at {urlsplit(url).hostname or 'an invalid address'} {outcome}"

@@ -41,15 +41,15 @@ class Span:
         return cls(number * UNITS[match[2]], None) if match[2] else cls(None, number)
 
     def check(self, traffic: Traffic) -> None:
-        """Raises ParameterError where the window is a time, and the traffic has none."""
+        """Raises ParameterError if the window is a duration, and the traffic has no times."""
         if self.seconds is not None and not traffic.has_time:
             raise ParameterError(
-                "window is a time, and the table has no time column: give a number of "
+                "window is a duration, but the table has no time column: give a number of "
                 "transactions, as in -P window=10000."
             )
 
     def label(self, number: int, in_calendar: bool) -> str:
-        """What the window of a number is called."""
+        """The label of the window with this number."""
         if self.rows is not None:
             return f"transactions {number * self.rows:,} to {(number + 1) * self.rows - 1:,}"
         start = number * (self.seconds or 0)
@@ -86,7 +86,7 @@ class Window:
 
     @classmethod
     def empty(cls, profile: Profile) -> Window:
-        """A window of nothing."""
+        """An empty window."""
         return cls(
             features=np.zeros(sum(len(d.shares) for d in profile.features.values()), np.int64),
             missing=np.zeros(len(profile.features), np.int64),
@@ -106,7 +106,7 @@ class Window:
 
     @property
     def refused_share(self) -> float:
-        """Share of refused requests and incomplete rows in all that came, 0 to 1."""
+        """Share of refused requests and incomplete rows in all that arrived, 0 to 1."""
         lost = self.refused + self.incomplete
         return lost / max(1, lost + self.rows)
 
@@ -169,7 +169,7 @@ class Windows:
         if number not in self.by_number:
             if len(self.by_number) == MOST_WINDOWS:
                 raise ParameterError(
-                    f"window: the traffic covers more than {MOST_WINDOWS:,} windows. Choose "
+                    f"the traffic covers more than {MOST_WINDOWS:,} windows. Choose "
                     "longer ones with -P window=, or check less traffic at a time."
                 )
             self.by_number[number] = Window.empty(self._profile)

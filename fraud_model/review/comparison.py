@@ -25,7 +25,7 @@ class Comparison:
     """What is known of a challenger beside the champion.
 
     `gate` holds what both reached on the challenger's holdout. `live` is what the challenger did
-    as the champion's shadow, where a log tells.
+    as the champion's shadow, if a log was given.
     """
 
     challenger: str
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def sides(self) -> dict[str, HoldoutResult]:
-        """What was reached by `challenger` and `champion`; without those that cannot be scored."""
+        """The results of `challenger` and `champion`; without those that cannot be scored."""
         both = {"challenger": self.gate.challenger, "champion": self.gate.champion}
         return {role: side for role, side in both.items() if side is not None}
 
@@ -52,7 +52,7 @@ class Comparison:
         if self.gate.failed:
             return f"{self.challenger} does not pass the gate: {'; '.join(self.gate.failed)}."
         if difference is None:
-            return f"{self.challenger} passes the gate, and no champion can be scored beside it."
+            return f"{self.challenger} passes the gate; there is no champion to compare it with."
         better = "better than" if self.better else "no better than"
         return (
             f"{self.challenger} is {better} the champion, {self.champion}: average precision "

@@ -1,4 +1,4 @@
-"""What a workflow of GitHub Actions is told, and the few things that GitHub is asked for."""
+"""Outputs of a GitHub Actions workflow, and the calls to GitHub: push, pull request, issue."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Repository:
 
     @classmethod
     def from_environment(cls) -> Repository:
-        """What every workflow finds in its environment; the token is GITHUB_TOKEN.
+        """The repository that GITHUB_REPOSITORY names, with the token in GITHUB_TOKEN.
 
         Raises:
             ParameterError: a variable is not set.
@@ -138,8 +138,8 @@ class Repository:
         if not answer.ok:
             reason = answer.text[:300]
             raise GitHubError(
-                f"{method} {url} is refused ({answer.status_code}): {reason} "
-                "The workflow's permissions name what its token may do."
+                f"{method} {url} was refused ({answer.status_code}): {reason} "
+                "Check the workflow's permissions, which limit its token."
             )
         return answer.json()
 

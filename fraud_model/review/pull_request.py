@@ -21,9 +21,9 @@ TEXT_FILE = "pull_request.json"
 
 
 def prepare(version: ModelVersion, comparison: Comparison, folder: Path) -> None:
-    """Writes what a pull request will carry: the model directory, a title and a body.
+    """Writes the files of a pull request: the model directory, a title and a body.
 
-    The folder is made anew. It can travel to a machine that has the right to push.
+    The folder is replaced. It can be moved to a machine that has the right to push.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -54,7 +54,7 @@ def publish(folder: Path, root: Path, repository: Repository) -> tuple[str, str]
     if not (folder / TEXT_FILE).is_file() or not ModelDirectory(folder / MODEL).is_model:
         raise ParameterError(
             f"proposal={str(folder)!r} holds no proposal. "
-            f"`{mlflow_run('compare', proposal=folder)}` writes one where the challenger is better."
+            f"`{mlflow_run('compare', proposal=folder)}` writes one if the challenger is better."
         )
     text = json.loads((folder / TEXT_FILE).read_text())
     shutil.rmtree(root / MODEL, ignore_errors=True)

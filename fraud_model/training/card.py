@@ -57,7 +57,7 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "training data's were. It knows the fraud patterns of its training period only: watch "
             "its score distribution and retrain. It does not see a card's history unless the "
             "features carry it. The probabilities are calibrated for the fraud rate of the "
-            "validation part; where yours differs, choose the threshold again.",
+            "validation part; if yours differs, choose the threshold again.",
             "",
             f"Code: fraud_model {__version__}, git commit `{commit}`.",
             "",

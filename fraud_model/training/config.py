@@ -16,7 +16,7 @@ class Hyperparameters:
     """Hyperparameters of the booster, under LightGBM's own names where it has one.
 
     The defaults hold from 15,000 to 284,807 transactions at 0.17 % and at 2 % fraud;
-    `benchmarks/recipes.py` compares them with their peers. Three of them are not LightGBM's:
+    `benchmarks/recipes.py` compares them with their peers. Three differ from LightGBM's defaults:
 
     `min_sum_hessian_in_leaf` is 1 instead of 0.001. A leaf's value is the sum of its gradients
     over the sum of its hessians p (1 - p), and where all its transactions are scored as genuine

@@ -22,7 +22,7 @@ from fraud_model.training.result import TrainingResult
 
 @dataclass(frozen=True)
 class Trained:
-    """A version of a registered model, and the result that it was made from."""
+    """A version of a registered model, and the result it was made from."""
 
     name: str
     version: str

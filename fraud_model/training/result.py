@@ -1,4 +1,4 @@
-"""What a training run came to, before it becomes a version."""
+"""The result of a training run, before it becomes a version."""
 
 from __future__ import annotations
 

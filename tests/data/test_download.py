@@ -82,7 +82,7 @@ def test_a_file_comes_whole_and_a_second_call_asks_nothing(
     assert target.read_bytes() == CONTENT
     assert len(host.requests) == 1
     assert [path.name for path in target.parent.iterdir()] == ["creditcard.csv"]
-    assert "there already" in capsys.readouterr().out
+    assert "already there" in capsys.readouterr().out
 
 
 def test_a_broken_transfer_goes_on_where_it_stopped(
@@ -101,7 +101,7 @@ def test_a_transfer_given_up_is_taken_up_by_the_next_call(
 ) -> None:
     host.breaks = [CHUNK] * download.ATTEMPTS
     with host.serve() as url:
-        with pytest.raises(DownloadError, match=r"gave up after 5 attempts .*Run it again"):
+        with pytest.raises(DownloadError, match=r"gave up after 5 attempts"):
             fetch(url, tmp_path / "t.csv", expected=expected)
         assert not (tmp_path / "t.csv").exists()
         fetch(url, tmp_path / "t.csv", expected=expected)
@@ -198,7 +198,7 @@ def test_an_address_that_is_none_is_refused_without_its_secrets(url: str, tmp_pa
     assert "secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("status", "word"), [(404, "answered 404"), (401, "who may read it")])
+@pytest.mark.parametrize(("status", "word"), [(404, "answered 404"), (401, "without a login")])
 def test_a_refusal_names_the_address_without_its_secrets(
     host: FileHost, tmp_path: Path, status: int, word: str
 ) -> None:
@@ -230,14 +230,14 @@ def test_a_silent_server_is_not(
     host.silent = True
     with (
         host.serve() as url,
-        pytest.raises(DownloadError, match=r"gave up after 2 attempts \(the server fell silent\)"),
+        pytest.raises(DownloadError, match=r"after 2 attempts \(the server stopped answering\)"),
     ):
         fetch(url, tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(
     ("url", "word"),
-    [("http://nowhere.invalid/t.csv", "no such host"), (None, "nobody answers at this host")],
+    [("http://nowhere.invalid/t.csv", "no such host"), (None, "nothing answers at this host")],
 )
 def test_nobody_there_is_said(tmp_path: Path, url: str | None, word: str) -> None:
     with FileHost(b"").serve() as closed:
@@ -250,9 +250,9 @@ def test_a_place_that_cannot_be_written_is_named(host: FileHost, tmp_path: Path)
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     with host.serve() as url:
-        with pytest.raises(DownloadError, match=r"file: cannot be written"):
+        with pytest.raises(DownloadError, match=r"file cannot be written"):
             fetch(url, tmp_path / "file" / "t.csv")
-        with pytest.raises(DownloadError, match="a folder has this name"):
+        with pytest.raises(DownloadError, match="is a folder"):
             fetch(url, tmp_path / "folder")
     assert host.requests == []
 
@@ -264,7 +264,7 @@ def test_a_full_disk_is_named_and_what_came_is_kept(
     with host.serve() as url:
         with (
             files_no_larger_than(3 * CHUNK),
-            pytest.raises(DownloadError, match=r"t\.csv\.part: cannot be written: .*Free the disk"),
+            pytest.raises(DownloadError, match=r"t\.csv\.part cannot be written: .*disk space"),
         ):
             fetch(url, target, expected=expected)
         assert not target.exists()

@@ -46,7 +46,7 @@ def test_numbers_late_in_a_column_may_look_different(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"", "an empty file"),
+        ("t.csv", b"", "is empty"),
         ("t.csv", "a;b;Class\n1;2;0\n", "separated by semicolons"),
         ("t.csv", "a,b,Class\n1,2,0\n1,2,0,9\n", "line 3, saw 4"),
         ("t.csv", "a,b,Class\n1,2,0,9\n1,2,0,9\n", "Rows and header must have the same number"),
@@ -58,7 +58,7 @@ def test_numbers_late_in_a_column_may_look_different(tmp_path: Path) -> None:
             gzip.compress(b"a,Class\n" + b"1.25,0\n" * 9999)[:-20],
             "cut short or damaged",
         ),
-        ("t.parquet", "a,Class\n1,0\n", "not a whole Parquet file"),
+        ("t.parquet", "a,Class\n1,0\n", "not a complete Parquet file"),
     ],
 )
 def test_what_is_no_whole_table_is_refused(
@@ -73,5 +73,5 @@ def test_what_is_no_whole_table_is_refused(
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_table(tmp_path / "absent.csv")
-    with pytest.raises(DataError, match="a folder"):
+    with pytest.raises(DataError, match="is a folder"):
         read_table(tmp_path)

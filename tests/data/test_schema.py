@@ -50,7 +50,7 @@ def test_a_missing_target_is_shown_as_a_diff_with_a_suggestion(small: pd.DataFra
 
 
 def test_a_target_alone_leaves_nothing_to_learn(small: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="nothing to learn"):
+    with pytest.raises(DataError, match="no numeric column besides the target 'Class'"):
         columns_of(small[["Class"]])
 
 
@@ -94,7 +94,7 @@ def test_text_times_are_refused_with_their_mend(small: pd.DataFrame) -> None:
 
 
 def test_a_header_without_rows_is_refused(small: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="a header and no rows"):
+    with pytest.raises(DataError, match="a header but no rows"):
         checked(small.iloc[:0])
 
 

@@ -119,7 +119,7 @@ def test_the_image_serves_the_version_anywhere(
     assert done.returncode == 0, done.stderr
     known = ModelDirectory(exported).required_known_rows()
     rows, recorded = known.rows, known.probability
-    assert f"fraud-test:1 answers {len(rows)} known rows" in done.stdout
+    assert f"fraud-test:1 gives {len(rows)} known rows the same scores" in done.stdout
     assert docker("image", "inspect", "--format", "{{.Id}}", "fraud-test:1") == docker(
         "image", "inspect", "--format", "{{.Id}}", "fraud-test:latest"
     )

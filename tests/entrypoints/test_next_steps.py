@@ -104,7 +104,7 @@ def test_advice_and_next_steps_lead_from_nothing_to_a_version_in_production(shel
     places = [said.index(stage) for stage in stages]
     assert places == sorted(places)
     said = shell.run(after("next:", said))
-    assert "fraud-detector version 1 stands in Production" in said
+    assert "fraud-detector version 1 is now in Production" in said
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_a_project_from_a_git_address_needs_absolute_paths(
     assert re.search(rf"^error: data='mine.csv' .*{address}.*absolute", said, re.MULTILINE)
     said = user.run(f'{run} train -P data="$PWD/mine.csv" -P rounds=60')
     said = user.run(after("next:", said))
-    assert "fraud-detector version 1 stands in Production" in said
+    assert "fraud-detector version 1 is now in Production" in said
     said = user.run(f"{run} export", fails=True)
     assert re.search(r"^error: output='model' .*absolute", said, re.MULTILINE)
     user.run(f'{run} export -P output="$PWD/model"')

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 import requests
 
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.server import free_port
 from tests.support.waiting import is_up, wait_until
 
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
@@ -50,9 +50,7 @@ class Project:
     @contextlib.contextmanager
     def serve(self, model_uri: str) -> Iterator[str]:
         """`mlflow models serve` until the block ends; the server's address."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [MLFLOW, "models", "serve", "-m", model_uri, "-p", str(port)]
         server = subprocess.Popen(
             [*command, "--env-manager", "local"],
@@ -98,7 +96,7 @@ def test_train_promote_serve_and_roll_back(project: Project, transactions_csv: P
     assert "split by time" in first
     assert "average_precision" in first, "no progress while rounds run"
     project.run("-e", "promote", "-P", "stage=Staging")
-    assert "version 1 stands in Production" in project.run(
+    assert "version 1 is now in Production" in project.run(
         "-e", "promote", "-P", "stage=Production"
     )
 
@@ -113,7 +111,7 @@ def test_train_promote_serve_and_roll_back(project: Project, transactions_csv: P
         check_payloads(url, rows)
         check_refusals(url, rows)
 
-    assert "version 1 stands in Production" in project.run("-e", "rollback")
+    assert "version 1 is now in Production" in project.run("-e", "rollback")
     model = mlflow.pyfunc.load_model("models:/fraud-detector/Production")
     alias = mlflow.pyfunc.load_model("models:/fraud-detector@production")
     assert model.metadata.model_id == alias.metadata.model_id
@@ -162,7 +160,7 @@ def test_the_main_entry_point_trains_promotes_and_says_how_to_go_on(
     project: Project, table_csv: Path
 ) -> None:
     said = project.run("-P", f"data={table_csv}", "-P", "model_name=main-model")
-    assert "version 1 stands in Production" in said
+    assert "version 1 is now in Production" in said
     assert "mlflow models serve -m models:/main-model/Production -p 5001" in said
     query = next(line for line in said.splitlines() if "curl" in line)
     body = json.loads(query.split("-d '")[1].rstrip("'"))
@@ -176,7 +174,7 @@ def test_the_main_entry_point_trains_promotes_and_says_how_to_go_on(
     ("arguments", "message"),
     [
         (("-e", "train", "-P", "data=nowhere.csv"), "error: nowhere.csv: no such file"),
-        (("-e", "train", "-P", "threshold=best"), "error: threshold='best' is no policy"),
+        (("-e", "train", "-P", "threshold=best"), "error: threshold='best' is invalid"),
         (("-e", "promote", "-P", "model_name=nobody"), "error: model 'nobody' has no version"),
         (
             ("-e", "promote", "-P", "stage=Live"),

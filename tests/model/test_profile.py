@@ -36,7 +36,7 @@ def test_its_shares_are_those_of_the_training_data(exported: Path) -> None:
 
 
 def test_a_version_without_a_profile_says_to_train_again(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match=r"version 7 has no reference profile.*Train a version"):
+    with pytest.raises(RegistryError, match=r"version 7 has no reference profile.* -e train"):
         ModelDirectory(tmp_path, "version 7").required_profile()
 
 

@@ -46,7 +46,7 @@ def test_rows_of_one_request_have_labels_of_their_own(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("request_id,fraud\na,1\n", "labels need the column 'Class'"),
-        ("id,Class\na,1\n", "one or more of 'request_id', 'row'"),
+        ("id,Class\na,1\n", "at least one of 'request_id', 'row'"),
         ("request_id,Class\na,1\nb,2\n", "row 2, column 'Class' holds '2'"),
         ("request_id,Class\na,1\nb,maybe\n", "row 2, column 'Class' holds 'maybe'"),
         ("request_id,Class\na,1\na,0\n", "request_id 'a', row '0' is labelled both 0 and 1"),

@@ -145,7 +145,7 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     assert "0.2 or more in 3 of 3 windows" in said
     assert "alarm: scores have moved" in said
     assert "recommended: retrain" in said
-    assert "webhook at 127.0.0.1 was told" in said
+    assert "webhook at 127.0.0.1 was notified" in said
     assert "secret-path" not in said
     assert len(told) == 3, "it is tried again until it answers well"
     body = told[-1]["body"]
@@ -178,7 +178,7 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
     check: Any = SimpleNamespace(version="m version 1", status="alarm", findings=[])
     with serve(Receiver) as url:
         monkeypatch.setenv("ALERT_WEBHOOK", url)
-        assert send_alarm(check) == "webhook at 127.0.0.1 was told"
+        assert send_alarm(check) == "webhook at 127.0.0.1 was notified"
     ((signature, body),) = told
     assert signature == f"sha256={hmac.new(b'key', body, hashlib.sha256).hexdigest()}"
 
@@ -188,7 +188,7 @@ def test_a_webhook_out_of_reach_changes_nothing(
 ) -> None:
     monkeypatch.setenv("ALERT_WEBHOOK", "http://127.0.0.1:9/secret-path")
     said = monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
-    assert "webhook at 127.0.0.1 was not reached (ConnectionError)" in said
+    assert "webhook at 127.0.0.1 could not be reached (ConnectionError)" in said
     assert "secret-path" not in said
 
 
@@ -272,7 +272,7 @@ def test_compare_refuses_a_log_without_the_shadow(monitored: Monitored) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "error: log is not given"),
+        ((), "error: log is empty"),
         (("--log", "traffic.csv", "--window", "5", "--report", "traffic.csv"), "cannot be written"),
         (("--log", "nowhere.jsonl"), "error: nowhere.jsonl: no such audit log"),
         (("--log", "nowhere.csv"), "error: nowhere.csv: no such file"),
