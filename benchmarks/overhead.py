@@ -66,13 +66,13 @@ def compare_training(path: Path, repeats: int) -> tuple[float, float]:
     part = split(dataset, "time", 0).train
     features = part[list(dataset.columns.features)].to_numpy()
     labels = part[dataset.columns.target].to_numpy()
-    recipe = Hyperparameters()
+    hyperparameters = Hyperparameters()
 
     def bare() -> None:
         lightgbm.train(
-            recipe.lightgbm_parameters(),
+            hyperparameters.lightgbm_parameters(),
             lightgbm.Dataset(features, labels),
-            num_boost_round=recipe.rounds,
+            num_boost_round=hyperparameters.rounds,
         )
 
     return _medians(bare, lambda: _train(path), repeats)

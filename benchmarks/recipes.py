@@ -49,8 +49,8 @@ LEARNING_RATE = 0.05
 
 def ours(features: Floats, labels: Labels, seed: int) -> Scorer:
     """The hyperparameters of the `train` entry point."""
-    recipe = Hyperparameters(seed=seed)
-    return _boosted(recipe.lightgbm_parameters(), recipe.rounds, features, labels)
+    hyperparameters = Hyperparameters(seed=seed)
+    return _boosted(hyperparameters.lightgbm_parameters(), hyperparameters.rounds, features, labels)
 
 
 def plain_lightgbm(features: Floats, labels: Labels, seed: int) -> Scorer:

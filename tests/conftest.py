@@ -39,7 +39,7 @@ def table_csv(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real transactions, for what asserts their figures; skipped where they are not here."""
+    """Real transactions, for tests that assert their metrics; skipped if they are missing."""
     folder = os.environ.get(SAMPLE_VARIABLE)
     if not folder:
         pytest.skip(f"{SAMPLE_VARIABLE} does not name the folder with creditcard_sample.csv.gz")
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not os.environ.get(SAMPLE_VARIABLE):
         terminalreporter.write_line(
             f"{SAMPLE_VARIABLE} is not set: the tests ran on simulated transactions. Those that "
-            "assert figures of the real ones were skipped."
+            "assert metrics of real ones were skipped."
         )
 
 

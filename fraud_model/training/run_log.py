@@ -16,9 +16,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.holdout import log_holdout
-from fraud_model.evaluation.plots import draw_curves, draw_importance, draw_learning_curve
+from fraud_model.evaluation.plots import draw_curves
 from fraud_model.model.directory import CARD_FILE
 from fraud_model.tracking import log_curve
+from fraud_model.training.plots import draw_importance, draw_learning_curve
 from fraud_model.training.result import TrainingResult
 
 # SHAP values of about this many holdout transactions, evenly spaced, rank the features; more change

@@ -16,7 +16,7 @@ SCORES: Floats = np.clip(0.3 * LABELS + 0.7 * random.random(3_000), 0, 1).round(
 SCORED = Scored(LABELS, SCORES, random.exponential(50, 3_000), days=0.5)
 
 
-def test_figures_are_scikit_learns() -> None:
+def test_metrics_are_scikit_learns() -> None:
     metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
     passed, false_alarms, missed, caught = confusion_matrix(LABELS, SCORES >= 0.8).ravel()
     assert [metrics.true_negatives, metrics.false_positives, metrics.false_negatives] == [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from fraud_model.evaluation.evaluate import Scored, evaluate
-from fraud_model.evaluation.plots import draw_curves, draw_importance, draw_learning_curve
+from fraud_model.evaluation.plots import draw_curves
 from fraud_model.evaluation.threshold import parse_policy
+from tests.support.plots import check
 
 random = np.random.default_rng(0)
 LABELS = (random.random(2_000) < 0.03).astype(np.int64)
@@ -18,14 +16,6 @@ EASY = Scored(
     LABELS, np.clip(0.6 * LABELS + 0.4 * random.random(2_000), 0, 1), random.random(2_000), 1.0
 )
 CONSTANT = Scored(LABELS, np.full(2_000, 0.03), None, 1.0)
-
-
-def check(figure: Figure) -> None:
-    figure.savefig(io.BytesIO(), format="png")
-    assert figure.get_suptitle()
-    for axes in figure.axes:
-        assert axes.get_xlabel()
-        assert axes.get_ylabel() or "importance" in figure.get_suptitle()
 
 
 @pytest.mark.parametrize("scored", [EASY, CONSTANT])
@@ -49,11 +39,3 @@ def test_a_cost_policy_draws_cost() -> None:
     metrics = evaluate(EASY, 0.5, 100)
     drawn = draw_curves(EASY, metrics, part="holdout", threshold=0.5, policy=parse_policy("cost:5"))
     assert drawn["threshold"].get_suptitle() == "Cost against threshold"
-
-
-def test_learning_curve_and_importance_draw() -> None:
-    check(draw_learning_curve({"average_precision": [0.1, 0.5], "binary_logloss": [0.3, 0.2]}, 2))
-    figure = draw_importance(["a", "b"], np.array([3.0, 1.0]), np.array([[0.1, -2.0]]))
-    check(figure)
-    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["b", "a"]
