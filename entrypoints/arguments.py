@@ -27,6 +27,7 @@ HELP = {
     "threshold": "f1, precision:P, recall:R, alerts:N (a day), cost:C (of a review), or a number",
     "alert_budget": "alerts that people can review in a day",
     "model_name": "name of the registered model",
+    "keep_holdout": "true keeps the holdout's rows with the run, false the scores alone",
     "stage": "Staging or Production",
     "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",
@@ -111,7 +112,8 @@ def add_option(parser: Parser, name: str, default: object) -> None:
         f"--{name.replace('_', '-')}",
         dest=name,
         type=_reader(name, type(default)),
-        default=default,
+        # A default that is text is read as if it had been given.
+        default=str(default).lower() if isinstance(default, bool) else default,
         metavar=type(default).__name__,
         help=f"{HELP[name]} [default: %(default)s]",
     )
@@ -166,6 +168,8 @@ def thresholds_from(arguments: argparse.Namespace) -> GateThresholds:
 
 def _reader(name: str, kind: type) -> Callable[[str], Any]:
     def read(text: str) -> Any:
+        if kind is bool:
+            return parse_truth(name, text)
         try:
             return kind(text)
         except ValueError:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.errors import ModelFailed, ParameterError, RegistryError
 from fraud_model.evaluation.bootstrap import Interval, paired_difference
-from fraud_model.evaluation.holdout import read_holdout
+from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.evaluation.holdout import read_holdout, read_scores
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.smoke import smoke_test
 
@@ -81,7 +82,8 @@ def run_gate(
 ) -> GateResult:
     """Runs every check on a challenger, even after one has failed, so that all are seen.
 
-    Champion and challenger are scored on the challenger's holdout, the newer one.
+    Champion and challenger are scored on the challenger's holdout, the newer one. Where its run
+    kept no rows, the scores that it kept are taken.
 
     Raises:
         RegistryError: the challenger cannot be scored on its holdout, or the holdout is gone.
@@ -91,8 +93,8 @@ def run_gate(
     checks = [loads, _provenance(candidate, champion)]
     if not loads.passed:
         return GateResult(checks)
-    holdout, columns = read_holdout(challenger)
-    mine = candidate.score(holdout, columns, thresholds.alert_budget)
+    score = _scoring_on_holdout(challenger, thresholds.alert_budget)
+    mine = score(candidate)
     metrics = mine.metrics
     budget = f"recall at {thresholds.alert_budget:g} alerts a day"
     checks += [
@@ -105,7 +107,7 @@ def run_gate(
         checks.append(Check(DIFFERENCE, "no champion", required, True))
         return GateResult(checks, mine)
     try:
-        theirs = champion.score(holdout, columns, thresholds.alert_budget)
+        theirs = score(champion)
     except ModelFailed as error:
         # A champion that cannot score protects nobody; refusing would keep it in place.
         checks.append(Check(DIFFERENCE, f"champion, {champion.label}: {error}", required, True))
@@ -137,6 +139,32 @@ def table(checks: Sequence[Check]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def _scoring_on_holdout(
+    challenger: ModelVersion, alert_budget: float
+) -> Callable[[Candidate], HoldoutResult]:
+    kept = read_scores(challenger)
+    if kept is None:
+        holdout, columns = read_holdout(challenger)
+        return lambda model: model.score(holdout, columns, alert_budget)
+
+    def look_up(model: Candidate) -> HoldoutResult:
+        if model.uri == Candidate.registered(challenger).uri:
+            found: tuple[Scored, float] | None = (kept.own, kept.threshold)
+        else:
+            found = kept.scored_by(model.uri)
+        if found is None:
+            raise RegistryError(
+                f"cannot be compared: version {challenger.version} was trained with "
+                f"keep_holdout=false, so no holdout rows are left to score {model.label} on, and "
+                "its training did not. Train again while that is the champion, or with "
+                "-P keep_holdout=true"
+            )
+        scored, threshold = found
+        return HoldoutResult(scored, threshold, evaluate(scored, threshold, alert_budget))
+
+    return look_up
 
 
 def _floor(name: str, value: float, least: float) -> Check:

@@ -84,6 +84,7 @@ class TrainingConfig:
     threshold: str = "f1"
     alert_budget: float = 100.0
     model_name: str = versions.DEFAULT_MODEL_NAME
+    keep_holdout: bool = True
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
 
     def __post_init__(self) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.download import public
 from fraud_model.data.split import split
+from fraud_model.errors import ModelFailed, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.evaluation.holdout import KeptScores, log_holdout, log_scores
 from fraud_model.evaluation.threshold import choose_threshold, parse_policy
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
+from fraud_model.registry.candidate import Candidate
 from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
 from fraud_model.training.card import write_card
@@ -39,6 +43,7 @@ def train(config: TrainingConfig) -> Trained:
     result = _fit_and_evaluate(config)
     print("drawing plots and logging the run")
     run_log.log_result(result)
+    _log_holdout(config, result)
     commit = git_commit()
     card = write_card(config.model_name, result, commit)
     run_log.log_card(card)
@@ -55,6 +60,27 @@ def train(config: TrainingConfig) -> Trained:
         tags=tags,
     )
     return Trained(config.model_name, str(version.version), result)
+
+
+def _log_holdout(config: TrainingConfig, result: TrainingResult) -> None:
+    holdout, columns = result.parts.holdout, result.dataset.columns
+    if config.keep_holdout:
+        log_holdout(holdout, columns)
+        return
+    # The gate cannot score a champion later, so those of now are scored here.
+    champions = {}
+    for stage in get_args(versions.Stage):
+        standing = versions.current_version(config.model_name, stage)
+        if standing is None:
+            continue
+        try:
+            champion = Candidate.registered(standing)
+            scored = champion.score(holdout, columns, config.alert_budget)
+        except (ModelFailed, RegistryError) as error:
+            print(f"{error}; its scores are not kept")
+            continue
+        champions[champion.uri] = KeptScores(scored.scored.probability, scored.threshold)
+    log_scores(result.scored["holdout"], result.threshold, champions)
 
 
 def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:

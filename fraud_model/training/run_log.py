@@ -15,7 +15,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.split import Parts
-from fraud_model.evaluation.holdout import log_holdout
 from fraud_model.evaluation.plots import draw_curves
 from fraud_model.model.directory import CARD_FILE
 from fraud_model.tracking import log_curve
@@ -61,7 +60,7 @@ def log_data(dataset: Dataset, parts: Parts) -> None:
 
 
 def log_result(result: TrainingResult) -> None:
-    """Logs metrics, learning curve, plots and holdout to the active run."""
+    """Logs metrics, learning curve and plots to the active run."""
     fitted = result.fitted
     metrics = {
         f"{part}/{name}": value
@@ -76,7 +75,6 @@ def log_result(result: TrainingResult) -> None:
     mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve, "learning_curve/")
     _log_plots(result)
-    log_holdout(result.parts.holdout, result.dataset.columns)
 
 
 def log_card(card: str) -> None:

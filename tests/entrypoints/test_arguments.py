@@ -91,3 +91,15 @@ def test_what_is_no_file_of_the_callers_is_taken_in_a_temporary_copy(
     parser = new_parser(train.__doc__)
     add_config(parser)
     assert parse(parser).data == data
+
+
+@pytest.mark.parametrize(("words", "kept"), [([], True), (["--keep-holdout", "false"], False)])
+def test_truths_are_read(monkeypatch: pytest.MonkeyPatch, words: list[str], kept: bool) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    parser = new_parser("")
+    add_config(parser)
+    assert config_from(parse(parser)).keep_holdout is kept
+
+
+def test_another_word_is_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "keep_holdout='maybe'" in refusal(monkeypatch, "--keep-holdout", "maybe")
