@@ -18,8 +18,8 @@ class Settings:
     """The fields' names in capitals are the environment variables.
 
     An empty `model_uri` means the version of `fraud-detector` in `model_stage`. `model_dir` stands
-    in for a registry out of reach. Sizes are in bytes and times in seconds. `max_in_flight` limits the
-    requests that one worker answers at the same time. `shadow_share` is the share of the scored
+    in for a registry out of reach. Sizes are in bytes and times in seconds. `max_in_flight` limits
+    the requests that one worker answers at the same time. `shadow_share` is the share of the scored
     requests that the shadow scores too.
     """
 
