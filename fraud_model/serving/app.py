@@ -28,7 +28,7 @@ from fraud_model.errors import FraudModelError
 from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.failure import describe
+from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
 from fraud_model.serving.large.lane import LargeLane
@@ -73,6 +73,7 @@ def create_app() -> ASGIApp:
         # At once: an interpreter that winds down does not answer its supervisor, which then waits
         # for minutes before it sees that the worker has ended.
         os._exit(STARTUP_FAILURE)
+    silence_libraries()
     return build(served, Settings.from_environment(os.environ))
 
 

@@ -106,9 +106,11 @@ def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
     content: Any
     key = draw(st.sampled_from(["dataframe_records", "dataframe_split", "inputs", "instances"]))
     if key == "dataframe_split":
-        content = pd.DataFrame(chosen).astype(object).to_dict(orient="split")
-        content["data"] = [list(row.values()) for row in chosen]
-        content["columns"] = list(chosen[0])
+        content = {
+            "index": list(range(len(chosen))),
+            "columns": list(chosen[0]),
+            "data": [list(row.values()) for row in chosen],
+        }
         match draw(st.integers(0, 5)):
             case 0:
                 del content["index"]
