@@ -311,3 +311,35 @@ def test_broken_parquet(server: Server, plain: Server, rows: pd.DataFrame) -> No
     assert assert_alike(server, plain, b"PAR1", kind)[0] == 4
     assert assert_alike(server, plain, rows.astype(str).to_parquet(), kind)[0] == 4
     assert assert_alike(server, plain, rows.iloc[:, 1:].to_parquet(), kind)[0] == 4
+
+
+@pytest.mark.parametrize("path", ["/invocations/", "/ping/", "/version/"])
+def test_a_slash_at_the_end_is_redirected(server: Server, plain: Server, path: str) -> None:
+    answers = [
+        requests.request(
+            "POST" if path == "/invocations/" else "GET",
+            f"{each.url}{path}",
+            data=b"{}",
+            headers={"Content-Type": JSON},
+            allow_redirects=False,
+            timeout=60,
+        )
+        for each in (server, plain)
+    ]
+    ours, expected = answers
+    assert ours.status_code == expected.status_code == 307
+    assert ours.headers["Location"] == f"{server.url}{path[:-1]}"
+    assert expected.headers["Location"] == f"{plain.url}{path[:-1]}"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/ping", "/version"])
+def test_the_pages_of_the_plain_server_are_there(server: Server, plain: Server, path: str) -> None:
+    ours, expected = server.get(path), plain.get(path)
+    assert ours.status_code == expected.status_code == 200
+    assert ours.headers["Content-Type"] == expected.headers["Content-Type"]
+
+
+def test_rows_get_through_the_redirect(server: Server, rows: pd.DataFrame) -> None:
+    payload = {"dataframe_records": rows.to_dict("records")}
+    answer = requests.post(f"{server.url}/invocations/", json=payload, timeout=60)
+    assert answer.json() == server.post(payload).json()
