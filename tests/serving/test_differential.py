@@ -86,7 +86,8 @@ def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
         case 4:
             row[feature] = draw(st.integers(-(2**70), 2**70))
         case 5:
-            row = {name: round(value) for name, value in row.items()}
+            finite = {n: v for n, v in row.items() if isinstance(v, float) and math.isfinite(v)}
+            row |= {name: round(value) for name, value in finite.items()}
         case _:
             row[feature] = draw(st.floats(allow_nan=False, allow_infinity=False))
     return row
