@@ -5,7 +5,8 @@
 In the environment of requirements.txt. Trains a small model, serves it with one worker, and sends
 the bodies of `abuse_bodies` one after the other while a second client sends one-row requests. It
 prints, for each body, the answers and their time, the processor time and the memory that all of the
-server's processes took for it, and the longest wait of a one-row request; at the end how long the
+server's processes took for it, and the longest wait of a one-row request; then the latency of
+one-row requests, alone and beside a client that sends 1,000 rows at a time; at the end how long the
 server takes to stop, and its memory compared with that at the start.
 """
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -23,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import orjson
 import requests
 
@@ -34,6 +38,8 @@ from fraud_model.model.directory import ModelDirectory
 SAMPLE_SECONDS = 0.02
 ASK_SECONDS = 0.005
 REST_SECONDS = 1.0
+LATENCIES = 5_000
+LARGE_ROWS = 1_000
 HEAD = """\
 | body | MB | answers | s | processor s | memory, MiB | longest wait beside, ms |
 |---|---|---|---|---|---|---|"""
@@ -68,6 +74,7 @@ def main() -> None:
             for body in bodies(row, scale):
                 print(line(body, measure(url, process.pid, body, row)), flush=True)
                 time.sleep(REST_SECONDS)
+            print_latency(url, row, round(LATENCIES * scale))
             last = usage(process.pid)[1]
             print(f"memory: {first:,.0f} MiB at the start, {last:,.0f} MiB after all of it")
             start = time.perf_counter()
@@ -122,6 +129,54 @@ def measure(url: str, pid: int, body: Body, row: dict[str, float]) -> Cost:
     cost.processor = usage(pid)[0] - before
     cost.memory = peak - memory_before
     return cost
+
+
+def print_latency(url: str, row: dict[str, float], count: int) -> None:
+    """The latency of one-row requests, alone and beside a client of large ones."""
+    print(f"one-row requests alone: {latency(url, row, count)}")
+    # A process, since a thread would hold up the client that measures.
+    beside = multiprocessing.get_context("spawn").Process(
+        target=send_large, args=(url, row), daemon=True
+    )
+    beside.start()
+    time.sleep(REST_SECONDS * 2)
+    print(f"one-row requests beside {LARGE_ROWS:,}-row ones: {latency(url, row, count)}")
+    beside.kill()
+    beside.join()
+
+
+def latency(url: str, row: dict[str, float], count: int) -> str:
+    """Median and 99th percentile of that many one-row requests on one connection."""
+    body = orjson.dumps({"dataframe_records": [row]})
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        post(connection, body)
+        seconds.append(time.perf_counter() - start)
+    median, late = 1000 * np.percentile(seconds, [50, 99])
+    return f"p50 {median:.2f} ms, p99 {late:.2f} ms, ratio {late / median:.1f}"
+
+
+def send_large(url: str, row: dict[str, float]) -> None:
+    """Sends one large request after the other until it is killed."""
+    body = orjson.dumps({"dataframe_records": [row] * LARGE_ROWS})
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    while True:
+        post(connection, body)
+
+
+def post(connection: http.client.HTTPConnection, body: bytes) -> None:
+    """Posts a body and reads the answer.
+
+    Raises:
+        RuntimeError: the status is not 200.
+    """
+    connection.request("POST", "/invocations", body, {"Content-Type": JSON})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"the server answers {answer.status}")
 
 
 def send(url: str, body: Body) -> int:

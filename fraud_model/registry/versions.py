@@ -89,7 +89,7 @@ def find_version(name: str, text: str) -> ModelVersion:
     known = all_versions(name)
     if not known:
         raise RegistryError(
-            f"model {name!r} has no version in {mlflow.get_registry_uri()}. "
+            f"model {name!r} has no version in {without_credentials(mlflow.get_registry_uri())}. "
             f"Train one first: {mlflow_run('train')}"
         )
     if text == "latest":

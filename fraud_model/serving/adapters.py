@@ -61,8 +61,8 @@ class Plain:
         columns = (column.tolist() for column in self._columns.values())
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def scored_rows(self, answer: str) -> ScoredRows:
-        """What was scored; `answer` is what MLflow made of it."""
+    def scored_rows(self) -> ScoredRows:
+        """What was scored."""
         return ScoredRows(self._scorer.features, self._values, self._columns)
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from fraud_model.errors import FraudModelError
 from fraud_model.serving import metrics as prometheus
 from fraud_model.serving import openapi
 from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.failure import describe
+from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
 from fraud_model.serving.large.lane import LargeLane
@@ -73,6 +73,7 @@ def create_app() -> ASGIApp:
         # At once: an interpreter that winds down does not answer its supervisor, which then waits
         # for minutes before it sees that the worker has ended.
         os._exit(STARTUP_FAILURE)
+    silence_libraries()
     return build(served, Settings.from_environment(os.environ))
 
 
@@ -93,13 +94,16 @@ def build(served: ServedModel, settings: Settings) -> ASGIApp:
         shadow = Shadow(served, settings, metrics, audit)
     large = LargeLane(served, settings)
     health = Health(served, settings, audit, large, shadow)
-    app: ASGIApp = Server(
-        Invocations(Scoring(served, settings, audit), large, settings, metrics, audit, shadow),
-        scoring_server.init(served.pyfunc),
-        # Only the addresses in the pages need what a proxy says about the scheme.
-        ProxyHeadersMiddleware(_other_routes(served, settings, metrics, health, large, shadow)),  # type: ignore[arg-type]
-        settings.api_token,
-    )
+    mlflow_app = scoring_server.init(served.pyfunc)
+    scoring = Scoring(served, settings, audit)
+    paths: dict[str, ASGIApp] = {
+        "/invocations": Invocations(scoring, large, settings, metrics, audit, shadow),
+        "/ping": mlflow_app,
+        "/version": mlflow_app,
+    }
+    others = _other_routes(paths, served, settings, metrics, health, large, shadow)
+    # Only the addresses in the pages need what a proxy says about the scheme.
+    app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), settings.api_token)  # type: ignore[arg-type]
     if settings.origins:
         app = CORSMiddleware(
             app,
@@ -117,14 +121,8 @@ class Server:
     `/invocations` bypasses routers and middleware, which cost more than scoring a row.
     """
 
-    def __init__(
-        self, invocations: ASGIApp, mlflow_app: ASGIApp, others: ASGIApp, token: str
-    ) -> None:
-        self._paths = {
-            "/invocations": invocations,
-            "/ping": mlflow_app,
-            "/version": mlflow_app,
-        }
+    def __init__(self, paths: Mapping[str, ASGIApp], others: ASGIApp, token: str) -> None:
+        self._paths = paths
         self._others = others
         self._token = f"Bearer {token}".encode() if token else b""
 
@@ -168,6 +166,7 @@ class Server:
 
 
 def _other_routes(
+    paths: Mapping[str, ASGIApp],
     served: ServedModel,
     settings: Settings,
     metrics: prometheus.Metrics,
@@ -222,6 +221,9 @@ def _other_routes(
             Route("/metrics", show_metrics),
             Route("/openapi.json", show_description),
             Route("/docs", show_docs),
+            Route("/redoc", show_docs),
+            # They get here with a slash at the end, and are redirected as MLflow's server does.
+            *(Route(path, endpoint) for path, endpoint in paths.items()),
         ],
         lifespan=lifespan,
         exception_handlers={Exception: show_failure},

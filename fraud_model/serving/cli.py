@@ -1,7 +1,7 @@
 """Serve a model version with health, metrics, an audit log and a page around MLflow's server.
 
 example:
-  mlflow run . -e serve
+  mlflow run . -e serve --env-manager local
   python -m fraud_model.serving --model-uri models:/fraud-detector/Staging --port 5002
 """
 
@@ -25,6 +25,7 @@ from typing import Any
 import uvicorn
 import uvicorn.config
 import uvicorn.supervisors
+from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import FraudModelError, ParameterError, RegistryError
 from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
@@ -32,6 +33,7 @@ from fraud_model.serving.health import WORKERS
 from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
+from fraud_model.tracking import name_run
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -79,6 +81,7 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
     logging.config.dictConfig(log_config)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
+    _name_run()
     settings = Settings.from_environment(os.environ)
     if model_uri:
         settings = replace(settings, model_uri=model_uri)
@@ -116,6 +119,14 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
         failure = Path(folder) / FAILURE_FILE
         if failure.exists():
             raise RegistryError(failure.read_text(encoding="utf-8"))
+
+
+def _name_run() -> None:
+    # Under `mlflow run`. A server that can answer does not end for the name of its run.
+    try:
+        name_run("serve")
+    except MlflowException as error:
+        log.warning("the run of this server keeps its random name (%s)", error.error_code)
 
 
 def _listen(host: str, port: int) -> socket.socket:

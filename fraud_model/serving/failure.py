@@ -1,9 +1,21 @@
-"""Names an exception for the log without its message, which may hold card data."""
+"""Keeps card data out of the log: what exceptions, MLflow and pandas say may quote the payload."""
 
 from __future__ import annotations
 
+import logging
 import traceback
+import warnings
 from pathlib import Path
+
+
+def silence_libraries() -> None:
+    """Turns off the warnings of libraries, from here on and in all of the process.
+
+    MLflow logs the names of columns and params that it does not know, and pandas warns of columns.
+    Both are the client's words.
+    """
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
 
 
 def describe(error: BaseException) -> str:

@@ -71,8 +71,10 @@ class Health:
         origin = self._served.origin
         failure = self._audit.failure if self._audit else ""
         healthy = self.ready() and not (failure and self._settings.audit_required)
+        # It answers, so it stays in rotation; but promotions pass it by until it is restarted.
+        status = "degraded" if origin.is_stand_in else "healthy"
         return healthy, {
-            "status": "healthy" if healthy else "unhealthy",
+            "status": status if healthy else "unhealthy",
             "version": __version__,
             "model_loaded": True,
             "model_name": origin.model_name,

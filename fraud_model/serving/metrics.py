@@ -87,6 +87,13 @@ class Metrics:
         model.labels(
             origin.model_name, origin.model_version, origin.model_stage, origin.source
         ).set(1)
+        degraded = Gauge(
+            "fraud_model_degraded",
+            "1 while an exported directory stands in for a registry out of reach, else 0.",
+            multiprocess_mode="max",
+            registry=own,
+        )
+        degraded.set(int(origin.is_stand_in))
         # Looking up a label's child costs more than incrementing it.
         self._by_status: dict[int, Counter] = {}
 

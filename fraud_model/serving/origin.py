@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 
 import mlflow
 import mlflow.artifacts
+import requests
 from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
-from fraud_model.errors import FraudModelError, RegistryError
+from fraud_model.errors import RegistryError, TrackingError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
 from fraud_model.serving.settings import Settings
@@ -23,6 +24,9 @@ from fraud_model.tracking import without_credentials
 log = logging.getLogger("fraud_model.serving")
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<which>[^/@]+)|@(?P<alias>[^/@]+))")
+
+# How MLflow words a status that it does not try again.
+SERVER_ERROR = re.compile(r"failed with error code 5\d\d\b")
 
 # How long a start waits for the registry before it goes on without it.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -33,7 +37,7 @@ class Origin:
     """Where the served model is and what it is; unknown texts are empty.
 
     `source` says whether the registry named the model (`registry`) or it is a directory (`local`).
-    `note` says why a directory is served although the registry was asked first.
+    `note` says why a directory stands in for the registry, where one does.
     """
 
     path: str
@@ -45,38 +49,46 @@ class Origin:
     tracking_uri: str = ""
     note: str = ""
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether it is an exported directory, because the registry was out of reach."""
+        return bool(self.note)
+
 
 def find_model(settings: Settings) -> Origin:
     """Resolves the model's URI once; the registry is not needed afterwards.
 
-    If the registry cannot be reached or has no such version, the exported directory
-    `settings.model_dir` is served instead, and the log says why.
+    If the registry is out of reach, `settings.model_dir` stands in for it, provided that it was
+    exported from the very stage that the URI names. The log says why.
 
     Raises:
-        RegistryError: neither the registry nor the directory has a model.
+        RegistryError: the registry has no such version, or the URI names no model.
+        TrackingError: the registry is out of reach, and nothing stands in for it.
     """
     try:
         return resolve(settings.uri)
-    except FraudModelError as error:
-        if REGISTERED.fullmatch(settings.uri) is None:
+    except RegistryError as error:
+        if REGISTERED.fullmatch(settings.uri) is None or not _has_model(settings):
             raise
+        instead = mlflow_run("serve", model_uri=settings.model_dir)
+        raise RegistryError(f"{error} To serve {settings.model_dir}, name it: {instead}") from error
+    except TrackingError as error:
         reason = str(error)
-    if not ModelDirectory(Path(settings.model_dir)).is_model:
-        raise RegistryError(
-            f"{settings.uri} cannot be served: {reason} MODEL_DIR={settings.model_dir!r} has no "
-            f"exported model either. Promote a version, or export one: {mlflow_run('export')}"
-        )
-    note = f"{settings.uri}: {reason} Serving the files in {settings.model_dir} instead."
+        stand_in, lacking = _stand_in(settings)
+        if stand_in is None:
+            raise TrackingError(f"{reason} {lacking}") from error
+    note = f"{reason} The files in {settings.model_dir} are served instead."
     log.warning(note)
-    return replace(_from_files(settings.model_dir), note=note)
+    return replace(stand_in, note=note)
 
 
 def resolve(uri: str) -> Origin:
     """Finds exactly what the URI names.
 
     Raises:
-        FraudModelError: the registry cannot be reached or has no such version, or the directory
-            has no model.
+        RegistryError: the registry has no such version, or the directory has no model.
+        ParameterError: the URI names no version that could be.
+        TrackingError: the registry is out of reach.
     """
     registered = REGISTERED.fullmatch(uri)
     if registered is None:
@@ -86,8 +98,54 @@ def resolve(uri: str) -> Origin:
     except (MlflowException, OSError) as error:
         # MLflow's message quotes the request, including user and password in the URI.
         where = without_credentials(mlflow.get_registry_uri())
+        if _is_out_of_reach(error):
+            raise TrackingError(f"{uri}: the registry at {where} is out of reach.") from error
         kind = error.error_code if isinstance(error, MlflowException) else error.strerror
-        raise RegistryError(f"the registry at {where} does not answer with it ({kind}).") from error
+        raise RegistryError(
+            f"{uri}: the registry at {where} does not answer with it ({kind})."
+        ) from error
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """Whether nobody answered, or a server that failed; not one that said no."""
+    if isinstance(error, MlflowException) and SERVER_ERROR.search(str(error.message)):
+        return True
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return any(map(_is_without_answer, chain))
+
+
+def _is_without_answer(error: BaseException) -> bool:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code >= 500
+    if isinstance(error, requests.RequestException):
+        # An address that cannot be one is a ValueError as well.
+        return not isinstance(error, ValueError)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def _has_model(settings: Settings) -> bool:
+    return ModelDirectory(Path(settings.model_dir)).is_model
+
+
+def _stand_in(settings: Settings) -> tuple[Origin | None, str]:
+    """The exported directory, or what keeps it from standing in."""
+    folder = settings.model_dir
+    there = f"MODEL_DIR={folder!r}"
+    if not _has_model(settings):
+        return None, f"{there} has no exported model either."
+    origin = _from_files(folder)
+    wanted = REGISTERED.fullmatch(settings.uri)
+    assert wanted is not None
+    stage = wanted["which"] or wanted["alias"]
+    exported = origin.model_name, origin.model_stage.lower()
+    if (wanted["name"], stage.lower()) == exported:
+        return origin, ""
+    known = f"{origin.model_name} in {origin.model_stage}" if all(exported) else "nothing it names"
+    return None, f"{there} is no stand-in for it: it was exported from {known}."
 
 
 def _from_registry(registered: re.Match[str]) -> Origin:

@@ -1,7 +1,8 @@
 """Says what is wrong with a request that MLflow or the model refused.
 
 MLflow's own messages quote the payload, which holds card data, and include a stack trace. These
-name the row, the column and the type of a value, and never the value.
+name the row, the feature and the type of a value. No value, and no name that the client chose, is
+ever in them.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")
-# The model's own refusals begin like this; they name places, and quote no values but params.
-OWN_WORDS = ("row ", "params: ")
+# What a version of this project says, in this release and the one before.
+OWN_ROW = re.compile(r"row (\d+), column '(.+?)' is (missing \(NaN\)|infinite)\b")
+OWN_PARAM = re.compile(
+    r"params: (threshold|explain)"
+    r"(?:=\S+ is invalid: expected| is \S+, and must lie from) (0 to \d+)"
+)
 MOST_NAMED = 5
 
 
@@ -26,8 +32,9 @@ def explain_refusal(body: bytes, mime_type: str, features: Sequence[str], refusa
     `features` are the columns that have to be numbers, and `refusal` is what the pyfunc said, or
     empty if the request did not reach it.
     """
-    if refusal.startswith(OWN_WORDS):
-        return refusal
+    own = _in_own_words(refusal, features)
+    if own:
+        return own
     try:
         if mime_type == "application/json":
             found = _in_json(body, features)
@@ -36,11 +43,21 @@ def explain_refusal(body: bytes, mime_type: str, features: Sequence[str], refusa
             found = _in_table(table, features)
         else:
             found = _in_table(pd.read_parquet(io.BytesIO(body)), features)
-    except (ValueError, OSError, RecursionError) as error:
+    except Exception as error:
+        # What MLflow could not read, need not be readable here.
         found = _unreadable(error, mime_type)
     return found or (
         "The rows or the params do not match the model's signature. See /openapi.json for both."
     )
+
+
+def _in_own_words(refusal: str, features: Sequence[str]) -> str | None:
+    """What a version of this project said, without the values that it quotes."""
+    row = OWN_ROW.match(refusal)
+    if row and row[2] in features:
+        return f"row {row[1]}, column {row[2]!r} is {row[3]}: expected a finite number."
+    param = OWN_PARAM.match(refusal)
+    return f"params: {param[1]} is invalid: expected {param[2]}." if param else None
 
 
 def _in_json(body: bytes, features: Sequence[str]) -> str | None:

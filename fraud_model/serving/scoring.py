@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
+from mlflow.pyfunc.utils.serving_data_parser import SUPPORTED_LLM_FORMATS
 
 from fraud_model.serving.adapters import Observed, Plain
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.fast_path import Recogniser
-from fraud_model.serving.model import ServedModel
-from fraud_model.serving.refusal import explain_refusal
+from fraud_model.serving.model import ScoredRows, ServedModel
+from fraud_model.serving.refusal import FORMATS, explain_refusal
 from fraud_model.serving.reply import Reply, refuse
 from fraud_model.serving.screening import Excess, Screen, parse_json
 from fraud_model.serving.settings import Settings
@@ -47,9 +48,9 @@ class Scoring:
         reply = self.score_plain(body, content_type, request_id)
         if reply:
             return reply
-        excess = self._excess_of_json(body) if mime_type == CONTENT_TYPE_JSON else None
-        if excess:
-            return _refused(excess)
+        refused = self._refuse_json(body) if mime_type == CONTENT_TYPE_JSON else None
+        if refused:
+            return refused
         return self._score_by_mlflow(body, content_type, mime_type, request_id)
 
     def score_plain(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
@@ -69,14 +70,27 @@ class Scoring:
             return None
         if answer.status != 200:
             return None
-        return self._record(plain, answer.response, request_id)
+        return self._record(plain.scored_rows(), answer.response, request_id)
 
-    def _excess_of_json(self, body: bytes) -> Excess | None:
+    def _refuse_json(self, body: bytes) -> Reply | None:
         try:
-            return self._screen.excess_of(parse_json(body))
+            payload = parse_json(body)
         except (ValueError, RecursionError):
             # MLflow refuses it, and the refusal says why.
             return None
+        excess = self._screen.excess_of(payload)
+        if excess:
+            return _refused(excess)
+        # MLflow takes these for a request to a chat model, and all other keys for its rows.
+        chat = sorted(SUPPORTED_LLM_FORMATS & payload.keys()) if isinstance(payload, dict) else []
+        if chat and self._served.required_numbers:
+            return refuse(
+                400,
+                "bad_request",
+                f"The body has {', '.join(chat)}, which only chat models take: send the rows as "
+                f"one of {', '.join(FORMATS)}.",
+            )
+        return None
 
     def _score_by_mlflow(
         self, body: bytes, content_type: str, mime_type: str, request_id: str
@@ -84,6 +98,7 @@ class Scoring:
         observed = Observed(self._served, self._settings.max_rows)
         try:
             answer = invocations(body, content_type, observed, self._served.inputs)
+            rows = observed.scored_rows(answer.response) if answer.status == 200 else None
         except Exception as error:
             if observed.too_many_rows:
                 return _refused(self._screen.too_many_rows())
@@ -93,17 +108,16 @@ class Scoring:
             numbers = self._served.required_numbers
             message = explain_refusal(body, mime_type, numbers, observed.refusal)
             return refuse(400, "bad_request", message)
-        if answer.status != 200:
+        if rows is None:
             return refuse(
                 answer.status,
                 "unsupported_media_type",
                 "The content type is not supported: expected application/json, text/csv or "
                 "application/vnd.apache.parquet, in UTF-8 and with no other parameters.",
             )
-        return self._record(observed, answer.response, request_id)
+        return self._record(rows, answer.response, request_id)
 
-    def _record(self, model: Plain | Observed, answer: str, request_id: str) -> Reply:
-        rows = model.scored_rows(answer)
+    def _record(self, rows: ScoredRows, answer: str, request_id: str) -> Reply:
         unlogged = self._audit is not None and not self._audit.write(request_id, rows)
         if unlogged and self._settings.audit_required:
             return refuse(

@@ -139,7 +139,7 @@ class Screen:
         return Excess(
             400,
             TOO_MUCH_TO_EXPLAIN,
-            f"{rows:,} rows with `explain` {explain} are too many: at most {most:,} rows can be "
+            f"{rows:,} rows with `explain` are too many: at most {most:,} rows can be "
             "explained in a request. Send fewer rows, or leave `explain` out.",
         )
 

@@ -20,9 +20,9 @@ SECONDS = {"d": 86_400.0, "h": 3_600.0}
 class Settings:
     """The fields' names in capitals are the environment variables.
 
-    An empty `model_uri` means the version of `fraud-detector` in `model_stage`, or `model_dir` if
-    the registry has none. Sizes are in bytes and times in seconds. `max_in_flight` limits the
-    requests that one worker answers at the same time. `shadow_share` is the share of the scored
+    An empty `model_uri` means the version of `fraud-detector` in `model_stage`. `model_dir` stands
+    in for a registry out of reach. Sizes are in bytes and times in seconds. `max_in_flight` limits
+    the requests that one worker answers at the same time. `shadow_share` is the share of the scored
     requests that the shadow scores too. `audit_keep` is an age in days or hours, such as `30d` or
     `12h`; an empty one means for ever.
     """

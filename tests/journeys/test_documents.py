@@ -66,6 +66,7 @@ SHORT = {
     "recipes": ("--repeats 1", "| XGBoost |"),
     "overhead": ("--repeats 1", "| scoring |"),
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
+    "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),

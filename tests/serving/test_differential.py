@@ -57,10 +57,14 @@ def assert_alike(
     return status // 100, answer
 
 
+# Keys that MLflow takes for a request to a chat model. Ours refuses all of them; see docs/serve.md.
+CHAT = ("input", "messages", "prompt")
+
 ODD_VALUES: list[Any] = [
-    None, True, False, "1.5", " 2 ", "", "nan", "text", "1_000", "0x10", "1e5", "-0", [], [1.0], {},
-    {"a": 1}, math.nan, math.inf, -math.inf, 10**30, 2**53 + 1, 2**63, 2**64, -(2**64), 10**400,
-    1e308, 5e-324, -0.0, "\ud83d\ude00", "²",
+    None, True, False, "1.5", " 2 ", "", "nan", "text", "1_000", "0x10", "1e5", "-0", "1e400",
+    "Infinity", "+1", "1.", "1\n", "٣", [], [1.0], ["1"], [None], [1, 2], [[]], {}, {"a": 1},
+    math.nan, math.inf, -math.inf, 10**30, 2**53 + 1, 2**63, 2**64, -(2**64), 10**400, 1e308,
+    5e-324, -0.0, "\ud83d\ude00", "²",
 ]  # fmt: skip
 
 
@@ -68,7 +72,9 @@ def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
     """A row with something odd about it, or nothing."""
     row = dict(row)
     feature = draw(st.sampled_from(list(row)))
-    match draw(st.integers(0, 6)):
+    match draw(st.integers(0, 7)):
+        case 7:
+            row = {name: str(value) for name, value in row.items()}
         case 0:
             row[feature] = draw(st.sampled_from(ODD_VALUES))
         case 1:
@@ -80,7 +86,8 @@ def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
         case 4:
             row[feature] = draw(st.integers(-(2**70), 2**70))
         case 5:
-            row = {name: round(value) for name, value in row.items()}
+            finite = {n: v for n, v in row.items() if isinstance(v, float) and math.isfinite(v)}
+            row |= {name: round(value) for name, value in finite.items()}
         case _:
             row[feature] = draw(st.floats(allow_nan=False, allow_infinity=False))
     return row
@@ -90,15 +97,21 @@ def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
 def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
     """JSON bodies around real rows: most have one thing wrong, and some nothing."""
     chosen = draw(st.lists(st.sampled_from(records), min_size=1, max_size=4))
-    if draw(st.booleans()):
+    for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(chosen) - 1))
         chosen[place] = odd_row(chosen[place], draw)
+    if draw(st.integers(0, 5)) == 0:
+        # The same in each row, so that the column holds nothing else.
+        value, feature = draw(st.sampled_from(ODD_VALUES)), draw(st.sampled_from(list(records[0])))
+        chosen = [{**row, feature: value} for row in chosen]
     content: Any
     key = draw(st.sampled_from(["dataframe_records", "dataframe_split", "inputs", "instances"]))
     if key == "dataframe_split":
-        content = pd.DataFrame(chosen).astype(object).to_dict(orient="split")
-        content["data"] = [list(row.values()) for row in chosen]
-        content["columns"] = list(chosen[0])
+        content = {
+            "index": list(range(len(chosen))),
+            "columns": list(chosen[0]),
+            "data": [list(row.values()) for row in chosen],
+        }
         match draw(st.integers(0, 5)):
             case 0:
                 del content["index"]
@@ -112,8 +125,17 @@ def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
                 pass
     elif key != "dataframe_records" and draw(st.booleans()):
         content = {name: [row.get(name) for row in chosen] for name in chosen[0]}
-        if draw(st.booleans()):
-            content = {name: values[0] for name, values in content.items()}
+        match draw(st.integers(0, 5)):
+            case 0 | 1 | 2:
+                content = {name: values[0] for name, values in content.items()}
+            case 3:
+                content[draw(st.sampled_from([*content, "extra"]))] = draw(
+                    st.sampled_from(ODD_VALUES)
+                )
+            case _:
+                pass
+    elif key in ("inputs", "instances") and draw(st.integers(0, 5)) == 0:
+        content = [list(row.values()) for row in chosen]
     else:
         content = chosen
     payload: dict[str, Any] = {key: content}
@@ -126,9 +148,15 @@ def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
                 )
             )  # fmt: skip
         case 1:
-            payload[draw(st.sampled_from(["more", "inputs", "messages", "input"]))] = 1
+            payload[draw(st.sampled_from(["more", "inputs"]))] = 1
         case 2:
             payload[key] = draw(st.sampled_from([None, [], {}, "text", 1, [[]], [1, 2], [None]]))
+        case 3:
+            chat = draw(st.sampled_from(CHAT))
+            if isinstance(content, dict) and draw(st.booleans()):
+                # MLflow takes the features from beside the key.
+                payload = dict(content)
+            payload[chat] = draw(st.sampled_from([1, "x", None, [], ["x"], {}, chosen]))
         case _:
             pass
     text = json.dumps(payload)
@@ -137,6 +165,22 @@ def payloads(draw: st.DrawFn, records: list[dict[str, Any]]) -> bytes:
         text = text[:place] + draw(st.sampled_from(["", "}", "\x00", '"', "é", ","])) + text[place:]
         text = text[: draw(st.integers(place, len(text)))]
     return text.encode()
+
+
+def chat_keys(body: bytes) -> list[str]:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return []
+    return [key for key in CHAT if isinstance(payload, dict) and key in payload]
+
+
+def assert_refused_as_chat(server: Server, body: bytes, named: list[str]) -> None:
+    answer = requests.post(
+        f"{server.url}/invocations", data=body, headers={"Content-Type": JSON}, timeout=60
+    )
+    assert answer.status_code == 400, body[:2000]
+    assert f"has {', '.join(named)}, which only chat models take" in answer.json()["message"]
 
 
 def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, examples: int) -> None:
@@ -152,6 +196,10 @@ def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, example
     )
     @given(payloads(records))
     def compare(body: bytes) -> None:
+        named = chat_keys(body)
+        if named:
+            assert_refused_as_chat(server, body, named)
+            return
         status, _ = assert_alike(server, plain, body)
         seen[status] += 1
 
@@ -166,6 +214,46 @@ def test_some_hundred_generated_payloads(server: Server, plain: Server, rows: pd
 @pytest.mark.slow
 def test_thousands_of_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
     compare_generated(server, plain, rows, 4_000)
+
+
+@pytest.mark.parametrize("key", ["inputs", "instances"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_numbers_as_text_and_columns_are_scored(
+    server: Server, plain: Server, rows: pd.DataFrame, key: str, count: int
+) -> None:
+    some = rows.head(count)
+    as_text = some.map(str)
+    one_as_text = some.assign(**{str(rows.columns[0]): as_text[rows.columns[0]]})
+    for table in (some, as_text, one_as_text):
+        columns = table.to_dict("list")
+        for content in (columns, table.to_dict("records")):
+            assert_alike(server, plain, json.dumps({key: content}).encode())
+        spread = {**columns, str(rows.columns[1]): columns[rows.columns[1]][0]}
+        assert_alike(server, plain, json.dumps({key: spread}).encode())
+    status, answer = assert_alike(
+        server, plain, json.dumps({key: as_text.to_dict("list")}).encode()
+    )
+    assert status == 2
+    assert len(answer["predictions"]) == count
+
+
+@pytest.mark.parametrize("key", CHAT)
+def test_a_request_to_a_chat_model_is_refused_by_name(
+    server: Server, plain: Server, rows: pd.DataFrame, key: str
+) -> None:
+    row = {str(name): value for name, value in rows.iloc[0].items()}
+    # The plain server takes the features from beside the key, and answers none of this row.
+    odd = json.dumps({key: "x", **row, str(rows.columns[0]): {}}).encode()
+    assert ask(plain, odd, JSON) == (200, [])
+    for payload in (
+        {key: "x", **row},
+        {key: {}, **row},
+        {key: "x", **row, str(rows.columns[0]): {}},
+        {"dataframe_records": [row], key: 1},
+        {"inputs": [row], key: None},
+        {key: [{"role": "user", "content": "x"}]},
+    ):
+        assert_refused_as_chat(server, json.dumps(payload).encode(), [key])
 
 
 def test_every_format_is_accepted(server: Server, plain: Server, rows: pd.DataFrame) -> None:
@@ -224,3 +312,35 @@ def test_broken_parquet(server: Server, plain: Server, rows: pd.DataFrame) -> No
     assert assert_alike(server, plain, b"PAR1", kind)[0] == 4
     assert assert_alike(server, plain, rows.astype(str).to_parquet(), kind)[0] == 4
     assert assert_alike(server, plain, rows.iloc[:, 1:].to_parquet(), kind)[0] == 4
+
+
+@pytest.mark.parametrize("path", ["/invocations/", "/ping/", "/version/"])
+def test_a_slash_at_the_end_is_redirected(server: Server, plain: Server, path: str) -> None:
+    answers = [
+        requests.request(
+            "POST" if path == "/invocations/" else "GET",
+            f"{each.url}{path}",
+            data=b"{}",
+            headers={"Content-Type": JSON},
+            allow_redirects=False,
+            timeout=60,
+        )
+        for each in (server, plain)
+    ]
+    ours, expected = answers
+    assert ours.status_code == expected.status_code == 307
+    assert ours.headers["Location"] == f"{server.url}{path[:-1]}"
+    assert expected.headers["Location"] == f"{plain.url}{path[:-1]}"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/ping", "/version"])
+def test_the_pages_of_the_plain_server_are_there(server: Server, plain: Server, path: str) -> None:
+    ours, expected = server.get(path), plain.get(path)
+    assert ours.status_code == expected.status_code == 200
+    assert ours.headers["Content-Type"] == expected.headers["Content-Type"]
+
+
+def test_rows_get_through_the_redirect(server: Server, rows: pd.DataFrame) -> None:
+    payload = {"dataframe_records": rows.to_dict("records")}
+    answer = requests.post(f"{server.url}/invocations/", json=payload, timeout=60)
+    assert answer.json() == server.post(payload).json()

@@ -49,7 +49,7 @@ def test_an_answer_has_probability_decision_and_risk(
     known = ModelDirectory(exported).required_known_rows()
     rows, recorded = known.rows, known.probability
     answer = server.post({"dataframe_records": rows.to_dict("records")}).json()["predictions"]
-    assert [p["fraud_probability"] for p in answer] == recorded
+    assert [p["fraud_probability"] for p in answer] == list(recorded)
     for prediction in answer:
         assert set(prediction) == {"fraud_probability", "is_fraud", "risk_level"}
 

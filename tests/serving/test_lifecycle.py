@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -20,6 +21,7 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.cli import WORKER_SILENCE_SECONDS
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import Server, serving
+from tests.support.store import Store
 from tests.support.waiting import wait_until
 
 
@@ -163,6 +165,26 @@ def test_a_start_that_cannot_succeed_says_why_in_one_line(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(said)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_run_that_mlflow_made_is_named(store: Store, tmp_path: Path, known: bool) -> None:
+    client = mlflow.MlflowClient()
+    run = client.create_run(experiment_id="0").info.run_id if known else "0" * 32
+    done = subprocess.run(
+        [sys.executable, "-m", "fraud_model.serving", "--model-uri", "nowhere"],
+        cwd=tmp_path,
+        env=own_environment(
+            PYTHONPATH=str(REPOSITORY), MLFLOW_TRACKING_URI=store.uri, MLFLOW_RUN_ID=run
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "error: nowhere: not a model" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not known or client.get_run(run).info.run_name == "serve"
 
 
 def test_a_port_in_use_is_said(server: Server, exported: Path, tmp_path: Path) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.errors import ParameterError, RegistryError, TrackingError
 from fraud_model.registry import versions
 from fraud_model.registry.export import export
 from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
 from fraud_model.tracking import without_credentials
 from tests.support.environment import REPOSITORY, own_environment
-from tests.support.server import free_port, serving
+from tests.support.file_server import serve_api
+from tests.support.server import Server, free_port, serving
 from tests.support.store import Store
 
 
@@ -56,18 +60,158 @@ def test_the_stage_comes_from_the_environment() -> None:
     assert Settings.from_environment({"MODEL_URI": "models:/x/1"}).uri == "models:/x/1"
 
 
-@pytest.mark.parametrize("missing", ["models:/nobody/Production", "models:/nobody/1"])
-def test_without_a_version_the_exported_directory_stands_in(
-    store: Store, exported: Path, missing: str
+def exported_name(exported: Path) -> str:
+    return str(json.loads((exported / "origin.json").read_text())["model_name"])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+
+
+@contextmanager
+def registry_at(uri: str) -> Iterator[None]:
+    """Asks the registry at this address until the block ends."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Takes connections and answers none."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def answering(status: int, content: object) -> Iterator[str]:
+    def answer(method: str, path: str, token: str, body: bytes) -> tuple[int, object]:
+        return status, content
+
+    with serve_api(answer) as url:
+        yield url
+
+
+def nobody() -> AbstractContextManager[str]:
+    return nullcontext(f"http://user:secret@127.0.0.1:{free_port()}")
+
+
+Registry = Callable[[], AbstractContextManager[str]]
+OUT_OF_REACH: dict[str, Registry] = {
+    "refused": nobody,
+    "silent": silent_server,
+    "500": lambda: answering(500, {"error_code": "INTERNAL_ERROR", "message": "broken"}),
+    "502": lambda: answering(502, b"<html>Bad Gateway</html>"),
+    "521": lambda: answering(521, b"<html>Web server is down</html>"),
+}
+SAYS_NO: dict[str, Registry] = {
+    "no such model": lambda: answering(
+        404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not found"}
+    ),
+    "no version": lambda: answering(200, {"model_versions": []}),
+    "no rights": lambda: answering(403, {"error_code": "PERMISSION_DENIED", "message": "no"}),
+    "no MLflow": lambda: answering(404, {"detail": "Not Found"}),
+    "a page": lambda: answering(401, b"<html>Log in</html>"),
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "address"),
+    [*((how, "/Production") for how in OUT_OF_REACH), ("refused", "/production"),
+     ("refused", "@production")],
+)  # fmt: skip
+@pytest.mark.usefixtures("store", "impatient")
+def test_the_exported_stage_stands_in_for_a_registry_out_of_reach(
+    exported: Path, how: str, address: str
 ) -> None:
-    origin = find_model(Settings(model_uri=missing, model_dir=str(exported)))
-    assert (origin.source, origin.model_version) == ("local", "1")
-    assert missing in origin.note
+    name = exported_name(exported)
+    uri = f"models:/{name}{address}"
+    with OUT_OF_REACH[how]() as url, registry_at(url):
+        origin = find_model(Settings(model_uri=uri, model_dir=str(exported)))
+    assert (origin.source, origin.model_name, origin.model_version) == ("local", name, "1")
+    assert origin.is_stand_in
+    assert uri in origin.note
+    assert "secret" not in origin.note
 
 
-def test_without_both_the_refusal_names_both(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match=r"nobody.*MODEL_DIR=.*mlflow run \. -e export"):
-        find_model(Settings(model_uri="models:/nobody/1", model_dir=str(tmp_path)))
+@pytest.mark.parametrize(
+    "address",
+    ["{name}/Staging", "{name}/1", "{name}/latest", "{name}@champion", "nobody/Production"],
+)
+@pytest.mark.usefixtures("store", "impatient")
+def test_nothing_stands_in_for_another_stage_version_or_model(exported: Path, address: str) -> None:
+    name = exported_name(exported)
+    uri = f"models:/{address.format(name=name)}"
+    with (
+        nobody() as url,
+        registry_at(url),
+        pytest.raises(
+            TrackingError, match=f"{uri}: .*exported from {name} in Production"
+        ) as caught,
+    ):
+        find_model(Settings(model_uri=uri, model_dir=str(exported)))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "address"),
+    [*((how, "/Production") for how in SAYS_NO), *((how, "/99") for how in SAYS_NO),
+     ("no such model", "@production")],
+)  # fmt: skip
+@pytest.mark.usefixtures("store", "impatient")
+def test_a_registry_that_says_no_ends_the_start(exported: Path, how: str, address: str) -> None:
+    uri = f"models:/{exported_name(exported)}{address}"
+    with SAYS_NO[how]() as url, registry_at(url), pytest.raises(RegistryError) as caught:
+        find_model(Settings(model_uri=uri, model_dir=str(exported)))
+    assert exported_name(exported) in str(caught.value)
+    assert f"-P model_uri={exported}" in str(caught.value)
+
+
+@pytest.mark.parametrize("which", ["/99", "/Staging", "@nobody"])
+def test_what_is_not_in_the_registry_is_not_served_from_a_directory(
+    store: Store, exported: Path, which: str
+) -> None:
+    uri = f"models:/{exported_name(exported)}{which}"
+    with pytest.raises(RegistryError):
+        find_model(Settings(model_uri=uri, model_dir=str(exported)))
+    with pytest.raises(RegistryError, match="nobody"):
+        find_model(Settings(model_uri="models:/nobody/Production", model_dir=str(exported)))
+
+
+@pytest.mark.usefixtures("store", "impatient")
+def test_without_both_the_refusal_names_both(tmp_path: Path) -> None:
+    with (
+        nobody() as url,
+        registry_at(url),
+        pytest.raises(TrackingError, match=r"out of reach.*MODEL_DIR=.*no exported model"),
+    ):
+        find_model(Settings(model_uri="models:/nobody/Production", model_dir=str(tmp_path)))
+
+
+def test_a_start_that_the_registry_refuses_is_one_line_and_status_1(
+    store: Store, name: str, exported: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fraud_model.serving", "--model-uri", f"models:/{name}/99"],
+        cwd=tmp_path,
+        env=own_environment(
+            PYTHONPATH=str(REPOSITORY), MLFLOW_TRACKING_URI=store.uri, MODEL_DIR=str(exported)
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: model {name!r} has no version 99.")
+    assert "Traceback" not in done.stderr
 
 
 def test_credentials_are_removed() -> None:
@@ -76,17 +220,29 @@ def test_credentials_are_removed() -> None:
     assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
 
 
-def test_a_registry_out_of_reach_is_not_asked_forever(exported: Path, tmp_path: Path) -> None:
-    uri = f"http://user:secret@127.0.0.1:{free_port()}"
-    with serving(tmp_path, MLFLOW_TRACKING_URI=uri, MODEL_DIR=str(exported)) as server:
-        health = server.get("/health").json()
-        assert health["source"] == "local"
-        assert health["model_version"] == "1"
-        assert "models:/fraud-detector/Production" in health["note"]
-        assert "secret" not in json.dumps(health)
+def test_a_server_without_its_registry_is_degraded_and_says_so(
+    exported: Path, tmp_path: Path
+) -> None:
+    uri = f"models:/{exported_name(exported)}/Production"
+    address = f"http://user:secret@127.0.0.1:{free_port()}"
+    environment = {"MLFLOW_TRACKING_URI": address, "MODEL_DIR": str(exported)}
+    # Two workers: each has to know, and the metric is still 1.
+    with serving(tmp_path, "--model-uri", uri, "--workers", "2", **environment) as server:
+        answer = server.get("/health")
+        health = answer.json()
+        assert (answer.status_code, health["status"]) == (200, "degraded")
+        assert (health["source"], health["model_version"]) == ("local", "1")
+        assert uri in health["note"]
+        assert "fraud_model_degraded 1.0" in server.get("/metrics").text
         log = server.log.read_text()
-        assert f"Serving the files in {exported}" in log
-        assert "secret" not in log
+        assert f"The files in {exported} are served instead" in log
+        assert "secret" not in log + answer.text
+
+
+def test_a_directory_that_was_asked_for_is_healthy(server: Server) -> None:
+    health = server.get("/health").json()
+    assert (health["status"], health["source"], health["note"]) == ("healthy", "local", "")
+    assert "fraud_model_degraded 0.0" in server.get("/metrics").text
 
 
 def test_a_running_server_needs_no_registry(store: Store, name: str, tmp_path: Path) -> None:

@@ -210,6 +210,14 @@ def test_the_model_in_use_is_shown(page: Page, server: Server) -> None:
     expect(page.locator("#state")).to_have_text(re.compile("^Healthy"))
 
 
+def test_a_server_without_its_registry_is_shown_as_degraded(page: Page, server: Server) -> None:
+    degraded = {**server.get("/health").json(), "status": "degraded", "note": "out of reach"}
+    page.route("**/health", lambda route: route.fulfill(json=degraded))
+    page.reload()
+    expect(page.locator("#state")).to_have_text(re.compile("^Degraded: "))
+    expect(page.get_by_text("out of reach", exact=True)).to_be_visible()
+
+
 def test_an_answer_without_a_probability_is_shown_as_it_is(
     page: Page, server: Server, rows: dict[str, Row]
 ) -> None:

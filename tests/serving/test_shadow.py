@@ -279,13 +279,13 @@ def test_a_shadow_that_cannot_be_loaded_is_told_and_nothing_stands_in(
         wait_until(lambda: state(running) != "starting", what="the shadow has failed")
         health = running.get("/health")
         assert health.status_code == 200
-        assert health.json()["shadow"].startswith("failed: the registry at http://127.0.0.1:")
+        assert health.json()["shadow"].startswith("failed: models:/fraud-detector/Staging: ")
         assert health.json()["shadow_version"] == ""
         assert running.post(payload).ok
         assert figure(running, "dropped") == 2 * len(rows)
         assert running.stop() == 0
         said = running.log.read_text()
-        assert "shadow: the registry at http://127.0.0.1:" in said
+        assert "the registry at http://127.0.0.1:" in said
         assert "secret" not in health.text + said
 
 

@@ -16,7 +16,7 @@ import pyarrow
 
 from fraud_model.serving import child
 from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.failure import describe
+from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.large import frames
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.origin import Origin
@@ -48,6 +48,7 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
             settings.audit_keep_seconds,
         )
     scoring = Scoring(load_served(origin), settings, audit)
+    silence_libraries()
     reading.set()
     output.write(b"\n")
     output.flush()
