@@ -31,7 +31,7 @@ from fraud_model.errors import FraudModelError, ParameterError, RegistryError
 from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
 from fraud_model.serving.health import WORKERS
 from fraud_model.serving.metrics import SHARED_FOLDER
-from fraud_model.serving.origin import find_model
+from fraud_model.serving.origin import find_model, limit_patience
 from fraud_model.serving.settings import Settings
 from fraud_model.tracking import name_run
 
@@ -123,6 +123,7 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
 
 def _name_run() -> None:
     # Under `mlflow run`. A server that can answer does not end for the name of its run.
+    limit_patience()
     try:
         name_run("serve")
     except MlflowException as error:

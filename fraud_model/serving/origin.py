@@ -55,6 +55,12 @@ class Origin:
         return bool(self.note)
 
 
+def limit_patience() -> None:
+    """Makes MLflow give up within seconds, unless the environment says otherwise."""
+    for variable, value in PATIENCE.items():
+        os.environ.setdefault(variable, value)
+
+
 def find_model(settings: Settings) -> Origin:
     """Resolves the model's URI once; the registry is not needed afterwards.
 
@@ -149,8 +155,7 @@ def _stand_in(settings: Settings) -> tuple[Origin | None, str]:
 
 
 def _from_registry(registered: re.Match[str]) -> Origin:
-    for variable, value in PATIENCE.items():
-        os.environ.setdefault(variable, value)
+    limit_patience()
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     client = mlflow.MlflowClient()
     stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
