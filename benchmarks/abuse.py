@@ -68,6 +68,8 @@ def main() -> None:
         row = example(ModelDirectory(model).required_known_rows().rows)
         with serving(model) as (port, process):
             url = f"http://127.0.0.1:{port}"
+            # The first large request starts the process that answers it.
+            send(url, Body("large", JSON, orjson.dumps({"dataframe_records": [row] * LARGE_ROWS})))
             time.sleep(REST_SECONDS)
             first = usage(process.pid)[1]
             print(HEAD)

@@ -43,7 +43,7 @@ def build(folder: Path, tag: str) -> None:
 def running(tag: str) -> Iterator[tuple[str, float]]:
     """Runs an image with a read-only root until the block ends.
 
-    Yields the address of its server, and the seconds from the start to the first good `/health`.
+    Yields the address of its server, and the seconds from the start to the first good `/ping`.
 
     Raises:
         ImageError: it ends, or does not answer in time; its log is in the message.
@@ -79,7 +79,7 @@ def _wait(container: str, url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
-            if requests.get(f"{url}/health", timeout=START_SECONDS).ok:
+            if requests.get(f"{url}/ping", timeout=START_SECONDS).ok:
                 return
         except requests.ConnectionError:
             if _ask("inspect", "--format", "{{.State.Running}}", container) != "true":

@@ -197,22 +197,17 @@ def _other_routes(
     async def show_failure(request: Request, error: Exception) -> Response:
         return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
 
-    async def become_ready() -> None:
-        await large.loaded()
-        if health.worker_is_up():
-            _announce(served)
-
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
-        children: list[LargeLane | Shadow] = [large] if shadow is None else [large, shadow]
-        for child in children:
-            child.start()
-        ready = asyncio.create_task(become_ready())
+        if health.worker_is_up():
+            _announce(served)
+        if shadow:
+            shadow.start()
         yield
-        ready.cancel()
-        for child in children:
-            await child.stop()
+        await large.stop()
+        if shadow:
+            await shadow.stop()
 
     return Starlette(
         routes=[

@@ -28,7 +28,6 @@ log = logging.getLogger("fraud_model.serving")
 # Requests that may wait for the one in hand; each holds its body.
 MOST_WAITING = 8
 END_SECONDS = 5.0
-RESTART_SECONDS = 10.0
 # The pipe's buffer; an answer is read in pieces of this size.
 CHUNK_BYTES = 1 << 20
 
@@ -50,25 +49,14 @@ class LargeLane:
 
     @property
     def state(self) -> str:
-        """`ok`, or `starting` while no process can take a request."""
-        starting = self._starting
-        return "starting" if starting is not None and not starting.done() else "ok"
+        """`idle` until the first large request; then `ok`, or `starting` while a process loads."""
+        if self._starting is None:
+            return "idle"
+        return "ok" if self._starting.done() else "starting"
 
-    def start(self) -> None:
-        """Starts a process; large requests wait until it is ready."""
+    def _start(self) -> asyncio.Task[Process]:
         self._starting = asyncio.get_running_loop().create_task(self._load())
-
-    async def loaded(self) -> None:
-        """Returns once a process can take requests, however often that takes."""
-        while self._starting is not None:
-            try:
-                await asyncio.shield(self._starting)
-            except (Ended, OSError) as error:
-                log.error("large requests: %s; trying again in %g s", error, RESTART_SECONDS)
-                await asyncio.sleep(RESTART_SECONDS)
-                self.start()
-            else:
-                return
+        return self._starting
 
     async def stop(self) -> None:
         """Ends the process."""
@@ -93,12 +81,11 @@ class LargeLane:
             self._waiting -= 1
 
     async def _ask(self, question: Question) -> Reply:
-        if self._starting is None:
-            self.start()
-        assert self._starting is not None
+        # The first large request starts the process: most servers never see one.
+        starting = self._starting or self._start()
         try:
             # Whoever gives up waiting does not stop the start that others wait for.
-            process = await asyncio.shield(self._starting)
+            process = await asyncio.shield(starting)
         except (Ended, OSError) as error:
             log.error("large requests: %s", error)
             self._starting = None
@@ -135,7 +122,7 @@ class LargeLane:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        self.start()
+        self._start()
 
     async def _load(self) -> Process:
         process = await asyncio.create_subprocess_exec(
