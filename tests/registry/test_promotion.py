@@ -242,6 +242,8 @@ def test_a_promotion_overtaken_by_another_is_refused(
         return run_gate(*arguments)
 
     monkeypatch.setattr("fraud_model.registry.gate.run_gate", slow_gate)
-    with pytest.raises(PromotionRefused, match="another command came first. version 3 stands in Production"):
+    with pytest.raises(
+        PromotionRefused, match="version 3 stands in Production now; run this one again"
+    ):
         promote(name, "2", "Production", GateThresholds())
     assert versions.alias_version(name, "Production") == "3"
