@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import mlflow
@@ -24,6 +25,8 @@ from fraud_model.registry.versions import Stage
 # Bounds the repair loop; two moves settle within a few turns.
 MOST_REPAIRS = 30
 ATTEMPTS = 4
+# What is to leave Staging for Production leaves before Staging is looked at.
+PRODUCTION_FIRST: tuple[Stage, ...] = ("Production", "Staging")
 LASTING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 
 
@@ -115,20 +118,19 @@ def _repair(
 ) -> Callable[[], None] | None:
     production, staging = state.alias["Production"], state.alias["Staging"]
     if production is not None and production == staging and "Staging" in scope:
-        return lambda: _delete_alias(name, "Staging")
-    # Production first: what is to leave Staging for it, leaves.
-    for place in ("Production", "Staging"):
+        return partial(_delete_alias, name, "Staging")
+    for place in PRODUCTION_FIRST:
         meant = state.alias[place]
         if place not in scope:
             continue
         if meant is not None and state.standing[place] != {meant}:
-            return lambda place=place, meant=meant: _transition(name, meant, place)  # type: ignore[misc]
+            return partial(_transition, name, meant, place)
         if meant is None and place == stage and version is not None and production != version:
             # Another move has just dropped it, which meant the version before.
-            return lambda place=place: _set_alias(name, version, place)  # type: ignore[misc]
+            return partial(_set_alias, name, version, place)
         if meant is None and state.standing[place]:
             newest = max(state.standing[place], key=int)
-            return lambda place=place, newest=newest: _set_alias(name, newest, place)  # type: ignore[misc]
+            return partial(_set_alias, name, newest, place)
     return None
 
 

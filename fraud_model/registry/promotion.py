@@ -116,13 +116,15 @@ def finish_interrupted(name: str) -> None:
             state = moves.finish(name, entry.target, entry.stage)
         moved = state.alias[entry.stage] == entry.target
         ledger.close(entry, "done" if moved else "interrupted")
-        what = "promotion of" if entry.action == "promote" else "rollback to"
+        what = (
+            f"promotion of version {entry.target} to {entry.stage}"
+            if entry.action == "promote"
+            else f"rollback of {entry.stage} to version {entry.target}"
+        )
         log.warning(
-            "%s: the %s version %s in %s at %s did not end; %s",
+            "%s: the %s, begun at %s, had not ended; %s",
             name,
             what,
-            entry.target,
-            entry.stage,
             entry.when,
             "it is finished now" if moved else f"it moved nothing, and {state.text(entry.stage)}",
         )
@@ -181,11 +183,10 @@ def _require(state: State, name: str, stage: Stage, number: str) -> None:
 
 def _claimed_by_production(name: str, number: str, stage: Stage) -> str:
     """Why a version cannot enter another stage than Production; empty where it can."""
+    if stage == "Production":
+        return ""
     state = State.of(name)
-    if stage == "Production" or number not in {
-        state.current("Production"),
-        state.alias["Production"],
-    }:
+    if number not in (state.current("Production"), state.alias["Production"]):
         return ""
     return (
         "it has Production, by stage or alias, and a version stands in one stage only. "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import mlflow
@@ -16,6 +19,7 @@ from fraud_model.registry.moves import State, move
 from fraud_model.registry.promotion import Moved, promote, rollback
 from fraud_model.registry.versions import Stage
 from fraud_model.tracking import open_run
+from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store
 
 # A registry write, a ledger entry, or the end of a run.
@@ -138,8 +142,7 @@ def test_a_command_killed_at_any_write_and_run_again_does_what_it_would_have_don
         if command == "promotion out of Staging":
             promoted(name, "2", "Staging")
 
-        def run(name: str = name) -> Moved:
-            return rolled_back(name) if command == "rollback" else promoted(name, "2")
+        run = partial(rolled_back, name) if command == "rollback" else partial(promoted, name, "2")
 
         dead = killed_at(write, run)
         if not dead:
@@ -164,8 +167,8 @@ def test_one_version_promoted_to_both_stages_at_once_ends_in_production(
         promoted(name, "1")
         said = meets_at(
             write,
-            lambda name=name: promoted(name, "2", first),  # type: ignore[misc]
-            lambda name=name: promoted(name, "2", second),  # type: ignore[misc]
+            partial(promoted, name, "2", first),
+            partial(promoted, name, "2", second),
         )
         if not said:
             break
@@ -184,8 +187,8 @@ def test_a_promotion_that_meets_a_rollback_says_done_only_if_its_version_stands(
         promoted(name, "2")
         said = meets_at(
             write,
-            lambda name=name: promoted(name, "3"),  # type: ignore[misc]
-            lambda name=name: rolled_back(name),  # type: ignore[misc]
+            partial(promoted, name, "3"),
+            partial(rolled_back, name),
         )
         if not said:
             break
@@ -248,3 +251,22 @@ def test_a_deleted_version_is_named_by_the_rollback_that_needs_it(store: Store) 
     with pytest.raises(FraudModelError, match=r"has no version 1\. There are: 2"):
         rolled_back(name)
     assert State.of(name).holds("Production", "2")
+
+
+def test_a_database_that_cannot_be_written_is_one_line_and_production_stays(store: Store) -> None:
+    name = store.new_model(versions=2)
+    promoted(name, "1")
+    file = store.uri.removeprefix("sqlite:///")
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints.promote", "--model-name", name, "--version", "2"],
+        cwd=REPOSITORY,
+        env=own_environment(MLFLOW_TRACKING_URI=f"sqlite:///file:{file}?mode=ro&uri=true"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: MLflow: ")
+    assert "readonly database" in last
+    assert State.of(name).holds("Production", "1")
