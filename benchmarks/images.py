@@ -26,6 +26,7 @@ from benchmarks.small_model import make_model
 from fraud_model.delivery import container
 from fraud_model.delivery.bundle import Bundle, assemble
 from fraud_model.registry import versions
+from fraud_model.registry.moves import move
 
 BASE = "python:3.11-slim"
 OURS, PLAIN = "fraud-benchmark:ours", "fraud-benchmark:build-docker"
@@ -58,7 +59,7 @@ def main() -> None:
 def build(folder: Path) -> Bundle:
     """Trains a model and builds both images of it."""
     model = make_model(folder)
-    versions.move(versions.DEFAULT_MODEL_NAME, "1", "Production")
+    move(versions.DEFAULT_MODEL_NAME, "1", "Production")
     (folder / "bundle").mkdir()
     bundle = assemble(folder / "bundle", versions.DEFAULT_MODEL_NAME, "Production")
     container.build(bundle.folder, OURS)

@@ -46,8 +46,8 @@ from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.labels import Labels
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
-from fraud_model.registry import versions
 from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.origin import Origin
@@ -115,7 +115,7 @@ def make_model(folder: Path) -> Path:
     mlflow.create_experiment(NAME, artifact_location=f"file://{folder}/artifacts")
     with redirect_stdout(StringIO()), open_run("train"):
         trained = train(TrainingConfig(data="simulated"))
-    versions.move(trained.name, trained.version, "Production")
+    move(trained.name, trained.version, "Production")
     export(trained.name, "Production", folder / "model")
     return folder / "model"
 

@@ -50,7 +50,8 @@ def report(moved: Moved) -> None:
     if moved.before == moved.version:
         print(f"{moved.name} version {moved.version} is already in {moved.stage}")
         return
-    print(table(moved.checks))
+    if moved.checks:
+        print(table(moved.checks))
     print(
         f"{moved.name} version {moved.version} is now in {moved.stage}"
         + (f"; version {moved.before} is archived" if moved.before else "")

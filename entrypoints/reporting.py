@@ -46,7 +46,9 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except FraudModelError as error:
         sys.exit(f"error: {error}")
     except MlflowException as error:
-        sys.exit(f"error: MLflow: {str(error).splitlines()[0]}")
+        # SQLAlchemy says in front of the database's own words that it was flushing.
+        lines = [line for line in str(error).splitlines() if not line.startswith("(raised as")]
+        sys.exit(f"error: MLflow: {lines[0]}")
     except KeyboardInterrupt:
         sys.exit(130)
 

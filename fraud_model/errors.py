@@ -8,7 +8,8 @@ FraudModelError
 ├── TrackingError         a tracking server that does not answer
 ├── RegistryError         a model version, stage or alias that does not exist
 │   ├── ModelFailed       a model that does not load or score
-│   └── PromotionRefused  a challenger that the gate rejected
+│   ├── PromotionRefused  a challenger that the gate rejected
+│   └── Overtaken         a version that another command replaced before the move ended
 ├── ImageError            an image that cannot be built, run, or trusted
 ├── SpaceError            a Space that cannot be written to, or does not come up
 └── GitHubError           what git or GitHub refuses
@@ -52,6 +53,10 @@ class ModelFailed(RegistryError):
 
 class PromotionRefused(RegistryError):
     """A challenger that the gate rejected."""
+
+
+class Overtaken(RegistryError):
+    """A version that was moved, and that another command replaced before the move ended."""
 
 
 class ImageError(FraudModelError):

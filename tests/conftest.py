@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from fraud_model.data.simulation import simulate
-from fraud_model.registry import versions
 from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import train
@@ -102,7 +102,7 @@ def exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shared model as an exported directory."""
     output = tmp_path_factory.mktemp("exported") / "model"
     name = store.new_model()
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     export(name, "Production", output)
     return output
 

@@ -54,6 +54,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(f"http://me:secret@{address}")
         with pytest.raises(TrackingError, match=rf"http://{address} .*1 s.*MLFLOW_TRACKING_URI"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import mlflow
 
@@ -12,16 +12,25 @@ from fraud_model.registry.versions import Stage
 from fraud_model.tracking import user
 
 Action = Literal["promote", "rollback"]
-Outcome = Literal["refused", "moving", "done"]
+# `interrupted` was killed before it moved anything; `overtaken` moved, and another command put
+# another version there before it ended.
+Outcome = Literal["refused", "moving", "done", "interrupted", "overtaken"]
+COUNTED = ("moving", "done")
 
 MOST_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger. `origin` is the version that stood in the stage before, if any."""
+    """One line of the ledger.
+
+    `origin` is the version that stood in the stage before, if any. `ended` says whether the run
+    that wrote it came to its end.
+    """
 
     run_id: str
+    ended: bool
+    stage: Stage
     action: Action
     outcome: Outcome
     origin: str | None
@@ -48,9 +57,22 @@ def write(
     )
 
 
-def complete(entry: Entry) -> None:
-    """Marks an interrupted entry as done, for the run that finished its job."""
-    mlflow.MlflowClient().set_tag(entry.run_id, "ledger.outcome", "done")
+def close(entry: Entry, outcome: Outcome) -> None:
+    """Writes how the job of an interrupted entry ended, if that is still open."""
+    client = mlflow.MlflowClient()
+    if client.get_run(entry.run_id).data.tags["ledger.outcome"] == "moving":
+        client.set_tag(entry.run_id, "ledger.outcome", outcome)
+
+
+def end(entry: Entry) -> None:
+    """Ends the run of an entry whose job is done, and whose process is gone."""
+    mlflow.MlflowClient().set_terminated(entry.run_id, "FINISHED")
+
+
+def unfinished(name: str) -> list[Entry]:
+    """The entries of a model, in any stage, whose moves are not known to have ended."""
+    both = [entry for stage in get_args(Stage) for entry in entries(name, stage)]
+    return [entry for entry in both if entry.outcome == "moving"]
 
 
 def entries(name: str, stage: Stage) -> list[Entry]:
@@ -69,6 +91,8 @@ def entries(name: str, stage: Stage) -> list[Entry]:
         found.append(
             Entry(
                 run_id=run.info.run_id,
+                ended=run.info.status == "FINISHED",
+                stage=stage,
                 action=tags["ledger.action"],
                 outcome=tags["ledger.outcome"],
                 origin=None if origin == "none" else origin,
@@ -89,7 +113,7 @@ def earlier_version(history: list[Entry], current: str) -> str | None:
     """
     stood: list[str] = []
     for entry in history:
-        if entry.outcome == "refused":
+        if entry.outcome not in COUNTED:
             continue
         _back_to(stood, entry.origin)
         if entry.action == "promote":

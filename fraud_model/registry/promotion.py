@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 
 import mlflow
 
 from fraud_model.commands import mlflow_run
-from fraud_model.errors import PromotionRefused, RegistryError
-from fraud_model.registry import gate, ledger, versions
+from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
+from fraud_model.registry import gate, ledger, moves, versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Check, GateThresholds
+from fraud_model.registry.moves import State
 from fraud_model.registry.versions import Stage
+
+log = logging.getLogger("fraud_model.registry")
 
 
 @dataclass(frozen=True)
@@ -29,75 +33,174 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
     """Moves a version into a stage if it passes the gate, inside the active run.
 
     The champion is the version that stands in `stage` now. A version that stands there already
-    is left alone, and what an interrupted promotion left undone is finished.
+    is left alone. What an interrupted command left undone is finished first.
 
     Raises:
-        PromotionRefused: a check failed, or another promotion came first; nothing has changed.
+        PromotionRefused: a check failed, another command came first, or the version would leave
+            Production for Staging; nothing has changed.
+        Overtaken: it moved, and another command put another version there.
         RegistryError: there is no such version.
     """
     challenger = versions.find_version(name, version)
-    champion = versions.current_version(name, stage)
     number = str(challenger.version)
-    if champion is not None and str(champion.version) == number:
-        return _finish(name, stage, number)
+    finish_interrupted(name)
+    champion = versions.current_version(name, stage)
     before = None if champion is None else str(champion.version)
+    if before == number:
+        _require(moves.move(name, number, stage), name, stage, number)
+        return Moved(name, stage, number, number, [])
+    claimed = _claimed_by_production(name, number, stage)
+    if claimed:
+        ledger.write("promote", name, stage, before, number, "refused")
+        raise PromotionRefused(f"version {number} of {name} stays out of {stage}: {claimed}")
     standing = None if champion is None else Candidate.registered(champion)
     result = gate.run_gate(challenger, standing, thresholds)
     _record(result.checks)
-    failed = result.failed
-    now = versions.current_version(name, stage)
-    if not failed and (None if now is None else str(now.version)) != before:
-        failed = ["another promotion moved the stage meanwhile; run this one again"]
-    if failed:
+    if result.failed:
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(
-            f"version {number} of {name} stays out of {stage}: {'; '.join(failed)}. "
+            f"version {number} of {name} stays out of {stage}: {'; '.join(result.failed)}. "
             f"{'Version ' + before if before else 'Nothing'} stands there as before.\n"
             f"{gate.table(result.checks)}"
         )
-    ledger.write("promote", name, stage, before, number, "moving")
-    versions.move(name, number, stage)
-    ledger.write("promote", name, stage, before, number, "done")
-    return Moved(name, stage, number, before, result.checks)
+    return _move("promote", name, stage, before, number, result.checks)
 
 
 def rollback(name: str, stage: Stage) -> Moved:
     """Puts back the version that stood in a stage before the current one, inside the active run.
 
-    Which one that was is read from the ledger; it must still load and score its known rows.
+    Which one that was is read from the ledger; it must still load and score its known rows. After
+    a rollback that was interrupted this is the same one: what is left of it is done, and no more.
 
     Raises:
         RegistryError: nothing stands in the stage, or the ledger names no earlier version.
-        PromotionRefused: the earlier version is gone or broken; nothing has changed.
+        PromotionRefused: the earlier version is gone or broken, or another command came first;
+            nothing has changed.
+        Overtaken: it moved, and another command put another version there.
     """
+    finish_interrupted(name)
     number = str(versions.require_current(name, stage, "roll back").version)
-    target = ledger.earlier_version(ledger.entries(name, stage), number)
+    history = ledger.entries(name, stage)
+    interrupted = _interrupted_rollback(history, number)
+    if interrupted is not None:
+        ledger.end(interrupted)
+        return Moved(name, stage, number, interrupted.origin, [])
+    target = ledger.earlier_version(history, number)
     if target is None:
         raise RegistryError(
             f"{name}: the ledger names no version before {number} in {stage}. "
             f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
     earlier = versions.find_version(name, target)
+    claimed = _claimed_by_production(name, target, stage)
     check = gate.smoke_check(Candidate.registered(earlier))
     _record([check])
-    if not check.passed:
+    wrong = claimed or ("" if check.passed else f"it is broken: {check.value}.")
+    if wrong:
         ledger.write("rollback", name, stage, number, target, "refused")
         raise PromotionRefused(
-            f"version {target} of {name}, which stood in {stage} before {number}, is broken: "
-            f"{check.value}. Version {number} stands there as before."
+            f"version {target} of {name}, which stood in {stage} before {number}, stays out: "
+            f"{wrong} Version {number} stands there as before."
         )
-    ledger.write("rollback", name, stage, number, target, "moving")
-    versions.move(name, target, stage)
-    ledger.write("rollback", name, stage, number, target, "done")
-    return Moved(name, stage, target, number, [check])
+    return _move("rollback", name, stage, number, target, [check])
 
 
-def _finish(name: str, stage: Stage, number: str) -> Moved:
-    versions.move(name, number, stage)
-    for entry in ledger.entries(name, stage):
-        if entry.outcome == "moving" and entry.target == number:
-            ledger.complete(entry)
-    return Moved(name, stage, number, number, [])
+def finish_interrupted(name: str) -> None:
+    """Finishes what killed promotions and rollbacks of a model left undone, and says so.
+
+    One that was killed before it moved anything is closed in the ledger as interrupted.
+    """
+    for entry in ledger.unfinished(name):
+        state = State.of(name)
+        if entry.target in state.alias.values():
+            state = moves.finish(name, entry.target, entry.stage)
+        moved = state.alias[entry.stage] == entry.target
+        ledger.close(entry, "done" if moved else "interrupted")
+        what = (
+            f"promotion of version {entry.target} to {entry.stage}"
+            if entry.action == "promote"
+            else f"rollback of {entry.stage} to version {entry.target}"
+        )
+        log.warning(
+            "%s: the %s, begun at %s, had not ended; %s",
+            name,
+            what,
+            entry.when,
+            "it is finished now" if moved else f"it moved nothing, and {state.text(entry.stage)}",
+        )
+
+
+def _move(
+    action: ledger.Action,
+    name: str,
+    stage: Stage,
+    before: str | None,
+    number: str,
+    checks: list[Check],
+) -> Moved:
+    known = {entry.run_id for entry in ledger.entries(name, stage) if entry.outcome == "done"}
+    ledger.write(action, name, stage, before, number, "moving")
+    state = State.of(name)
+    claimed = _claimed_by_production(name, number, stage)
+    if state.current(stage) != before or claimed:
+        ledger.write(action, name, stage, before, number, "refused")
+        raise PromotionRefused(
+            f"version {number} of {name} stays out of {stage}: another command came first. "
+            f"{claimed or state.text(stage) + '; run this one again.'}"
+        )
+    moves.move(name, number, stage)
+    before = _origin(name, stage, before, number, known)
+    # First the entry, then the look: a command that comes in between finds it, and starts from it.
+    ledger.write(action, name, stage, before, number, "done")
+    try:
+        _require(State.of(name), name, stage, number)
+    except Overtaken:
+        ledger.write(action, name, stage, before, number, "overtaken")
+        raise
+    return Moved(name, stage, number, before, checks)
+
+
+def _origin(
+    name: str, stage: Stage, before: str | None, number: str, known: set[str]
+) -> str | None:
+    """What this move replaced: not `before`, where another one ended since then."""
+    since = [
+        entry.target
+        for entry in ledger.entries(name, stage)
+        if entry.outcome == "done" and entry.run_id not in known and entry.target != number
+    ]
+    return since[-1] if since else before
+
+
+def _require(state: State, name: str, stage: Stage, number: str) -> None:
+    if not state.holds(stage, number):
+        raise Overtaken(
+            f"{name}: version {number} was put into {stage}, but another command overtook this "
+            f"one: {state.text(stage)}."
+            + (f" Version {number} is in Production." if state.holds("Production", number) else "")
+        )
+
+
+def _claimed_by_production(name: str, number: str, stage: Stage) -> str:
+    """Why a version cannot enter another stage than Production; empty where it can."""
+    if stage == "Production":
+        return ""
+    state = State.of(name)
+    if number not in (state.current("Production"), state.alias["Production"]):
+        return ""
+    return (
+        "it has Production, by stage or alias, and a version stands in one stage only. "
+        "Put another version into Production first."
+    )
+
+
+def _interrupted_rollback(history: list[ledger.Entry], current: str) -> ledger.Entry | None:
+    """The last move of a stage, if it is a rollback that put `current` there and did not end."""
+    last = next((e for e in reversed(history) if e.outcome == "done"), None)
+    if last is None or last.ended or last.action != "rollback" or last.target != current:
+        return None
+    active = mlflow.active_run()
+    return None if active and active.info.run_id == last.run_id else last
 
 
 def _record(checks: list[Check]) -> None:

@@ -1,4 +1,4 @@
-"""Model versions in MLflow's registry: which stands where, and moving one.
+"""Model versions in MLflow's registry, and which stands where.
 
 Stages are what `models:/name/Production` addresses; every move also sets the alias of the same
 name (`models:/name@production`), so that nothing breaks the day MLflow drops stages.
@@ -6,7 +6,7 @@ name (`models:/name@production`), so that nothing breaks the day MLflow drops st
 
 from __future__ import annotations
 
-import warnings
+import logging
 from typing import Literal, get_args
 
 import mlflow
@@ -17,13 +17,11 @@ from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.tracking import without_credentials
 
+log = logging.getLogger("fraud_model.registry")
+
 DEFAULT_MODEL_NAME = "fraud-detector"
 
 Stage = Literal["Staging", "Production"]
-
-# Bounds the repair loop; two promotions settle within two turns.
-MOST_REPAIRS = 20
-ALIAS_ATTEMPTS = 3
 
 
 def parse_stage(text: str) -> Stage:
@@ -104,18 +102,30 @@ def find_version(name: str, text: str) -> ModelVersion:
 
 
 def current_version(name: str, stage: Stage) -> ModelVersion | None:
-    """The version that stands in `stage`, or None.
+    """The version that stands in `stage`, or None; warns where the alias says another.
 
     Raises:
         ParameterError: no model can have this name.
     """
     check_model_name(name)
-    standing = [version for version in all_versions(name) if version.current_stage == stage]
-    if len(standing) < 2:
-        return standing[0] if standing else None
-    # An interrupted promotion can leave two; the alias tells which one was meant to stay.
+    known = all_versions(name)
+    standing = [version for version in known if version.current_stage == stage]
+    if not known:
+        return None
     meant = alias_version(name, stage)
-    return next((v for v in standing if str(v.version) == meant), standing[0])
+    if meant is not None and [str(v.version) for v in standing] != [meant]:
+        log.warning(
+            "%s: %s in %s, but the alias %s is on version %s: a promotion or rollback was "
+            "interrupted, or one of the two was moved by hand. Put the right version there: %s",
+            name,
+            _standing_text([str(v.version) for v in standing]),
+            stage,
+            stage.lower(),
+            meant,
+            mlflow_run("promote", version=meant, stage=stage),
+        )
+    # A move that was interrupted can leave two; the alias tells which one was meant to stay.
+    return next((v for v in standing if str(v.version) == meant), next(iter(standing), None))
 
 
 def require_current(name: str, stage: Stage, purpose: str) -> ModelVersion:
@@ -141,56 +151,9 @@ def alias_version(name: str, stage: Stage) -> str | None:
     return None if version is None else str(version)
 
 
-def move(name: str, version: str, stage: Stage) -> None:
-    """Puts `version` alone into `stage`, archives the one before it, and moves the alias.
-
-    Safe against another promotion at the same time and against a kill at any point. The alias is
-    the arbiter: it holds one version at a time, the last writer's. It is set first; then the
-    stages are brought in line with whatever it says, until they are. A kill between the two
-    leaves the earlier version in its stage, and any later call finishes the job.
-    """
-    _set_alias(name, version, stage)
-    for _ in range(MOST_REPAIRS):
-        meant = alias_version(name, stage)
-        if meant is None:
-            # This very version was moved into the other stage at the same time.
-            _set_alias(name, version, stage)
-            continue
-        if {str(v.version) for v in all_versions(name) if v.current_stage == stage} == {meant}:
-            _drop_alias_left_behind(name, meant, stage)
-            return
-        _transition(name, meant, stage)
-    raise RegistryError(
-        f"{name}: {stage} did not settle on one version, because others keep moving it. "
-        "Run the promotion again when they are done."
-    )
-
-
-def _set_alias(name: str, version: str, stage: Stage) -> None:
-    # MLflow looks whether the alias exists and then inserts it. Of two promotions that set it for
-    # the first time at once, one fails on the other's row; its next attempt updates that row.
-    for left in reversed(range(ALIAS_ATTEMPTS)):
-        try:
-            mlflow.MlflowClient().set_registered_model_alias(name, stage.lower(), version)
-        except MlflowException as error:
-            if not left or error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise
-        else:
-            return
-
-
-def _drop_alias_left_behind(name: str, version: str, stage: Stage) -> None:
-    # A version that goes from Staging to Production leaves Staging, and its alias with it. Only an
-    # alias on this version is touched: one on another may be a promotion that has just begun.
-    for other in get_args(Stage):
-        if other != stage and alias_version(name, other) == version:
-            mlflow.MlflowClient().delete_registered_model_alias(name, other.lower())
-
-
-def _transition(name: str, version: str, stage: Stage) -> None:
-    with warnings.catch_warnings():
-        # Stages are deprecated since MLflow 2.9; users address them, and the alias stands beside.
-        warnings.simplefilter("ignore", FutureWarning)
-        mlflow.MlflowClient().transition_model_version_stage(
-            name, version, stage, archive_existing_versions=True
-        )
+def _standing_text(numbers: list[str]) -> str:
+    if not numbers:
+        return "nothing stands"
+    if len(numbers) == 1:
+        return f"version {numbers[0]} stands"
+    return f"versions {', '.join(numbers)} stand"

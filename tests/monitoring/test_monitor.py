@@ -22,7 +22,7 @@ import pytest
 from entrypoints.reporting import run_entry_point
 from fraud_model.data.simulation import Drift, simulate
 from fraud_model.monitoring.webhook import send_alarm
-from fraud_model.registry import versions
+from fraud_model.registry.moves import move
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
 from tests.support.file_server import serve, serve_api
 from tests.support.store import Store
@@ -44,7 +44,7 @@ class Monitored:
         self.capture = capture
         self.folder = folder
         self.name = store.new_model()
-        versions.move(self.name, "1", "Production")
+        move(self.name, "1", "Production")
         model = mlflow.pyfunc.load_model(f"models:/{self.name}/1")
         self.detector = model.unwrap_python_model()
 

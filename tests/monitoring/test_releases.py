@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from entrypoints import monitor
 from entrypoints.reporting import run_entry_point
-from fraud_model.registry import versions
 from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
 from tests.support.other_models import RELEASE, RELEASE_MODEL, log_other, register
 from tests.support.store import Store
 
@@ -104,7 +104,7 @@ def test_a_version_without_a_profile_is_refused_in_a_line(
     features = table.drop(columns="Class")
     classifier = LogisticRegression(solver="newton-cholesky").fit(features, table["Class"])
     name = register(log_other(mlflow.sklearn, classifier, features))
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     where = ("--model-name", name)
     if exported:
         export(name, "Production", monitoring.folder / "model")

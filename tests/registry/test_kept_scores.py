@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from fraud_model.registry import versions
+from fraud_model.registry import moves
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import DIFFERENCE, GateResult, GateThresholds, run_gate
 from fraud_model.tracking import open_run
@@ -25,7 +25,7 @@ def name(store: Store, table_csv: Path) -> str:
     """A model whose version 1 kept its rows and is the champion, and whose version 2 did not."""
     name = f"model-{uuid.uuid4().hex[:8]}"
     store.new_version(name)
-    versions.move(name, "1", "Production")
+    moves.move(name, "1", "Production")
     config = TrainingConfig(
         data=str(table_csv),
         model_name=name,

@@ -19,6 +19,8 @@ def history(lines: str) -> list[Entry]:
         entries.append(
             Entry(
                 run_id="run",
+                ended=True,
+                stage="Production",
                 action="promote" if action == ">" else "rollback",
                 outcome=outcome,  # type: ignore[arg-type]
                 origin=None if origin == "-" else origin,

@@ -14,6 +14,7 @@ import pytest
 from fraud_model.errors import PromotionRefused, RegistryError
 from fraud_model.registry import ledger, versions
 from fraud_model.registry.gate import GateThresholds, run_gate
+from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.smoke import smoke_test
 from fraud_model.tracking import open_run
@@ -196,13 +197,11 @@ def test_promoting_what_stands_there_finishes_an_interrupted_promotion(
     class Killed(BaseException):
         pass
 
-    whole = versions.move
-
-    def killed_after(*args: str) -> None:
-        whole(*args)  # type: ignore[arg-type]
+    def killed_after(name: str, version: str, stage: versions.Stage) -> None:
+        move(name, version, stage)
         raise Killed
 
-    monkeypatch.setattr(versions, "move", killed_after)
+    monkeypatch.setattr("fraud_model.registry.moves.move", killed_after)
     with pytest.raises(Killed), open_run("promote"):
         promote(name, "2", "Production", GateThresholds())
     monkeypatch.undo()
@@ -239,10 +238,12 @@ def test_a_promotion_overtaken_by_another_is_refused(
     move_in(name, "1")
 
     def slow_gate(*arguments: Any) -> object:
-        versions.move(name, "3", "Production")
+        move(name, "3", "Production")
         return run_gate(*arguments)
 
     monkeypatch.setattr("fraud_model.registry.gate.run_gate", slow_gate)
-    with pytest.raises(PromotionRefused, match="another promotion moved the stage meanwhile"):
+    with pytest.raises(
+        PromotionRefused, match="version 3 stands in Production now; run this one again"
+    ):
         promote(name, "2", "Production", GateThresholds())
     assert versions.alias_version(name, "Production") == "3"

@@ -19,6 +19,7 @@ from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.export import export
 from fraud_model.registry.gate import GateResult, GateThresholds, run_gate
+from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.review.comparison import compare, markdown
 from fraud_model.review.pull_request import prepare
@@ -166,7 +167,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
 ) -> None:
     other = LogisticRegression(solver="newton-cholesky").fit(features, 5 * table["Class"])
     name = register(log_other(mlflow.sklearn, other, features), data_kind="real")
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     newer = store.new_version(name)
     said = f"models:/{name}/1 answers [^\n]*values from 0 to 5"
     with pytest.raises(PromotionRefused, match=said), open_run("promote"):
@@ -206,7 +207,7 @@ def test_an_exported_classifier_is_compared_and_proposed(
     store: Store, classifier_uri: str, tmp_path: Path
 ) -> None:
     name = register(classifier_uri, store)
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     export(name, "Production", tmp_path / "model")
     champion = Candidate.exported(tmp_path / "model")
     compared = compare(versions.find_version(store.new_model(), "1"), champion, GateThresholds())

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
+from fraud_model.registry.moves import move
 from tests.support.store import Store
 
 
@@ -20,8 +21,8 @@ def standing(name: str) -> list[str]:
 
 def test_a_move_archives_the_version_before_and_takes_the_alias_along(store: Store) -> None:
     name = store.new_model(versions=2)
-    versions.move(name, "1", "Production")
-    versions.move(name, "2", "Production")
+    move(name, "1", "Production")
+    move(name, "2", "Production")
     assert {str(v.version): v.current_stage for v in versions.all_versions(name)} == {
         "1": "Archived",
         "2": "Production",
@@ -31,9 +32,9 @@ def test_a_move_archives_the_version_before_and_takes_the_alias_along(store: Sto
 
 def test_a_version_that_leaves_staging_loses_that_alias(store: Store) -> None:
     name = store.new_model()
-    versions.move(name, "1", "Staging")
+    move(name, "1", "Staging")
     assert versions.alias_version(name, "Staging") == "1"
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     assert versions.alias_version(name, "Staging") is None
     assert versions.current_version(name, "Staging") is None
 
@@ -57,7 +58,7 @@ def test_no_stage_warning_reaches_the_user(store: Store) -> None:
     name = store.new_model()
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
-        versions.move(name, "1", "Production")
+        move(name, "1", "Production")
 
 
 def test_stages_are_two(store: Store) -> None:
@@ -75,7 +76,7 @@ def test_two_versions_left_in_a_stage_are_settled_by_the_alias(store: Store) -> 
     held = versions.current_version(name, "Production")
     assert held is not None
     assert str(held.version) == "1"
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     assert standing(name) == ["1"]
 
 
@@ -84,7 +85,7 @@ def test_a_killed_move_leaves_a_version_in_its_stage_and_can_be_finished(
     store: Store, monkeypatch: pytest.MonkeyPatch, writes_before_the_kill: int
 ) -> None:
     name = store.new_model(versions=2)
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     left = iter(range(writes_before_the_kill))
 
     class Killed(BaseException):
@@ -104,27 +105,27 @@ def test_a_killed_move_leaves_a_version_in_its_stage_and_can_be_finished(
         dying("set_registered_model_alias")
         dying("transition_model_version_stage")
         try:
-            versions.move(name, "2", "Production")
+            move(name, "2", "Production")
         except Killed:
             assert writes_before_the_kill < 2
     monkeypatch.undo()
     assert len(standing(name)) == 1
-    versions.move(name, "2", "Production")
+    move(name, "2", "Production")
     assert standing(name) == ["2"]
 
 
 def test_a_move_leaves_alone_a_promotion_that_has_just_begun(store: Store) -> None:
     name = store.new_model(versions=3)
-    versions.move(name, "1", "Production")
+    move(name, "1", "Production")
     mlflow.MlflowClient().set_registered_model_alias(name, "staging", "2")
-    versions.move(name, "3", "Production")
+    move(name, "3", "Production")
     assert versions.alias_version(name, "Staging") == "2"
 
 
 def keep_moving(uri: str, name: str, version: str, times: int) -> None:
     mlflow.set_tracking_uri(uri)
     for _ in range(times):
-        versions.move(name, version, "Production")
+        move(name, version, "Production")
 
 
 def test_an_alias_that_another_promotion_sets_first_is_set_again(
@@ -143,7 +144,7 @@ def test_an_alias_that_another_promotion_sets_first_is_set_again(
         original(client, *arguments)
 
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", lost_race)
-    versions.move(name, "2", "Production")
+    move(name, "2", "Production")
     assert standing(name) == ["2"]
     assert versions.alias_version(name, "Production") == "2"
 

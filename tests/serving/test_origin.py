@@ -14,8 +14,8 @@ import mlflow
 import pytest
 
 from fraud_model.errors import ParameterError, RegistryError, TrackingError
-from fraud_model.registry import versions
 from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
 from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
 from fraud_model.tracking import without_credentials
@@ -29,8 +29,8 @@ from tests.support.store import Store
 def name(store: Store) -> str:
     """A model with version 1 in Production and version 2 in Staging."""
     name = store.new_model(versions=3)
-    versions.move(name, "1", "Production")
-    versions.move(name, "2", "Staging")
+    move(name, "1", "Production")
+    move(name, "2", "Staging")
     return name
 
 
