@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from fraud_model.registry import moves
+from fraud_model.registry import moves, versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import DIFFERENCE, GateResult, GateThresholds, run_gate
 from fraud_model.tracking import open_run
