@@ -63,7 +63,7 @@ def test_the_serving_options_of_mlproject_are_the_modules_own() -> None:
     ).stdout
     options = {name.replace("_", "-") for name in parameters("serve")}
     assert set(re.findall(r"--([\w-]+) ", command)) == options
-    assert set(re.findall(r"--([\w-]+)", shown)) - {"help"} == options
+    assert set(re.findall(r"^  --([\w-]+)", shown, re.MULTILINE)) - {"help"} == options
 
 
 def test_the_modules_of_entry_points_are_declared() -> None:
