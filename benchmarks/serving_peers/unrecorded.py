@@ -15,7 +15,7 @@ if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
     from fraud_model.serving.cli import main
-    from fraud_model.serving.metrics import Metrics
+    from fraud_model.serving.prometheus import Metrics
 
     with patch.multiple(Metrics, begin=_nothing, end=_nothing, scored=_nothing):
         main()

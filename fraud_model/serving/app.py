@@ -25,8 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
-from fraud_model.serving import metrics as prometheus
-from fraud_model.serving import openapi
+from fraud_model.serving import openapi, prometheus
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health

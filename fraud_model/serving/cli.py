@@ -30,8 +30,8 @@ from mlflow.exceptions import MlflowException
 from fraud_model.errors import FraudModelError, ParameterError, RegistryError
 from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
 from fraud_model.serving.health import WORKERS
-from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.origin import find_model, limit_patience
+from fraud_model.serving.prometheus import SHARED_FOLDER
 from fraud_model.serving.settings import Settings
 from fraud_model.tracking import name_run
 

@@ -11,8 +11,8 @@ from typing import Any
 from fraud_model import __version__
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.large.lane import LargeLane
-from fraud_model.serving.metrics import SHARED_FOLDER
 from fraud_model.serving.model import ServedModel
+from fraud_model.serving.prometheus import SHARED_FOLDER
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow.supervisor import Shadow
 

@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.large.lane import LargeLane
-from fraud_model.serving.metrics import Metrics
 from fraud_model.serving.model import ScoredRows
+from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.reply import FAILED, Reply, busy, refuse, send_reply, too_slow
 from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings

@@ -155,6 +155,7 @@ def test_no_token_is_refused(exported: Path, hub: tuple[Hub, str]) -> None:
     assert "error: HF_TOKEN is not set" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_space_that_stays_on_another_version_is_reported(
     hub: tuple[Hub, str], exported: Path, server: Server, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_space_that_stays_on_another_version_is_reported(
     assert "It served nothing before" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_space_that_does_not_come_up_gets_its_files_back(
     hub: tuple[Hub, str], exported: Path, server: Server
 ) -> None:
@@ -187,6 +189,7 @@ def test_a_space_that_does_not_come_up_gets_its_files_back(
     assert len(fake.commits) == 2
 
 
+@pytest.mark.slow
 def test_a_private_space_is_asked_with_the_token(hub: tuple[Hub, str], exported: Path) -> None:
     # The hub itself refuses whoever has no token, and so stands for a private Space.
     fake, url = hub

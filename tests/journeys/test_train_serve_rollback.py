@@ -21,6 +21,8 @@ from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import free_port
 from tests.support.waiting import is_up, wait_until
 
+pytestmark = pytest.mark.slow
+
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
 
 

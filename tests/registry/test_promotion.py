@@ -103,6 +103,7 @@ def test_a_worse_challenger_is_refused_on_the_same_holdout(
     assert state(name) == before
 
 
+@pytest.mark.slow
 def test_simulated_never_replaces_real_but_real_replaces_simulated(store: Store, run: str) -> None:
     name = store.new_model(data_kind="simulated")
     move_in(name, "1")
@@ -155,6 +156,7 @@ def promote_in_a_process(uri: str, name: str, version: str) -> None:
         move_in(name, version)
 
 
+@pytest.mark.slow
 def test_promotions_at_once_end_in_one_version_that_the_ledger_names(store: Store) -> None:
     name = store.new_model(versions=3)
     move_in(name, "1")
@@ -188,6 +190,7 @@ def test_staging_and_production_are_held_apart(store: Store) -> None:
     }
 
 
+@pytest.mark.slow
 def test_promoting_what_stands_there_finishes_an_interrupted_promotion(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +215,7 @@ def test_promoting_what_stands_there_finishes_an_interrupted_promotion(
         assert rollback(name, "Production").version == "1"
 
 
+@pytest.mark.slow
 def test_rollback_goes_back_step_by_step_and_then_says_that_it_cannot(store: Store) -> None:
     name = store.new_model(versions=3)
     for version in ("1", "2", "3"):

@@ -72,6 +72,7 @@ def challenge(store: Store, champion: str) -> GateResult:
     return run_gate(challenger, standing, GateThresholds())
 
 
+@pytest.mark.slow
 def test_release_0_1_0_is_a_champion(store: Store, holdout: Holdout) -> None:
     result = challenge(store, register(RELEASE_MODEL))
     decision = json.loads((RELEASE_MODEL / "artifacts" / "decision.json").read_text())
@@ -98,6 +99,7 @@ def test_release_0_1_0_is_a_challenger_and_comes_back(store: Store) -> None:
         assert rollback(name, "Production").version == "1"
 
 
+@pytest.mark.slow
 def test_a_classifier_that_answers_labels_is_scored_by_them(
     store: Store, holdout: Holdout, classifier: LogisticRegression, classifier_uri: str
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_classifier_that_answers_labels_is_scored_by_them(
     assert (result.checks[0].value, result.failed) == ("loads; it has no known rows", [])
 
 
+@pytest.mark.slow
 def test_a_booster_is_scored_by_its_probabilities_at_the_threshold_of_its_tag(
     store: Store, holdout: Holdout, table: pd.DataFrame, features: pd.DataFrame
 ) -> None:
@@ -128,6 +131,7 @@ def test_a_booster_is_scored_by_its_probabilities_at_the_threshold_of_its_tag(
     assert scored.metrics.recall == recall_score(holdout.labels, probability >= 0.2)
 
 
+@pytest.mark.slow
 def test_a_signature_of_whole_numbers_is_no_obstacle(
     store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
@@ -137,6 +141,7 @@ def test_a_signature_of_whole_numbers_is_no_obstacle(
     assert holdout.score(register(uri)).metrics.rows == len(holdout.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "more", "answered"),
     [
@@ -162,6 +167,7 @@ def test_an_answer_without_probabilities_is_refused_by_name(
         holdout.score(name)
 
 
+@pytest.mark.slow
 def test_a_champion_that_answers_no_probabilities_stays(
     store: Store, table: pd.DataFrame, features: pd.DataFrame
 ) -> None:
@@ -175,6 +181,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
     assert versions.alias_version(name, "Production") == "1"
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
     store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
@@ -191,18 +198,21 @@ def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
     assert "fails on the holdout" in result.checks[-1].value
 
 
+@pytest.mark.slow
 def test_a_challenger_without_a_holdout_is_told_so(store: Store, classifier_uri: str) -> None:
     name = register(classifier_uri)
     with pytest.raises(RegistryError, match=f"version 1 of {name}: the holdout of its run"):
         run_gate(versions.find_version(name, "1"), None, GateThresholds())
 
 
+@pytest.mark.slow
 def test_a_threshold_tag_that_is_none_is_refused(store: Store, classifier_uri: str) -> None:
     name = register(classifier_uri, threshold="high")
     with pytest.raises(RegistryError, match=f"{name}: its tag threshold='high'"):
         Candidate.registered(versions.find_version(name, "1"))
 
 
+@pytest.mark.slow
 def test_an_exported_classifier_is_compared_and_proposed(
     store: Store, classifier_uri: str, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_an_alias_that_another_promotion_sets_first_is_set_again(
     assert versions.alias_version(name, "Production") == "2"
 
 
+@pytest.mark.slow
 def test_promotions_at_once_end_in_exactly_one_version(store: Store) -> None:
     name = store.new_model(versions=3)
     spawn = multiprocessing.get_context("spawn")

@@ -23,9 +23,9 @@ from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.loading import load_served
-from fraud_model.serving.metrics import Metrics
 from fraud_model.serving.model import ScoredRows, ServedModel
 from fraud_model.serving.origin import resolve
+from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames, supervisor
 from fraud_model.serving.shadow import process as scoring_process
@@ -210,6 +210,7 @@ def test_a_share_of_the_requests_is_drawn(exported: Path, tmp_path: Path) -> Non
     assert 120 < counted(metrics, "dropped") / len(rows.values) < 280
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_killed_worker_leaves_no_process_behind(
     exported: Path, rows: pd.DataFrame, tmp_path: Path
@@ -229,6 +230,7 @@ def test_a_killed_worker_leaves_no_process_behind(
         assert is_alive(two)
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_shadow_that_stands_still_costs_its_scores_and_nothing_else(
     exported: Path, rows: pd.DataFrame, tmp_path: Path

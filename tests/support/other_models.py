@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -38,5 +39,8 @@ def register(source: str | Path, store: Store | None = None, **tags: str) -> str
     run_id = None
     if store is not None:
         run_id = client.get_model_version(store.trained.name, store.trained.version).run_id
+    if isinstance(source, Path):
+        # MLflow notes the name of whoever loads a version in the version's own directory.
+        source = shutil.copytree(source, Path.cwd() / name)
     client.create_model_version(name, str(source), run_id=run_id, tags=tags)
     return name

@@ -20,8 +20,8 @@ import orjson
 
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
-from fraud_model.serving.metrics import Metrics
 from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows, ServedModel
+from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames
 from fraud_model.serving.shadow import process as scoring
