@@ -39,6 +39,10 @@ class Recogniser:
             decoded = orjson.loads(body)
         except orjson.JSONDecodeError:
             return None
+        return self.read(decoded)
+
+    def read(self, decoded: Any) -> Floats | None:
+        """The values of a parsed body; None as for `recognise`."""
         if type(decoded) is not dict or len(decoded) != 1:
             return None
         ((key, content),) = decoded.items()

@@ -32,8 +32,8 @@ SHORT_BYTES = 20_000
 # Never short: a few bytes of it may be many rows.
 PARQUET = "application/vnd.apache.parquet"
 THREADS = 8
-# Counting that many rows takes the event loop some hundred microseconds.
-ROWS_COUNTED_AT_ONCE = 200
+# Counting that many rows takes the event loop about a hundred microseconds.
+ROWS_COUNTED_AT_ONCE = 50
 
 CLIENT_GONE = "client_gone"
 # Requests with these statuses were refused for their content, and leave a line in the audit log.

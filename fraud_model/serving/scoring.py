@@ -8,10 +8,12 @@ sees what the screen has let through.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from mlflow.pyfunc.utils.serving_data_parser import SUPPORTED_LLM_FORMATS
 
+from fraud_model.arrays import Floats
 from fraud_model.serving.adapters import Observed, Plain
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
@@ -45,21 +47,36 @@ class Scoring:
         excess = self._screen.excess(body, mime_type)
         if excess:
             return _refused(excess)
-        reply = self.score_plain(body, content_type, request_id)
-        if reply:
-            return reply
-        refused = self._refuse_json(body) if mime_type == CONTENT_TYPE_JSON else None
-        if refused:
-            return refused
-        return self._score_by_mlflow(body, content_type, mime_type, request_id)
+        reply = None
+        if mime_type == CONTENT_TYPE_JSON:
+            reply = self._score_json(body, content_type, request_id)
+        return reply or self._score_by_mlflow(body, content_type, mime_type, request_id)
 
     def score_plain(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
         """Answers a plain request; None for any other."""
         if self._scorer is None or not content_type.startswith(CONTENT_TYPE_JSON):
             return None
         values = self._recogniser.recognise(body)
-        if values is None:
+        return None if values is None else self._score_values(values, content_type, request_id)
+
+    def _score_json(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
+        """Answers what needs no more than one look at the parsed body; None for any other."""
+        try:
+            payload = parse_json(body)
+        except (ValueError, RecursionError):
+            # MLflow refuses it, and the refusal says why.
             return None
+        values = None
+        if self._scorer is not None and content_type.startswith(CONTENT_TYPE_JSON):
+            values = self._recogniser.read(payload)
+        if values is not None:
+            reply = self._score_values(values, content_type, request_id)
+            if reply:
+                return reply
+        return self._refuse_json(payload)
+
+    def _score_values(self, values: Floats, content_type: str, request_id: str) -> Reply | None:
+        assert self._scorer is not None
         if len(values) > self._settings.max_rows:
             return _refused(self._screen.too_many_rows())
         plain = Plain(self._scorer, values)
@@ -72,12 +89,7 @@ class Scoring:
             return None
         return self._record(plain.scored_rows(), answer.response, request_id)
 
-    def _refuse_json(self, body: bytes) -> Reply | None:
-        try:
-            payload = parse_json(body)
-        except (ValueError, RecursionError):
-            # MLflow refuses it, and the refusal says why.
-            return None
+    def _refuse_json(self, payload: Any) -> Reply | None:
         excess = self._screen.excess_of(payload)
         if excess:
             return _refused(excess)
