@@ -61,7 +61,7 @@ def load_dataset(data: str, *, target: str, time: str, amount: str) -> Dataset:
         data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
     if data == "simulated":
         kind: Kind = "simulated"
-        source = "simulated (seed 0)"
+        source = "simulation, seed 0"
         raw = simulate()
     elif data == "kaggle":
         kind, source = "real", "kaggle:mlg-ulb/creditcardfraud"
