@@ -172,6 +172,7 @@ def test_an_alert_fires_when_it_should_and_not_before(
         assert alert in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @needs_prometheus
 def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
     exported: Path, tmp_path: Path
@@ -218,6 +219,9 @@ def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
 def answered(url: str, expression: str) -> bool:
     query = expression.replace("$__rate_interval", "1m")
     answer = requests.get(f"{url}/api/v1/query", params={"query": query}, timeout=30)
+    if answer.status_code == 503:
+        # Prometheus is still starting.
+        return False
     assert answer.ok, f"{expression}: {answer.text}"
     return bool(answer.json()["data"]["result"])
 

@@ -116,6 +116,7 @@ def test_simulated_never_replaces_real_but_real_replaces_simulated(store: Store,
     assert state(name) == before
 
 
+@pytest.mark.slow
 def test_a_broken_version_is_refused_by_a_process_of_its_own(store: Store, run: str) -> None:
     name = store.new_model(versions=1)
     source = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/1"))
@@ -132,6 +133,7 @@ def test_a_broken_version_is_refused_by_a_process_of_its_own(store: Store, run: 
     assert state(name)["aliases"] == {}
 
 
+@pytest.mark.slow
 def test_a_challenger_on_other_columns_is_told_what_is_missing(
     store: Store, table: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -177,6 +179,7 @@ def test_promotions_at_once_end_in_one_version_that_the_ledger_names(store: Stor
     assert outcomes[winner] == "done"
 
 
+@pytest.mark.slow
 def test_staging_and_production_are_held_apart(store: Store) -> None:
     name = store.new_model(versions=2)
     move_in(name, "1")

@@ -26,6 +26,7 @@ from tests.support.store import Store
 THRESHOLDS = GateThresholds()
 
 
+@pytest.mark.slow
 def test_without_a_champion_the_gate_decides(store: Store) -> None:
     challenger = versions.find_version(store.new_model(), "1")
     assert compare(challenger, None, THRESHOLDS).better

@@ -74,6 +74,7 @@ def test_many_rows_are_scored_as_one_by_one(running: Server, rows: pd.DataFrame)
     assert logged == [row["fraud_probability"] for row in predictions]
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_is_ended_and_the_next_is_answered(
     running: Server, rows: pd.DataFrame
 ) -> None:

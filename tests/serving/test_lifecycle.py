@@ -98,6 +98,7 @@ def test_a_killed_worker_comes_back_and_the_others_answer(
     assert figure(two_workers, "fraud_requests_in_flight") == 0
 
 
+@pytest.mark.slow
 def test_it_is_healthy_only_once_every_worker_has_loaded(exported: Path, tmp_path: Path) -> None:
     with serving(tmp_path, "--model-uri", str(exported), "--workers", "3") as server:
         started = server.log.read_text().count("Application startup complete")

@@ -280,6 +280,7 @@ def test_an_export_replaces_an_export_and_nothing_else(
     assert json.loads((output / "origin.json").read_text()) == origin
 
 
+@pytest.mark.slow
 def test_the_export_entry_point_says_what_it_wrote(store: Store, name: str, tmp_path: Path) -> None:
     command = ["--stage", "Staging", "--model-name", name, "--output", str(tmp_path / "m")]
     done = subprocess.run(

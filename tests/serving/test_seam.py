@@ -112,6 +112,7 @@ def metric(server: Server, name: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shadow"),
     [("release", "sklearn-signed"), ("sklearn-bare", "release"), ("lightgbm-signed", "release")],
