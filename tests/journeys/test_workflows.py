@@ -229,7 +229,6 @@ def test_a_better_challenger_becomes_one_pull_request(
     assert not trained.failed, trained.log
     assert trained.outputs == {"better": "true"}
     assert "is better than the champion" in trained.summary
-    assert "xychart-beta" in trained.summary
     kept = {path.name for path in (clone.parent / "comparison").rglob("*")}
     assert {"comparison.md", "comparison.json", "curves.png", "run.json"} <= kept
     assert "transactions.parquet" not in kept
