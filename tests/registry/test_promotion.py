@@ -171,12 +171,15 @@ def test_promotions_at_once_end_in_one_version_that_the_ledger_names(store: Stor
         promotion.start()
     for promotion in promotions:
         promotion.join(300)
-    assert [promotion.exitcode for promotion in promotions] == [0, 0]
     (winner,) = (v for v, stage in stages(name).items() if stage == "Production")
     assert winner in {"2", "3"}
     assert versions.alias_version(name, "Production") == winner
     outcomes = {e.target: e.outcome for e in ledger.entries(name, "Production")}
     assert outcomes[winner] == "done"
+    # The other one was refused, or overtaken, and said so; or it was done first.
+    exited = dict(zip(("2", "3"), (promotion.exitcode for promotion in promotions), strict=True))
+    assert exited.pop(winner) == 0
+    assert set(exited.values()) <= {0, 1}
 
 
 @pytest.mark.slow
