@@ -42,11 +42,21 @@ def report(trained: Trained) -> None:
         f"  holdout: average precision {held.average_precision:.4f} "
         f"[{held.average_precision_low:.4f}, {held.average_precision_high:.4f}], "
         f"ROC AUC {held.roc_auc:.4f}, Brier {held.brier:.6f}\n"
-        f"  at threshold {result.threshold:.4g}: precision {held.precision:.4f}, "
-        f"recall {held.recall:.4f}, F1 {held.f1:.4f}, accuracy {held.accuracy:.5f}\n"
+        f"  where {result.decision}: {held.alerts_per_day:,.1f} alerts a day, "
+        f"precision {held.precision:.4f}, recall {held.recall:.4f}, F1 {held.f1:.4f}, "
+        f"accuracy {held.accuracy:.5f}\n"
         f"  at the alert budget ({held.alerts_in_budget} alerts): "
-        f"precision {held.precision_at_budget:.4f}, recall {held.recall_at_budget:.4f}"
+        f"precision {held.precision_at_budget:.4f}, recall {held.recall_at_budget:.4f} of "
+        f"{held.recall_at_budget_reachable:.4f} within reach"
     )
+    if held.alerts_per_day > result.alert_budget:
+        print(
+            f"  warning: {held.alerts_per_day:,.1f} alerts a day are above the budget of "
+            f"{result.alert_budget:g}. Choose the threshold by it: "
+            f"-P threshold=alerts:{result.alert_budget:g}"
+        )
+    if result.refitted:
+        print("  these are the evaluation model's; the model to serve has learned from all rows")
 
 
 if __name__ == "__main__":

@@ -119,19 +119,17 @@ def log_parameters(parameters: Mapping[str, object]) -> None:
     mlflow.log_params({key: value for key, value in parameters.items() if key not in logged})
 
 
-def log_curve(curve: Mapping[str, Sequence[float]], prefix: str) -> None:
-    """Logs one metric per name with the round (from 1) as its step, so that charts draw it.
+def log_curve(rounds: Sequence[int], curve: Mapping[str, Sequence[float]], prefix: str) -> None:
+    """Logs one metric per name with its rounds as steps, so that charts draw it.
 
-    Of long curves only evenly spaced rounds and the last one are logged: a store takes longer to
-    write a round than the booster to train it.
+    Each list of values has the length of `rounds`.
     """
     now = get_current_time_millis()
-    metrics = []
-    for name, values in curve.items():
-        apart = -(-len(values) // POINTS_PER_CURVE)
-        steps = range(len(values), 0, -apart)
-        metrics += [Metric(f"{prefix}{name}", float(values[s - 1]), now, s) for s in steps]
-    log_metrics(reversed(metrics))
+    log_metrics(
+        Metric(f"{prefix}{name}", float(value), now, step)
+        for name, values in curve.items()
+        for step, value in zip(rounds, values, strict=True)
+    )
 
 
 def log_metrics(metrics: Iterable[Metric]) -> None:

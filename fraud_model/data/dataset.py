@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from fraud_model.data.download import download_creditcard, fetch, public
 from fraud_model.data.files import read_table
-from fraud_model.data.schema import Columns, check_values, resolve_columns
+from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
+from fraud_model.data.schema import Columns, check_classes, check_values, resolve_columns
 from fraud_model.data.simulation import simulate
 from fraud_model.errors import DataError
 
@@ -27,7 +29,8 @@ class Dataset:
 
     `table` holds the features as float64 and the target as int64, no exact duplicates, in the
     order of time where there is a time column. `digest` is a SHA-256 of these values, whatever
-    the format they were read from.
+    the format they were read from. `unknown` holds the features of transactions whose label is not
+    known yet; `young` of them are younger than the label delay.
     """
 
     table: pd.DataFrame
@@ -36,6 +39,9 @@ class Dataset:
     kind: Kind
     digest: str
     duplicates: int
+    unknown: pd.DataFrame
+    young: int
+    label_rule: LabelRule
 
     @property
     def frauds(self) -> int:
@@ -47,8 +53,20 @@ class Dataset:
         """Share of transactions labelled 1."""
         return self.frauds / len(self.table)
 
+    def genuine_weight(self, fraud_rate: float) -> float:
+        """How many transactions each genuine row stands for if frauds are `fraud_rate` of all.
 
-def load_dataset(data: str, *, target: str, time: str, amount: str) -> Dataset:
+        1 if `fraud_rate` is 0.
+        """
+        if not fraud_rate:
+            return 1.0
+        genuine = len(self.table) - self.frauds
+        return (1 - fraud_rate) / fraud_rate * self.frauds / genuine
+
+
+def load_dataset(
+    data: str, *, target: str, time: str, amount: str, label_rule: LabelRule = IGNORE_UNLABELLED
+) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
     `data` is a CSV, CSV.gz or Parquet file, an http(s) URL of one, `kaggle`, `simulated`, or
@@ -73,11 +91,26 @@ def load_dataset(data: str, *, target: str, time: str, amount: str) -> Dataset:
         kind, source = "real", data
         raw = read_table(Path(data).expanduser())
     columns = resolve_columns(raw, source, target, time, amount)
-    table = check_values(raw, columns, source)
-    table, duplicates = _drop_duplicates(table)
+    table, duplicates = _drop_duplicates(check_values(raw, columns, source))
+    times = None
     if columns.time is not None:
         table = table.sort_values(columns.time, kind="stable", ignore_index=True)
-    return Dataset(table, columns, source, kind, digest_of(table), duplicates)
+        times = table[columns.time].to_numpy()
+    labels, known, young = label_rule.settle(table[columns.target].to_numpy(), times, source)
+    settled = labels[known].astype(np.int64)
+    check_classes(settled, columns.target, source)
+    labelled = table[known].assign(**{columns.target: settled}).reset_index(drop=True)
+    return Dataset(
+        table=labelled,
+        columns=columns,
+        source=source,
+        kind=kind,
+        digest=digest_of(labelled),
+        duplicates=duplicates,
+        unknown=table.loc[~known, list(columns.features)].reset_index(drop=True),
+        young=int(young.sum()),
+        label_rule=label_rule,
+    )
 
 
 def _read_url(url: str) -> pd.DataFrame:

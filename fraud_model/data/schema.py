@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fraud_model.arrays import Labels
 from fraud_model.errors import DataError
 
 DEFAULT_TARGET = "Class"
@@ -114,12 +115,12 @@ def describe_missing(missing: Sequence[str], found: Iterable[str]) -> str:
 
 
 def check_values(table: pd.DataFrame, columns: Columns, place: str) -> pd.DataFrame:
-    """Returns the features as float64 and the target as int64, in the table's row order.
+    """Returns features and target as float64, in the table's row order; an empty label is NaN.
 
     Raises:
         DataError: the first cell that is text, missing, NaN or infinite where a number belongs,
-            with its row (the first row of data is row 1) and column; a label other than 0 or 1;
-            a target with a single class.
+            with its row (the first row of data is row 1) and column; a label other than 0, 1 or
+            an empty one.
     """
     if table.empty:
         raise DataError(f"{place} has a header but no rows. Give a table with transactions.")
@@ -136,21 +137,29 @@ def check_values(table: pd.DataFrame, columns: Columns, place: str) -> pd.DataFr
             )
         numbers[name] = values
     labels = _as_numbers(table[columns.target], place)
-    wrong = ~np.isin(labels, (0.0, 1.0))
+    wrong = ~np.isin(labels, (0.0, 1.0)) & ~np.isnan(labels)
     if wrong.any():
         row = int(np.argmax(wrong))
-        found = "a missing value" if np.isnan(labels[row]) else f"{labels[row]:g}"
         raise DataError(
-            f"{place}: row {row + 1}, column {columns.target!r} holds {found}: expected 0 "
-            f"(genuine) or 1 (fraud). {int(wrong.sum())} labels are neither. Recode them."
+            f"{place}: row {row + 1}, column {columns.target!r} holds {labels[row]:g}: expected 0 "
+            f"(genuine), 1 (fraud), or nothing (not known yet). {int(wrong.sum())} labels are "
+            "none of these. Recode them."
         )
-    if len(np.unique(labels)) == 1:
-        only = "fraud" if labels[0] else "genuine"
-        raise DataError(
-            f"{place}: every transaction is {only} in column {columns.target!r}; a model needs "
-            "both classes. Give a table with frauds and genuine transactions."
-        )
-    return pd.DataFrame({**numbers, columns.target: labels.astype(np.int64)})
+    return pd.DataFrame({**numbers, columns.target: labels})
+
+
+def check_classes(labels: Labels, target: str, place: str) -> None:
+    """Raises DataError if the known labels, shape (rows,), are not of both classes."""
+    found = set(np.unique(labels).tolist())
+    if found == {0, 1}:
+        return
+    only = {(): "no label is known", (1,): "every transaction is fraud"}.get(
+        tuple(found), "every transaction is genuine"
+    )
+    raise DataError(
+        f"{place}: {only} in column {target!r}; a model needs both classes. "
+        "Give a table with frauds and genuine transactions."
+    )
 
 
 def days_covered(table: pd.DataFrame, columns: Columns) -> float:

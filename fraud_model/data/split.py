@@ -9,26 +9,32 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from fraud_model.data.dataset import Dataset
+from fraud_model.data.schema import SECONDS_PER_DAY, days_covered
 from fraud_model.errors import DataError, ParameterError
 
 TRAIN_SHARE = 0.6
 VALIDATION_SHARE = 0.2
 
 # Below these an average precision says nothing, and a threshold is chosen on noise.
-FEWEST_TRAIN_FRAUDS = 10
-FEWEST_HELD_FRAUDS = 5
+FEWEST_FRAUDS = {"train": 10, "validation": 5, "holdout": 5}
 
 SplitBy = Literal["time", "stratified"]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Three disjoint tables with the columns of the dataset, together all of its rows."""
+    """Three disjoint tables with the columns of the dataset.
+
+    Together they hold all of its rows but the `gap`, which a label delay leaves between them.
+    `days` is how many days of traffic each part stands for, by name; 1 if the table has no time.
+    """
 
     train: pd.DataFrame
     validation: pd.DataFrame
     holdout: pd.DataFrame
     how: SplitBy
+    days: dict[str, float]
+    gap: int
 
     def named(self) -> dict[str, pd.DataFrame]:
         """The parts by name, in order."""
@@ -38,7 +44,9 @@ class Parts:
 def split(dataset: Dataset, by: str, seed: int) -> Parts:
     """Splits 60 / 20 / 20: by time the earliest rows train, the last are the holdout.
 
-    A table without a time column is split as with `by="stratified"`.
+    A table without a time column is split as with `by="stratified"`. By time, the label delay
+    stays free in front of validation and holdout, as in the Fraud Detection Handbook (Le Borgne et
+    al., 2022, chapter 5): on the day a model is fitted, younger labels are not known.
 
     Raises:
         ParameterError: `by` is neither `time` nor `stratified`.
@@ -47,43 +55,73 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
     if by not in get_args(SplitBy):
         raise ParameterError(f"split={by!r} is invalid: expected time or stratified.")
     how: SplitBy = "time" if by == "time" and dataset.columns.time is not None else "stratified"
-    table, target = dataset.table, dataset.columns.target
-    fewest = FEWEST_TRAIN_FRAUDS + 2 * FEWEST_HELD_FRAUDS
+    fewest = sum(FEWEST_FRAUDS.values())
     if dataset.frauds < fewest:
         raise DataError(
-            f"{dataset.source}: {dataset.frauds} frauds in {len(table):,} transactions are too few "
-            f"to split into train, validation and holdout: at least {fewest} are needed. "
+            f"{dataset.source}: {dataset.frauds} frauds in {len(dataset.table):,} transactions are "
+            f"too few to split into train, validation and holdout: at least {fewest} are needed. "
             "Give a table that covers more time."
         )
+    cut = _by_time(dataset) if how == "time" else _stratified(dataset, seed)
+    for name, needed in FEWEST_FRAUDS.items():
+        _check_part(dataset, name, cut[name], needed, how)
+    return Parts(
+        **{name: part.reset_index(drop=True) for name, part in cut.items()},
+        how=how,
+        days={name: _days(dataset, part, how) for name, part in cut.items()},
+        gap=len(dataset.table) - sum(map(len, cut.values())),
+    )
+
+
+def _by_time(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    table, delay = dataset.table, dataset.label_rule.delay
+    first = round(TRAIN_SHARE * len(table))
+    second = round((TRAIN_SHARE + VALIDATION_SHARE) * len(table))
+    cut = {
+        "train": table.iloc[:first],
+        "validation": table.iloc[first:second],
+        "holdout": table.iloc[second:],
+    }
+    if delay:
+        times = table[dataset.columns.time]
+        for name, end in (("train", first), ("validation", second)):
+            part = cut[name]
+            cut[name] = part[part[dataset.columns.time] <= times.iloc[end] - delay]
+    return cut
+
+
+def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
+    table, target = dataset.table, dataset.columns.target
+    train, rest = train_test_split(
+        table, train_size=TRAIN_SHARE, stratify=table[target], random_state=seed
+    )
+    validation, holdout = train_test_split(
+        rest,
+        train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE),
+        stratify=rest[target],
+        random_state=seed,
+    )
+    return {"train": train, "validation": validation, "holdout": holdout}
+
+
+def _check_part(dataset: Dataset, name: str, part: pd.DataFrame, needed: int, how: SplitBy) -> None:
+    frauds = int(part[dataset.columns.target].sum())
+    if frauds >= needed and frauds < len(part):
+        return
+    delay = dataset.label_rule.delay / SECONDS_PER_DAY
+    left = f" with a label delay of {delay:g} days" if delay and how == "time" else ""
+    raise DataError(
+        f"{dataset.source}: the {name} part, split by {how}{left}, holds {frauds} frauds in "
+        f"{len(part):,} transactions; at least {needed} and some genuine ones are needed. "
+        "Give a table that covers more time"
+        + (", a shorter -P label_delay=," if left else ",")
+        + " or use -P split=stratified."
+    )
+
+
+def _days(dataset: Dataset, part: pd.DataFrame, how: SplitBy) -> float:
+    """Days of traffic that a part stands for: drawn from all days, it is its share of them."""
     if how == "time":
-        first, second = (
-            round(TRAIN_SHARE * len(table)),
-            round((TRAIN_SHARE + VALIDATION_SHARE) * len(table)),
-        )
-        cut = [table.iloc[:first], table.iloc[first:second], table.iloc[second:]]
-    else:
-        train, rest = train_test_split(
-            table, train_size=TRAIN_SHARE, stratify=table[target], random_state=seed
-        )
-        validation, holdout = train_test_split(
-            rest,
-            train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE),
-            stratify=rest[target],
-            random_state=seed,
-        )
-        cut = [train, validation, holdout]
-    for name, part, needed in zip(
-        ("train", "validation", "holdout"),
-        cut,
-        (FEWEST_TRAIN_FRAUDS, FEWEST_HELD_FRAUDS, FEWEST_HELD_FRAUDS),
-        strict=True,
-    ):
-        frauds = int(part[target].sum())
-        if frauds < needed or frauds == len(part):
-            raise DataError(
-                f"{dataset.source}: the {name} part, split by {how}, holds {frauds} frauds in "
-                f"{len(part):,} transactions; at least {needed} and some genuine ones are needed. "
-                "Give a table that covers more time, or use -P split=stratified."
-            )
-    train, validation, holdout = (part.reset_index(drop=True) for part in cut)
-    return Parts(train, validation, holdout, how)
+        return days_covered(part, dataset.columns)
+    whole = days_covered(dataset.table, dataset.columns)
+    return whole if dataset.columns.time is None else whole * len(part) / len(dataset.table)

@@ -24,7 +24,9 @@ class Interval:
     high: float
 
 
-def bootstrap_average_precision(labels: Labels, probability: Floats) -> Interval:
+def bootstrap_average_precision(
+    labels: Labels, probability: Floats, *, times: Floats | None = None, genuine_weight: float = 1.0
+) -> Interval:
     """Average precision with a percentile bootstrap interval over transactions."""
     (samples,) = _bootstrap(labels, [probability])
     low, high = _percentiles(samples)

@@ -11,7 +11,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.evaluate import Scored
-from fraud_model.evaluation.threshold import Policy, operating_points, total_cost
+from fraud_model.evaluation.threshold import Policy, cost_of, operating_points, total_cost
+from fraud_model.model.detector import Decision
 from fraud_model.model.metrics import Metrics
 
 GENUINE, FRAUD, ACCENT = "#4477aa", "#cc3311", "#222222"
@@ -26,18 +27,21 @@ def draw_curves(
     metrics: Metrics,
     *,
     part: str,
-    threshold: float,
+    decision: Decision,
     policy: Policy,
 ) -> dict[str, Figure]:
-    """One plot per question about a scored part, by file name without its ending."""
+    """One plot per question about a scored part, by file name without its ending.
+
+    `metrics` are those of `decision`, which came of `policy`.
+    """
     title = f"{part} part, {len(scored.labels):,} transactions, {scored.labels.sum():,} frauds"
     return {
-        "precision_recall": _precision_recall(scored, metrics, threshold, title),
+        "precision_recall": _precision_recall(scored, metrics, decision, title),
         "roc": _roc(scored, metrics, title),
         "reliability": _reliability(scored, metrics, title),
-        "score_distribution": _score_distribution(scored, threshold, title),
-        "threshold": _against_threshold(scored, threshold, policy, title),
-        "confusion_matrix": _confusion_matrix(metrics, threshold, title),
+        "score_distribution": _score_distribution(scored, decision, title),
+        "threshold": _against_threshold(scored, decision, policy, title),
+        "confusion_matrix": _confusion_matrix(metrics, decision, title),
     }
 
 
@@ -52,10 +56,12 @@ def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _precision_recall(scored: Scored, metrics: Metrics, threshold: float, subtitle: str) -> Figure:
+def _precision_recall(
+    scored: Scored, metrics: Metrics, decision: Decision, subtitle: str
+) -> Figure:
     figure, axes = _axes("Precision and recall", subtitle, "recall", "precision")
     precision, recall, _ = precision_recall_curve(
-        scored.labels, scored.probability, drop_intermediate=True
+        scored.labels, scored.probability, sample_weight=scored.weights, drop_intermediate=True
     )
     label = (
         f"average precision {metrics.average_precision:.3f} "
@@ -67,14 +73,10 @@ def _precision_recall(scored: Scored, metrics: Metrics, threshold: float, subtit
         metrics.precision,
         "o",
         color=FRAUD,
-        label=f"threshold {threshold:.3g}",
+        label=str(decision),
     )
-    axes.axhline(
-        scored.labels.mean(),
-        color=ACCENT,
-        linestyle=":",
-        label=f"chance {scored.labels.mean():.2%}",
-    )
+    chance = float(scored.labels.sum() / scored.weights.sum())
+    axes.axhline(chance, color=ACCENT, linestyle=":", label=f"chance {chance:.2%}")
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
     axes.legend(loc="lower left")
     return figure
@@ -115,8 +117,8 @@ def _reliability(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
     fraud_scores = scored.probability[scored.labels == 1]
     inner = np.quantile(fraud_scores, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1])
     bins = np.digitize(scored.probability, np.unique(inner))
-    counts = np.bincount(bins)
-    predicted = np.bincount(bins, scored.probability) / np.maximum(counts, 1)
+    counts = np.bincount(bins, scored.weights)
+    predicted = np.bincount(bins, scored.weights * scored.probability) / np.maximum(counts, 1)
     observed = np.bincount(bins, scored.labels) / np.maximum(counts, 1)
     shown = observed > 0
     axes.plot(
@@ -134,7 +136,7 @@ def _reliability(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
     return figure
 
 
-def _score_distribution(scored: Scored, threshold: float, subtitle: str) -> Figure:
+def _score_distribution(scored: Scored, decision: Decision, subtitle: str) -> Figure:
     figure, axes = _axes(
         "Score distribution",
         subtitle,
@@ -145,12 +147,9 @@ def _score_distribution(scored: Scored, threshold: float, subtitle: str) -> Figu
     bins = np.linspace(odds.min(), max(odds.max(), odds.min() + 1e-6), 60).tolist()
     for label, name, color in ((0, "genuine", GENUINE), (1, "fraud", FRAUD)):
         axes.hist(odds[scored.labels == label], bins=bins, color=color, alpha=0.65, label=name)
-    axes.axvline(
-        _logit(np.array([threshold]))[0],
-        color=ACCENT,
-        linestyle=":",
-        label=f"threshold {threshold:.3g}",
-    )
+    if decision.threshold is not None:
+        threshold = _logit(np.array([decision.threshold]))[0]
+        axes.axvline(threshold, color=ACCENT, linestyle=":", label=str(decision))
     ticks = [
         p
         for p in (1e-6, 1e-4, 1e-2, 0.5, 0.99, 0.9999)
@@ -163,16 +162,20 @@ def _score_distribution(scored: Scored, threshold: float, subtitle: str) -> Figu
     return figure
 
 
-def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitle: str) -> Figure:
-    if policy.kind == "cost" and policy.value is not None and scored.amounts is not None:
+def _against_threshold(scored: Scored, decision: Decision, policy: Policy, subtitle: str) -> Figure:
+    if decision.review_cost is not None and scored.amounts is not None:
         figure, axes = _axes(
             "Cost against threshold",
             subtitle,
             "threshold (log scale)",
             "cost, in units of the amounts",
         )
-        at, cost = total_cost(scored, scored.amounts, policy.value)
-        axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {policy.value:g} per review")
+        review = decision.review_cost
+        at, cost = total_cost(scored, scored.amounts, review)
+        axes.plot(at, cost, color=GENUINE, label=f"missed amounts + {review:g} per review")
+        flagged = decision.flags(scored.probability, scored.amounts)
+        own = cost_of(scored, scored.amounts, flagged, review)
+        axes.axhline(own, color=FRAUD, linestyle="--", label=f"{decision}: {own:,.0f}")
     else:
         figure, axes = _axes(
             "F1, precision and recall against threshold", subtitle, "threshold (log scale)", "share"
@@ -185,9 +188,9 @@ def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitl
         axes.plot(at, points.f1[shown], color=ACCENT, label="F1")
         axes.plot(at, points.precision[shown], color=GENUINE, alpha=0.7, label="precision")
         axes.plot(at, points.recall[shown], color=FRAUD, alpha=0.7, label="recall")
-    axes.axvline(
-        threshold, color=ACCENT, linestyle=":", label=f"chosen by {policy}: {threshold:.3g}"
-    )
+    if decision.threshold is not None:
+        chosen = decision.threshold
+        axes.axvline(chosen, color=ACCENT, linestyle=":", label=f"chosen by {policy}: {chosen:.3g}")
     axes.set_xscale("log")
     axes.set_xlim(left=max(1e-5, float(at.min())))
     axes.minorticks_off()
@@ -195,11 +198,11 @@ def _against_threshold(scored: Scored, threshold: float, policy: Policy, subtitl
     return figure
 
 
-def _confusion_matrix(metrics: Metrics, threshold: float, subtitle: str) -> Figure:
+def _confusion_matrix(metrics: Metrics, decision: Decision, subtitle: str) -> Figure:
     figure = Figure(figsize=(5.5, 4.6))
     figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
-    figure.suptitle(f"Confusion matrix at threshold {threshold:.3g}")
+    figure.suptitle(f"Confusion matrix, {decision}")
     axes.set_title(subtitle, fontsize=9)
     counts = np.array(
         [

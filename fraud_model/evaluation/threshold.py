@@ -1,16 +1,19 @@
-"""Chooses the probability from which a transaction is flagged, by a stated policy."""
+"""Chooses what is flagged, by a stated policy: a threshold, or what a review costs."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from fraud_model.arrays import Floats
+from fraud_model.arrays import Flags, Floats
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.evaluation.evaluate import Scored
+from fraud_model.model.detector import Decision
+
+HIGH_RISK = 0.7
 
 EXAMPLES = "f1, precision:0.9, recall:0.8, alerts:100, cost:5, or a number from 0 to 1"
 
@@ -32,7 +35,8 @@ class Policy:
 class Operating:
     """What each candidate threshold would do: arrays over descending distinct scores.
 
-    At `threshold[i]` all transactions that score at least that much are flagged.
+    At `threshold[i]` all transactions that score at least that much are flagged. Where genuine
+    transactions were thinned, `flagged` counts those that the rows stand for.
     """
 
     threshold: Floats
@@ -79,6 +83,26 @@ def parse_policy(text: str) -> Policy:
     raise ParameterError(f"threshold={text!r} is invalid: expected {EXAMPLES}.")
 
 
+def parse_risk_bounds(text: str) -> tuple[float, float] | None:
+    """Reads the bounds of Medium and High, as in `0.1,0.7`; None for `auto`.
+
+    Raises:
+        ParameterError: they are not two ascending probabilities.
+    """
+    if text == "auto":
+        return None
+    try:
+        medium, high = map(float, text.split(","))
+    except ValueError:
+        medium = high = math.nan
+    if not 0 < medium <= high <= 1:
+        raise ParameterError(
+            f"risk_bounds={text!r} is invalid: expected the probabilities from which the risk is "
+            "Medium and High, such as 0.1,0.7, or auto."
+        )
+    return medium, high
+
+
 def operating_points(scored: Scored) -> Operating:
     """The operating point of each distinct score, from the strictest to the laxest."""
     order = np.argsort(-scored.probability, kind="stable")
@@ -86,7 +110,10 @@ def operating_points(scored: Scored) -> Operating:
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     caught = np.cumsum(scored.labels[order])[last]
     return Operating(
-        ranked[last], last + 1.0, caught.astype(np.float64), float(scored.labels.sum())
+        ranked[last],
+        np.cumsum(scored.weights[order])[last],
+        caught.astype(np.float64),
+        float(scored.labels.sum()),
     )
 
 
@@ -96,18 +123,63 @@ def total_cost(scored: Scored, amounts: Floats, review: float) -> tuple[Floats, 
     A flagged transaction costs a review of the fixed sum `review`, a missed fraud its amount.
     """
     points = operating_points(scored)
-    at_stake = amounts * scored.labels
     order = np.argsort(-scored.probability, kind="stable")
-    saved = np.cumsum(at_stake[order])[points.flagged.astype(np.int64) - 1]
+    ranked = scored.probability[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    at_stake = amounts * scored.labels
+    saved = np.cumsum(at_stake[order])[last]
     return points.threshold, float(at_stake.sum()) - saved + review * points.flagged
 
 
+def cost_of(scored: Scored, amounts: Floats, flagged: Flags, review: float) -> float:
+    """What it costs to flag these transactions, shape (rows,); see `total_cost`."""
+    missed = amounts * scored.labels * ~flagged
+    return float(missed.sum() + review * scored.weights[flagged].sum())
+
+
+def decide(
+    policy: Policy,
+    calibration: Decision,
+    scored: Scored,
+    amount: str | None,
+    risk_bounds: tuple[float, float] | None,
+) -> Decision:
+    """The decision that `policy` asks for, on these transactions.
+
+    `cost:c` flags where probability x amount, the loss that a review is expected to prevent,
+    reaches the cost of the review. Every other policy chooses a threshold. `calibration` gives the
+    sigmoid, `amount` names the column, and `risk_bounds` are those of Medium and High; by default
+    the threshold and 0.7, the higher of both for High.
+
+    Raises:
+        DataError: the policy cannot be met on these transactions.
+    """
+    if policy.kind == "cost":
+        if amount is None:
+            raise DataError(
+                f"threshold={policy}: a missed fraud costs its amount, and the table has no "
+                "amount column. Name it with -P amount_column=, or use another policy."
+            )
+        medium, high = risk_bounds or (HIGH_RISK, HIGH_RISK)
+        return replace(
+            calibration,
+            threshold=None,
+            review_cost=policy.value,
+            amount=amount,
+            medium=medium,
+            high=high,
+        )
+    threshold = choose_threshold(policy, scored)
+    medium, high = risk_bounds or (threshold, max(HIGH_RISK, threshold))
+    return replace(calibration, threshold=threshold, medium=medium, high=high)
+
+
 def choose_threshold(policy: Policy, scored: Scored) -> float:
-    """The threshold on the probabilities that `policy` asks for, on these transactions.
+    """The threshold on the probabilities that `policy`, other than `cost`, asks for.
 
     `f1` takes the best F1; `precision:p` the highest recall with at least that precision;
     `recall:r` the highest threshold with at least that recall; `alerts:n` the lowest threshold
-    that flags at most n a day over the covered days; `cost:c` the cheapest by `total_cost`.
+    that flags at most n a day over the covered days.
 
     Raises:
         DataError: the policy cannot be met on these transactions.
@@ -135,13 +207,6 @@ def choose_threshold(policy: Policy, scored: Scored) -> float:
                     f"{points.flagged[0]:.0f}. Ask for more alerts a day."
                 )
             best = int(within[-1])
-        case "cost", float(value):
-            if scored.amounts is None:
-                raise DataError(
-                    f"threshold={policy}: a missed fraud costs its amount, and the table has no "
-                    "amount column. Name it with -P amount_column=, or use another policy."
-                )
-            best = int(np.argmin(total_cost(scored, scored.amounts, value)[1]))
         case _:
             best = int(np.argmax(points.f1))
     return _between(points.threshold, best)

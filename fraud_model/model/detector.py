@@ -24,12 +24,12 @@ from mlflow.models import set_model
 
 Floats = npt.NDArray[np.float64]
 
-BOOSTER_FILE = "model.lgb"
-SCALER_FILE = "scaler.json"
 DECISION_FILE = "decision.json"
 
 RISK_LEVELS = np.array(["Low", "Medium", "High"], dtype=object)
-RISK_BOUNDS = np.array([0.3, 0.7])
+
+# In front of the names of the evaluation model's artifacts.
+EVALUATION = "evaluation_"
 
 # Below this many rows LightGBM's threads cost more time than they save.
 ROWS_WORTH_THREADS = 256
@@ -55,28 +55,63 @@ class Scaler:
 
 @dataclass(frozen=True)
 class Decision:
-    """How a raw score becomes a probability and a flag.
+    """How a raw score becomes a probability, a flag and a risk level.
 
     The probability is Platt's sigmoid of the booster's log-odds s: 1 / (1 + exp(-(slope s +
     intercept))) (J. Platt, Probabilistic outputs for support vector machines, 1999).
+
+    A transaction is flagged if its probability reaches `threshold`; or, where `review_cost` is
+    given, if probability x amount reaches that, so that a review costs no more than the loss it is
+    expected to prevent. Then `amount` names the column. Exactly one of the two is None.
+
+    The risk level is Low below the probability `medium`, High from `high`, and Medium between;
+    what is flagged is Medium at least.
     """
 
     slope: float
     intercept: float
-    threshold: float
+    threshold: float | None
+    medium: float
+    high: float
+    review_cost: float | None = None
+    amount: str | None = None
+
+    def __str__(self) -> str:
+        if self.review_cost is not None:
+            return f"probability x {self.amount} >= {self.review_cost:g}"
+        return f"probability >= {self.threshold:.4g}"
 
     def probability(self, log_odds: Floats) -> Floats:
         """Calibrated fraud probabilities for log-odds of any shape."""
         with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-(self.slope * log_odds + self.intercept)))
 
+    def flags(self, probability: Floats, amounts: Floats | None) -> npt.NDArray[np.bool_]:
+        """Which transactions are flagged, shape (rows,), like both arguments.
+
+        `amounts` may be None where a threshold decides.
+        """
+        if self.review_cost is None:
+            return np.asarray(probability >= self.threshold)
+        return np.asarray(probability * amounts >= self.review_cost)
+
+    def risk_levels(
+        self, probability: Floats, flagged: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.object_]:
+        """The names of the risk levels, shape (rows,)."""
+        levels = np.searchsorted((self.medium, self.high), probability, side="right")
+        return RISK_LEVELS[np.maximum(levels, flagged)]
+
 
 class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Scores card transactions.
 
     `predict` takes one named column of doubles per feature and returns, row by row,
-    `fraud_probability` (float64), `is_fraud` (bool) and `risk_level` (Low below 0.3, High from
-    0.7, Medium between).
+    `fraud_probability` (float64), `is_fraud` (bool) and `risk_level` (Low, Medium or High; see
+    `Decision`).
+
+    A refitted detector keeps its evaluation model: the one that was fitted on a part of the rows,
+    so that the others could measure it.
 
     Attributes:
         scoring_protocol: announces `features`, `threshold` and `score` to a server; the protocol
@@ -90,30 +125,41 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         booster: lightgbm.Booster | None = None,
         scaler: Scaler | None = None,
         decision: Decision | None = None,
+        evaluation: FraudDetector | None = None,
     ) -> None:
         self._booster = booster
         self._scaler = scaler
         self._decision = decision
+        self._evaluation = evaluation
+        self._artifacts: dict[str, str] = {}
 
     def load_context(self, context: Any) -> None:
         """Reads booster, scaler and decision from the artifacts of a model version."""
-        self._booster = lightgbm.Booster(model_file=context.artifacts["booster"])
-        scaler = json.loads(Path(context.artifacts["scaler"]).read_text())
-        self._scaler = Scaler(*(tuple(scaler[key]) for key in ("features", "center", "scale")))
+        self._artifacts = context.artifacts
         self._decision = Decision(**json.loads(Path(context.artifacts["decision"]).read_text()))
+        self._booster, self._scaler = _read(context.artifacts)
 
     def save(self, folder: Path) -> dict[str, str]:
-        """Writes the three artifacts to `folder` as text, and returns their paths by name."""
-        booster, scaler, decision = self.parts
-        paths = {
-            "booster": folder / BOOSTER_FILE,
-            "scaler": folder / SCALER_FILE,
-            "decision": folder / DECISION_FILE,
-        }
-        booster.save_model(paths["booster"])
-        paths["scaler"].write_text(json.dumps(asdict(scaler), indent=1))
+        """Writes the artifacts to `folder` as text, and returns their paths by name."""
+        _, _, decision = self.parts
+        paths = {"decision": folder / DECISION_FILE}
         paths["decision"].write_text(json.dumps(asdict(decision), indent=1))
+        evaluation = self.evaluation_detector()
+        models = {"": self} if evaluation is self else {"": self, EVALUATION: evaluation}
+        for prefix, model in models.items():
+            booster, scaler, _ = model.parts
+            paths[f"{prefix}booster"] = folder / f"{prefix}booster.lgb"
+            paths[f"{prefix}scaler"] = folder / f"{prefix}scaler.json"
+            booster.save_model(paths[f"{prefix}booster"])
+            paths[f"{prefix}scaler"].write_text(json.dumps(asdict(scaler), indent=1))
         return {name: str(path) for name, path in paths.items()}
+
+    def evaluation_detector(self) -> FraudDetector:
+        """The model that the version's metrics belong to; this one where it was not refitted."""
+        if self._evaluation is None and f"{EVALUATION}booster" in self._artifacts:
+            _, _, decision = self.parts
+            self._evaluation = FraudDetector(*_read(self._artifacts, EVALUATION), decision)
+        return self._evaluation or self
 
     @property
     def parts(self) -> tuple[lightgbm.Booster, Scaler, Decision]:
@@ -129,15 +175,24 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return scaler.features
 
     @property
-    def threshold(self) -> float:
-        """The fraud probability from which a transaction is flagged, without `params`."""
+    def threshold(self) -> float | None:
+        """The fraud probability from which a transaction is flagged, without `params`.
+
+        None where a review's cost decides.
+        """
         _, _, decision = self.parts
         return decision.threshold
 
-    def with_threshold(self, threshold: float) -> FraudDetector:
-        """The same detector with another threshold of its own."""
-        booster, scaler, decision = self.parts
-        return FraudDetector(booster, scaler, replace(decision, threshold=threshold))
+    @property
+    def decision(self) -> str:
+        """What is flagged without `params`, for people."""
+        _, _, decision = self.parts
+        return str(decision)
+
+    def with_decision(self, decision: Decision) -> FraudDetector:
+        """The same detector with another decision."""
+        booster, scaler, _ = self.parts
+        return FraudDetector(booster, scaler, decision)
 
     def predict(
         self,
@@ -147,29 +202,28 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     ) -> pd.DataFrame:
         """Scores a table of transactions.
 
-        `params["threshold"]` replaces the version's own threshold for `is_fraud`;
-        `params["explain"]` = k adds the column `reasons`: the k features that moved this score
-        most, up or down, with their contributions in log-odds (SHAP values of the trees).
+        `params["threshold"]` replaces the version's own threshold for `is_fraud`, and
+        `params["review_cost"]` its cost of a review, whichever it has. `params["explain"]` = k
+        adds the column `reasons`: the k features that moved this score most, up or down, with
+        their contributions in log-odds (SHAP values of the trees).
 
         Raises:
             MlflowException: a value is not finite, or a parameter is out of range; the scoring
                 server answers it with status 400.
         """
-        _, scaler, decision = self.parts
+        _, scaler, _ = self.parts
         params = params or {}
-        threshold = float(params.get("threshold", decision.threshold))
+        decision = self._decision_of(params)
         explain = int(params.get("explain", 0))
-        if not 0 <= threshold <= 1:
-            raise _invalid(f"params: threshold={threshold} is invalid: expected 0 to 1.")
         if not 0 <= explain <= len(scaler.features):
             raise _invalid(
                 f"params: explain={explain} is invalid: expected 0 to {len(scaler.features)}, the "
                 "number of features."
             )
-        scaled = self._scaled(model_input)
-        scored = pd.DataFrame(self._scored(scaled, threshold), index=model_input.index)
+        values = self._values(model_input)
+        scored = pd.DataFrame(self._scored(values, decision), index=model_input.index)
         if explain:
-            reasons = self._reasons(scaled, scaler.features, explain)
+            reasons = self._reasons(scaler.transform(values), scaler.features, explain)
             scored["reasons"] = pd.Series(reasons, index=scored.index, dtype=object)
         return scored
 
@@ -179,21 +233,34 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         `values` has shape (rows, features), the columns as in `features`. For a server that has
         checked a request's rows itself and needs no table around them.
         """
-        _, scaler, decision = self.parts
-        return self._scored(scaler.transform(values), decision.threshold)
+        _, _, decision = self.parts
+        return self._scored(values, decision)
 
     def probability(self, model_input: pd.DataFrame) -> Floats:
         """Calibrated fraud probabilities, shape (rows,), without the rest of the answer."""
-        _, _, decision = self.parts
-        return decision.probability(self._log_odds(self._scaled(model_input)))
+        _, scaler, decision = self.parts
+        return decision.probability(self._log_odds(scaler.transform(self._values(model_input))))
 
     def contributions(self, model_input: pd.DataFrame) -> Floats:
         """SHAP values in log-odds, shape (rows, features)."""
-        return self._contributions(self._scaled(model_input))
-
-    def _scaled(self, table: pd.DataFrame) -> Floats:
         _, scaler, _ = self.parts
-        features = scaler.features
+        return self._contributions(scaler.transform(self._values(model_input)))
+
+    def _decision_of(self, params: dict[str, Any]) -> Decision:
+        """The version's decision with what `params` replace in it."""
+        _, _, decision = self.parts
+        if decision.review_cost is None:
+            threshold = float(params.get("threshold", decision.threshold))
+            if not 0 <= threshold <= 1:
+                raise _invalid(f"params: threshold={threshold} is invalid: expected 0 to 1.")
+            return replace(decision, threshold=threshold)
+        review_cost = float(params.get("review_cost", decision.review_cost))
+        if not 0 < review_cost < np.inf:
+            raise _invalid(f"params: review_cost={review_cost} is invalid: expected more than 0.")
+        return replace(decision, review_cost=review_cost)
+
+    def _values(self, table: pd.DataFrame) -> Floats:
+        features = self.features
         values = table[list(features)].to_numpy(dtype=np.float64)
         finite = np.isfinite(values)
         if not finite.all():
@@ -204,15 +271,19 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
                 f"{'missing (NaN)' if np.isnan(found) else 'infinite'}; every feature must be a "
                 "finite number. Leave the row out, or fill the value as the training data did."
             )
-        return scaler.transform(values)
+        return values
 
-    def _scored(self, scaled: Floats, threshold: float) -> dict[str, npt.NDArray[Any]]:
-        _, _, decision = self.parts
-        probability = decision.probability(self._log_odds(scaled))
+    def _scored(self, values: Floats, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        _, scaler, _ = self.parts
+        probability = decision.probability(self._log_odds(scaler.transform(values)))
+        amounts = None
+        if decision.amount is not None:
+            amounts = values[:, scaler.features.index(decision.amount)]
+        flagged = decision.flags(probability, amounts)
         return {
             "fraud_probability": probability,
-            "is_fraud": probability >= threshold,
-            "risk_level": RISK_LEVELS[RISK_BOUNDS.searchsorted(probability, side="right")],
+            "is_fraud": flagged,
+            "risk_level": decision.risk_levels(probability, flagged),
         }
 
     def _log_odds(self, scaled: Floats) -> Floats:
@@ -238,6 +309,14 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             [{"feature": features[i], "contribution": float(row[i])} for i in top]
             for row, top in zip(shap, ranked, strict=True)
         ]
+
+
+def _read(artifacts: dict[str, str], prefix: str = "") -> tuple[lightgbm.Booster, Scaler]:
+    scaler = json.loads(Path(artifacts[f"{prefix}scaler"]).read_text())
+    return (
+        lightgbm.Booster(model_file=artifacts[f"{prefix}booster"]),
+        Scaler(*(tuple(scaler[key]) for key in ("features", "center", "scale"))),
+    )
 
 
 def _invalid(message: str) -> MlflowException:

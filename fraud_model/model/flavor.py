@@ -107,8 +107,16 @@ def save_model(
 
 
 def signature(detector: FraudDetector) -> ModelSignature:
-    """One required double per feature in; probability, flag and risk level out; two params."""
+    """One required double per feature in; probability, flag and risk level out; two params.
+
+    The params are the decision's threshold, or its cost of a review; and how many reasons to give.
+    """
     _, scaler, decision = detector.parts
+    rule = (
+        ParamSpec("threshold", DataType.double, decision.threshold)
+        if decision.review_cost is None
+        else ParamSpec("review_cost", DataType.double, decision.review_cost)
+    )
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.double, name) for name in scaler.features]),
         outputs=Schema(
@@ -118,10 +126,5 @@ def signature(detector: FraudDetector) -> ModelSignature:
                 ColSpec(DataType.string, "risk_level"),
             ]
         ),
-        params=ParamSchema(
-            [
-                ParamSpec("threshold", DataType.double, decision.threshold),
-                ParamSpec("explain", DataType.long, 0),
-            ]
-        ),
+        params=ParamSchema([rule, ParamSpec("explain", DataType.long, 0)]),
     )

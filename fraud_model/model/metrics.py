@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -17,20 +18,26 @@ SHOWN = {
     "recall": "recall at the threshold",
     "f1": "F1 at the threshold",
     "accuracy": "accuracy at the threshold",
+    "alerts_per_day": "alerts a day",
+    "frauds": "frauds",
+    "expected_frauds": "frauds expected from the probabilities",
     "alerts_in_budget": "alerts that the budget allows",
     "precision_at_budget": "precision at the alert budget",
     "recall_at_budget": "recall at the alert budget",
+    "recall_at_budget_reachable": "… highest that the budget allows",
     "fraud_value_caught": "fraud value caught (sum of amounts)",
     "fraud_value_missed": "fraud value missed (sum of amounts)",
 }
+SINCE_0_2_0 = ("expected_frauds", "alerts_per_day", "recall_at_budget_reachable")
 
 
 @dataclass(frozen=True)
 class Metrics:
     """Metrics of a detector; frauds are the positive class.
 
-    A transaction is flagged if its probability reaches the threshold. The alert budget is what
-    people can review: the transactions that score highest, whatever the threshold.
+    What is flagged is up to the detector's decision. The alert budget is what people can review:
+    the transactions that score highest, whatever the decision. Where genuine transactions were
+    thinned, shares and alerts are those of the whole traffic, and counts those of the table's rows.
 
     Attributes:
         rows: labelled transactions, 1 or more.
@@ -45,9 +52,13 @@ class Metrics:
         average_precision_low: lower end of its 95 % bootstrap interval.
         average_precision_high: upper end of it.
         brier: mean squared error of the probabilities, 0 to 1; 0 is best.
+        expected_frauds: sum of the probabilities; calibrated ones come near `frauds`.
+        alerts_per_day: flagged transactions a day; all of them where the table has no time.
         alerts_in_budget: how many transactions the alert budget covers, 1 or more.
         precision_at_budget: share of those that are frauds, 0 to 1.
         recall_at_budget: share of all frauds that are among those, 0 to 1.
+        recall_at_budget_reachable: what it is if all of those are frauds, or all frauds are among
+            them.
         true_positives: frauds that are flagged.
         false_positives: genuine transactions that are flagged.
         false_negatives: frauds that pass.
@@ -68,9 +79,12 @@ class Metrics:
     average_precision_low: float
     average_precision_high: float
     brier: float
+    expected_frauds: float
+    alerts_per_day: float
     alerts_in_budget: int
     precision_at_budget: float
     recall_at_budget: float
+    recall_at_budget_reachable: float
     true_positives: int
     false_positives: int
     false_negatives: int
@@ -86,6 +100,8 @@ class Metrics:
             KeyError: a metric is missing.
         """
         optional = ("fraud_value_caught", "fraud_value_missed")
+        # Release 0.1.0 did not measure these.
+        content = {**dict.fromkeys(SINCE_0_2_0, math.nan), **content}
         return cls(
             **{
                 # Release 0.1.0 wrote counts as 6000.0.
@@ -96,8 +112,12 @@ class Metrics:
         )
 
     def by_name(self) -> dict[str, float]:
-        """The metrics by name, as MLflow logs them; those that are None are left out."""
-        return {name: float(value) for name, value in asdict(self).items() if value is not None}
+        """The metrics by name, as MLflow logs them; those that are not known are left out."""
+        return {
+            name: float(value)
+            for name, value in asdict(self).items()
+            if value is not None and not math.isnan(value)
+        }
 
 
 def shown_rows(columns: Sequence[Metrics]) -> list[str]:
@@ -113,6 +133,8 @@ def shown_rows(columns: Sequence[Metrics]) -> list[str]:
 def _cell(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    if name.startswith(("alerts", "fraud_value")):
+    if name.startswith(("alerts_in", "frauds", "fraud_value")):
         return f"{value:,.0f}"
+    if name in ("alerts_per_day", "expected_frauds"):
+        return f"{value:,.1f}"
     return f"{value:.6f}" if name == "brier" else f"{value:.4f}"

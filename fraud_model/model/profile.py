@@ -7,13 +7,14 @@ holds shares and counts between quantiles, no transaction.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from fraud_model.arrays import Counts, Floats
+from fraud_model.arrays import Counts, Flags, Floats
 from fraud_model.model.metrics import Metrics
 
 # Finer at both ends, where a distribution moves first.
@@ -43,16 +44,18 @@ class Distribution:
     shares: tuple[float, ...]
 
     @classmethod
-    def of(cls, values: Floats) -> Distribution:
-        """The distribution of finite values, shape (rows,)."""
-        ordered = np.sort(values)
-        rows = len(ordered)
-        inner = ordered[np.minimum((LEVELS * rows).astype(np.int64), rows - 1)]
+    def of(cls, values: Floats, weights: Floats | None = None) -> Distribution:
+        """The distribution of finite values, each counted `weights` times, shape (rows,)."""
+        order = np.argsort(values, kind="stable")
+        ordered = values[order]
+        upto = np.cumsum(np.ones(len(values)) if weights is None else weights[order])
+        inner = np.searchsorted(upto, LEVELS * upto[-1], side="right")
         below = np.nextafter(ordered[0], -np.inf)
-        edges = np.unique(np.concatenate([[below], inner, [ordered[-1]]]))
-        upto = np.searchsorted(ordered, edges, side="right")
-        counts = np.diff(upto, prepend=0, append=rows)
-        return cls(tuple(edges.tolist()), tuple((counts / rows).tolist()))
+        inner_edges = ordered[np.minimum(inner, len(ordered) - 1)]
+        edges = np.unique(np.concatenate([[below], inner_edges, [ordered[-1]]]))
+        places = np.searchsorted(ordered, edges, side="right")
+        counts = np.diff(np.concatenate([[0.0], upto])[places], prepend=0.0, append=upto[-1])
+        return cls(tuple(edges.tolist()), tuple((counts / upto[-1]).tolist()))
 
     def count(self, values: Floats) -> Counts:
         """How many finite values lie in each bin, shape (bins,)."""
@@ -81,16 +84,33 @@ class Scores:
     seconds_per_block: float | None
 
     @classmethod
-    def of(cls, probability: Floats, threshold: float, seconds: float | None) -> Scores:
-        """The distribution of probabilities in order of time, which cover `seconds`."""
+    def of(
+        cls,
+        probability: Floats,
+        threshold: float | None,
+        seconds: float | None,
+        weights: Floats | None = None,
+    ) -> Scores:
+        """The distribution of probabilities in order of time, which cover `seconds`.
+
+        Each is counted `weights` times, shape (rows,).
+        """
         rows = len(probability)
+        weights = np.ones(rows) if weights is None else weights
         levels = SCORE_LEVELS[rows * (1 - SCORE_LEVELS) >= FEWEST_ABOVE]
-        # An edge just below the threshold, so that exactly the flagged scores lie above it.
-        at_threshold = np.nextafter(threshold, -np.inf)
-        edges = np.unique([*np.quantile(probability, levels, method="lower"), at_threshold])
+        order = np.argsort(probability, kind="stable")
+        upto = np.cumsum(weights[order])
+        edges = probability[order][np.searchsorted(upto, levels * upto[-1])]
+        if threshold is not None:
+            # An edge just below the threshold, so that exactly the flagged scores lie above it.
+            edges = np.append(edges, np.nextafter(threshold, -np.inf))
+        edges = np.unique(edges)
         blocks = [
-            np.bincount(edges.searchsorted(block), minlength=len(edges) + 1)
-            for block in np.array_split(probability, min(BLOCKS, rows))
+            np.rint(
+                np.bincount(edges.searchsorted(block), weights[part], minlength=len(edges) + 1)
+            ).astype(np.int64)
+            for part in np.array_split(np.arange(rows), min(BLOCKS, rows))
+            for block in [probability[part]]
         ]
         return cls(
             tuple(edges.tolist()),
@@ -110,8 +130,9 @@ class Profile:
     `features` leaves out the time column, which moves by nature; the distributions are those of
     all transactions that the version was made from. `metrics` are those of the holdout.
     `fraud_rate` is a share of all transactions, and `flagged_rate` one of those behind `scores`.
-    `alert_budget` is in alerts a day, `mean_amount` in the currency of the amounts, or None
-    without them.
+    The version flags from `threshold`, or where probability x amount reaches `review_cost`; the
+    other one is None. `alert_budget` is in alerts a day, `mean_amount` in the currency of the
+    amounts, or None without them.
     """
 
     target: str
@@ -120,7 +141,8 @@ class Profile:
     rows: int
     fraud_rate: float
     flagged_rate: float
-    threshold: float
+    threshold: float | None
+    review_cost: float | None
     alert_budget: float
     mean_amount: float | None
     features: dict[str, Distribution]
@@ -132,6 +154,12 @@ class Profile:
         """The position of the amount among the features, from 0; None without amounts."""
         names = list(self.features)
         return names.index(self.amount) if self.amount in names else None
+
+    def flags(self, probability: Floats, amounts: Floats | None) -> Flags:
+        """Which transactions the version's own decision flags; all arrays of shape (rows,)."""
+        if self.review_cost is None or amounts is None:
+            return probability >= (math.inf if self.threshold is None else self.threshold)
+        return np.asarray(probability * amounts >= self.review_cost)
 
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""
@@ -149,6 +177,8 @@ class Profile:
         metrics = content.get("metrics") or content["figures"]
         scores = content["scores"]
         others = {field.name for field in fields(cls)} - {"features", "scores", "metrics"}
+        # Every version of release 0.1.0 has a threshold.
+        content = {"review_cost": None, **content}
         return cls(
             **{name: content[name] for name in others},
             features={

@@ -7,13 +7,13 @@ same names, and would silently score raw rows wrongly.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 
 from fraud_model.arrays import Floats
+from fraud_model.model.booster_text import numbers_of, rewritten, split_trees, text_of
 from fraud_model.model.detector import Decision, Scaler
 
 CATEGORICAL = 0b0001
@@ -37,11 +37,9 @@ def fold(booster: lightgbm.Booster, scaler: Scaler, decision: Decision) -> str:
     center, scale = np.asarray(scaler.center), np.asarray(scaler.scale)
     if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("a center or scale is not finite, or a scale is not positive")
-    header, *trees = re.split(r"^(?=Tree=)", booster.model_to_string(), flags=re.MULTILINE)
+    header, trees = split_trees(booster)
     _refuse_other_models(header)
-    # Their lengths in bytes, which change; LightGBM looks for the trees itself without them.
-    header = re.sub(r"^tree_sizes=.*\n", "", header, flags=re.MULTILINE)
-    header = _rewritten(header, "feature_infos", lambda text: _raw_ranges(text, center, scale))
+    header = rewritten(header, "feature_infos", lambda text: _raw_ranges(text, center, scale))
     folded = [
         _fold_tree(tree, center, scale, decision.slope, 0.0 if number else decision.intercept)
         for number, tree in enumerate(trees)
@@ -79,20 +77,20 @@ def _refuse_other_models(header: str) -> None:
 def _fold_tree(tree: str, center: Floats, scale: Floats, slope: float, intercept: float) -> str:
     if re.search(r"^is_linear=1$", tree, re.MULTILINE):
         raise ValueError("a tree has linear leaves")
-    kinds = _numbers(tree, "decision_type").astype(np.int64)
+    kinds = numbers_of(tree, "decision_type").astype(np.int64)
     if ((kinds & CATEGORICAL) != 0).any():
         raise ValueError("a split is categorical")
     if ((kinds & MISSING_KIND) == ZERO_IS_MISSING).any():
         raise ValueError("a split takes zeros for missing values")
-    features = _numbers(tree, "split_feature").astype(np.int64)
-    thresholds = _numbers(tree, "threshold")
+    features = numbers_of(tree, "split_feature").astype(np.int64)
+    thresholds = numbers_of(tree, "threshold")
     if not np.isfinite(thresholds).all():
         raise ValueError("a threshold is not finite")
     raw = raw_thresholds(thresholds, center[features], scale[features])
-    tree = _rewritten(tree, "threshold", lambda _: _text(raw))
+    tree = rewritten(tree, "threshold", lambda _: text_of(raw))
     for key in ("leaf_value", "internal_value"):
-        values = slope * _numbers(tree, key) + intercept
-        tree = _rewritten(tree, key, lambda _, values=values: _text(values))  # type: ignore[misc]
+        values = slope * numbers_of(tree, key) + intercept
+        tree = rewritten(tree, key, lambda _, values=values: text_of(values))  # type: ignore[misc]
     return tree
 
 
@@ -104,21 +102,6 @@ def _raw_ranges(text: str, center: Floats, scale: Floats) -> str:
             shown = f"[{low!r}:{high!r}]"
         ranges.append(shown)
     return " ".join(ranges)
-
-
-def _numbers(text: str, key: str) -> Floats:
-    found = re.search(rf"^{key}=(.*)$", text, re.MULTILINE)
-    return np.array(found.group(1).split() if found else [], dtype=np.float64)
-
-
-def _rewritten(text: str, key: str, change: Callable[[str], str]) -> str:
-    return re.sub(
-        rf"^({key}=)(.*)$", lambda line: line[1] + change(line[2]), text, flags=re.MULTILINE
-    )
-
-
-def _text(values: Sequence[float] | Floats) -> str:
-    return " ".join(repr(float(value)) for value in values)
 
 
 def _position(value: float) -> np.int64:

@@ -101,7 +101,8 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
 
 
 def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
-    metrics = evaluate(scored, profile.threshold, profile.alert_budget)
+    decided = profile.flags(scored.probability, scored.amounts)
+    metrics = evaluate(scored, decided, profile.alert_budget)
     frauds, budget = metrics.frauds, metrics.alerts_in_budget
     caught = round(metrics.recall_at_budget * frauds)
     expected = float(scored.probability.sum())
@@ -118,8 +119,7 @@ def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
     }
     if scored.amounts is not None:
         fraud = scored.labels == 1
-        flagged = scored.probability[fraud] >= profile.threshold
-        found["fraud_value_caught_share"] = _value_share(scored.amounts[fraud], flagged)
+        found["fraud_value_caught_share"] = _value_share(scored.amounts[fraud], decided[fraud])
     return found
 
 

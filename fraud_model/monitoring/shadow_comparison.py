@@ -13,7 +13,7 @@ from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.traffic import Shadowed, Traffic
 from fraud_model.errors import DataError
 from fraud_model.evaluation.bootstrap import Interval, paired_difference
-from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate, ranked_within
 from fraud_model.model.metrics import SHOWN, Metrics
 from fraud_model.monitoring.labels import UNKNOWN, Labels
 from fraud_model.monitoring.performance import FEWEST_FRAUDS
@@ -202,8 +202,9 @@ def markdown(comparison: ShadowComparison) -> str:
 
 def _at_budget(scored: Scored, alert_budget: float) -> Metrics:
     # The threshold that flags exactly the budget: each has its own.
-    ranked = np.sort(scored.probability)[::-1]
-    return evaluate(scored, float(ranked[alerts_within(scored, alert_budget) - 1]), alert_budget)
+    reviewed = ranked_within(scored, alerts_within(scored, alert_budget))
+    flagged = scored.probability >= scored.probability[reviewed[-1]]
+    return evaluate(scored, flagged, alert_budget)
 
 
 def _log_odds(probability: Floats) -> Floats:

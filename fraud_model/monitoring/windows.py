@@ -10,10 +10,10 @@ import numpy as np
 
 from fraud_model.arrays import Counts, Floats
 from fraud_model.data.traffic import Batch, Scored, Traffic
+from fraud_model.durations import UNITS, seconds_of
 from fraud_model.errors import ParameterError
 from fraud_model.model.profile import Profile
 
-UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 MOST_WINDOWS = 1_000
 
 
@@ -31,14 +31,15 @@ class Span:
         Raises:
             ParameterError: it is none of these.
         """
-        match = re.fullmatch(r"([1-9]\d*)([mhd]?)", text.strip())
-        if match is None:
-            raise ParameterError(
-                f"window={text!r} is invalid: expected a duration such as 1d, 12h or 30m, or a "
-                "number of transactions."
-            )
-        number = int(match[1])
-        return cls(number * UNITS[match[2]], None) if match[2] else cls(None, number)
+        seconds = seconds_of(text)
+        if seconds is not None:
+            return cls(seconds, None)
+        if re.fullmatch(r"[1-9]\d*", text.strip(), re.ASCII):
+            return cls(None, int(text))
+        raise ParameterError(
+            f"window={text!r} is invalid: expected a duration such as 1d, 12h or 30m, or a "
+            "number of transactions."
+        )
 
     def check(self, traffic: Traffic) -> None:
         """Raises ParameterError if the window is a duration, and the traffic has no times."""

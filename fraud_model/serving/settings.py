@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fraud_model.durations import seconds_of
 from fraud_model.errors import ParameterError
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 MOST = {"shadow_share": 1.0}
-AGE = re.compile(r"0*([1-9]\d{0,8})([dh])", re.ASCII)
-SECONDS = {"d": 86_400.0, "h": 3_600.0}
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class Settings:
     An empty `model_uri` means the version of `fraud-detector` in `model_stage`. `model_dir` stands
     in for a registry out of reach. Sizes are in bytes and times in seconds. `max_in_flight` limits
     the requests that one worker answers at the same time. `shadow_share` is the share of the scored
-    requests that the shadow scores too. `audit_keep` is an age in days or hours, such as `30d` or
-    `12h`; an empty one means for ever.
+    requests that the shadow scores too. `audit_keep` is an age such as `30d` or `12h`; an empty one
+    means for ever.
     """
 
     model_uri: str = ""
@@ -57,10 +55,10 @@ class Settings:
                 values[name] = _read(name, text, getattr(cls, name))
         settings = cls(**values)  # type: ignore[arg-type]
         parse_stage(settings.model_stage)
-        if settings.audit_keep and not AGE.fullmatch(settings.audit_keep):
+        if settings.audit_keep and settings.audit_keep_seconds is None:
             raise ParameterError(
-                f"AUDIT_KEEP={settings.audit_keep} is invalid: expected a number of days or hours "
-                "above 0, such as 30d or 12h. Leave it empty to keep everything."
+                f"AUDIT_KEEP={settings.audit_keep} is invalid: expected a duration such as 30d or "
+                "12h. Leave it empty to keep everything."
             )
         if settings.shadow_model_uri and not settings.audit_log:
             raise ParameterError(
@@ -75,10 +73,9 @@ class Settings:
         return self.model_uri or f"models:/{DEFAULT_MODEL_NAME}/{parse_stage(self.model_stage)}"
 
     @property
-    def audit_keep_seconds(self) -> float | None:
+    def audit_keep_seconds(self) -> int | None:
         """How old a rotated file of the audit log may grow; None means for ever."""
-        age = AGE.fullmatch(self.audit_keep)
-        return int(age[1]) * SECONDS[age[2]] if age else None
+        return seconds_of(self.audit_keep)
 
     @property
     def origins(self) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from fraud_model import __version__
 from fraud_model.data.dataset import Dataset
+from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.split import Parts
 from fraud_model.model.metrics import shown_rows
 from fraud_model.training.result import TrainingResult
@@ -34,16 +35,19 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "|---|---|---|",
             *shown_rows([metrics["validation"], metrics["holdout"]]),
             "",
-            f"Threshold {result.threshold:.6g}, chosen on the validation part by "
-            f"`{result.policy}`. The alert budget is {result.alert_budget:g} a day. A logistic "
-            "regression on the same features has an average precision of "
+            *_decision(result),
+            "",
+            f"A logistic regression on the same features has an average precision of "
             f"{result.fitted.baseline_average_precision:.4f} on the validation part.",
+            "",
+            *_refit(result),
             "",
             "## Data",
             "",
             f"Source `{shown}`, digest `{dataset.digest[:16]}`: {len(dataset.table):,} "
             f"transactions, {dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
-            f"{dataset.duplicates:,} exact duplicates dropped. {_split(parts)}",
+            f"{dataset.duplicates:,} exact duplicates dropped. {_split(dataset, parts)}",
+            *_labels(result),
             "",
             "| part | transactions | frauds | fraud rate |",
             "|---|---|---|---|",
@@ -57,7 +61,7 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "training data's were. It knows the fraud patterns of its training period only: watch "
             "its score distribution and retrain. It does not see a card's history unless the "
             "features carry it. The probabilities are calibrated for the fraud rate of the "
-            "validation part; if yours differs, choose the threshold again.",
+            "validation part; if yours differs, train with -P fraud_rate=.",
             "",
             f"Code: fraud_model {__version__}, git commit `{commit}`.",
             "",
@@ -74,10 +78,58 @@ def _origin(dataset: Dataset) -> str:
     return "Trained on the labelled transactions of the table named below."
 
 
-def _split(parts: Parts) -> str:
-    if parts.how == "time":
-        return (
-            "Split by time: the earliest 60 % train, the next 20 % validate, the last 20 % are "
-            "held out."
+def _decision(result: TrainingResult) -> list[str]:
+    decision, held = result.decision, result.metrics["holdout"]
+    return [
+        f"Flagged where {decision}, decided on the validation part by `{result.policy}`. The risk "
+        f"is Medium from {decision.medium:.4g} or where flagged, and High from "
+        f"{decision.high:.4g}. On the holdout that is {held.alerts_per_day:,.1f} alerts a day; the "
+        f"budget is {result.alert_budget:g}."
+        + (" **That is above the budget.**" if held.alerts_per_day > result.alert_budget else "")
+    ]
+
+
+def _refit(result: TrainingResult) -> list[str]:
+    if not result.refitted:
+        return ["The model that is served is the one that was measured: it learned from the train "
+                "part, and was calibrated on the validation part."]  # fmt: skip
+    handed = result.hand_over
+    carried = (
+        "How well that carries over could not be checked: the train part has too few frauds."
+        if handed is None
+        else "One step earlier in time the same hand-over expected "
+        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds:,} came, and planned "
+        f"{handed.planned:,.1f} alerts a day where {handed.came:,.1f} came."
+    )
+    return [
+        "These metrics are those of the evaluation model, which learned from the train part. The "
+        "model that is served was then fitted on all rows with the same hyperparameters and "
+        f"rounds, and took calibration and decision over. {carried}"
+    ]
+
+
+def _labels(result: TrainingResult) -> list[str]:
+    dataset = result.dataset
+    said = []
+    if len(dataset.unknown):
+        said.append(
+            f"The labels of {len(dataset.unknown):,} more transactions were not known yet; "
+            f"{dataset.young:,} of those are younger than the label delay."
         )
-    return "Split stratified by class: 60 % train, 20 % validate, 20 % are held out."
+    if result.genuine_weight != 1:
+        said.append(
+            f"Genuine transactions were thinned: frauds are {dataset.fraud_rate:.3%} of the table "
+            f"and {result.fraud_rate:.4%} of the traffic. Probabilities and metrics are those of "
+            "the traffic."
+        )
+    return ["", " ".join(said)] if said else []
+
+
+def _split(dataset: Dataset, parts: Parts) -> str:
+    if parts.how == "stratified":
+        return "Split stratified by class: 60 % train, 20 % validate, 20 % are held out."
+    days = dataset.label_rule.delay / SECONDS_PER_DAY
+    return (
+        "Split by time: the earliest 60 % train, the next 20 % validate, the last 20 % are "
+        "held out." + (f" In front of the last two, {days:g} days stay free." if parts.gap else "")
+    )

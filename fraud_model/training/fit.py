@@ -1,11 +1,11 @@
-"""Fits scaler, booster and calibration, and refuses a model that a plain baseline beats."""
+"""Fits scaler, boosters and calibration, and refuses a model that a plain baseline beats."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
@@ -19,6 +19,8 @@ from fraud_model.data.schema import Columns
 from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
 from fraud_model.training.config import Hyperparameters
+from fraud_model.training.curve import LearningCurve, advice, trace
+from fraud_model.training.seeds import average
 
 ROUNDS_BETWEEN_REPORTS = 50
 
@@ -27,14 +29,16 @@ ROUNDS_BETWEEN_REPORTS = 50
 class Fitted:
     """A fitted detector and what its fitting showed.
 
-    `curve` maps a metric's name to its value after each round, on the validation part;
-    `validation_probability` has the shape (validation rows,).
+    `rounds` are the trees that each seed's booster kept, and `curve` is the first seed's.
+    `log_odds` are the raw scores of the validation part, and `validation_probability` the
+    calibrated ones, both of shape (validation rows,).
     """
 
     detector: FraudDetector
+    log_odds: Floats
     validation_probability: Floats
-    best_round: int
-    curve: dict[str, list[float]]
+    rounds: tuple[int, ...]
+    curve: LearningCurve
     average_precision: float
     baseline_average_precision: float
 
@@ -44,94 +48,150 @@ def fit(
     validation: pd.DataFrame,
     columns: Columns,
     hyperparameters: Hyperparameters,
+    genuine_weight: float = 1.0,
 ) -> Fitted:
     """Fits on `train`; early stopping and calibration use `validation`.
 
-    The threshold of the returned detector is 0.5, a placeholder until a policy chooses one.
+    A genuine transaction of the table stands for `genuine_weight` of them. The threshold of the
+    returned detector is 0.5, a placeholder until a policy decides.
 
     Raises:
-        TrainingError: a logistic regression on the same standardised features is at least as
-            good on `validation` by average precision.
+        TrainingError: a logistic regression on the same standardised features is better on
+            `validation` by average precision.
     """
-    features = list(columns.features)
-    standard = StandardScaler().fit(train[features].to_numpy())
-    scaler = Scaler(
-        columns.features, tuple(standard.mean_.tolist()), tuple(standard.scale_.tolist())
-    )
-    x_train = scaler.transform(train[features].to_numpy())
-    x_validation = scaler.transform(validation[features].to_numpy())
-    y_train = train[columns.target].to_numpy()
-    y_validation = validation[columns.target].to_numpy()
+    scaler = fit_scaler(train, columns)
+    x_train, y_train = _scaled(train, columns, scaler)
+    x_validation, y_validation = _scaled(validation, columns, scaler)
+    weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
-    curve: dict[str, dict[str, list[float]]] = {}
-    booster = train_booster(
-        x_train,
-        y_train,
-        x_validation,
-        y_validation,
-        hyperparameters,
-        feature_names=features,
-        callbacks=[
-            lightgbm.log_evaluation(ROUNDS_BETWEEN_REPORTS),
-            lightgbm.record_evaluation(curve),
-        ],
-    )
+    data = lightgbm.Dataset(x_train, y_train, feature_name=booster_names(columns.features))
+    held_out = lightgbm.Dataset(x_validation, y_validation, reference=data)
+    boosters = [
+        _train(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
+        for each in seeded(hyperparameters)
+    ]
+    booster = average(boosters)
+    curve = trace(boosters[0], x_validation, y_validation, weights)
     log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
-    reached = float(average_precision_score(y_validation, log_odds))
+
     baseline = LogisticRegression(max_iter=1000).fit(x_train, y_train)
-    to_beat = float(average_precision_score(y_validation, baseline.decision_function(x_validation)))
-    if reached <= to_beat:
+    reached, to_beat = (
+        float(average_precision_score(y_validation, scores, sample_weight=weights))
+        for scores in (log_odds, baseline.decision_function(x_validation))
+    )
+    if reached < to_beat:
         raise TrainingError(
             "LightGBM does not beat logistic regression; nothing was registered. Average precision "
             f"on the validation part: {reached:.4f} with LightGBM, {to_beat:.4f} with logistic "
-            "regression. Lower -P learning_rate=, raise -P min_child_samples=, or give a table "
-            "with more frauds."
+            f"regression. {advice(curve, hyperparameters)}"
         )
-    decision = calibrate(log_odds, y_validation)
+    decision = calibrate(log_odds, y_validation, genuine_weight)
     return Fitted(
         detector=FraudDetector(booster, scaler, decision),
+        log_odds=log_odds,
         validation_probability=decision.probability(log_odds),
-        best_round=booster.best_iteration or booster.current_iteration(),
-        curve=curve.get("validation", {}),
+        rounds=tuple(each.best_iteration or each.current_iteration() for each in boosters),
+        curve=curve,
         average_precision=reached,
         baseline_average_precision=to_beat,
     )
 
 
-def train_booster(
-    x_train: Floats,
-    y_train: Labels,
-    x_validation: Floats,
-    y_validation: Labels,
+def fit_all(
+    table: pd.DataFrame,
+    columns: Columns,
     hyperparameters: Hyperparameters,
-    *,
-    feature_names: list[str],
-    callbacks: list[Callable[..., Any]],
+    rounds: tuple[int, ...],
+) -> tuple[lightgbm.Booster, Scaler]:
+    """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
+    scaler = fit_scaler(table, columns)
+    values, labels = _scaled(table, columns, scaler)
+    data = lightgbm.Dataset(values, labels, feature_name=booster_names(columns.features))
+    boosters = [
+        _train(data, each, count)
+        for each, count in zip(seeded(hyperparameters), rounds, strict=True)
+    ]
+    return average(boosters), scaler
+
+
+def refit(
+    table: pd.DataFrame,
+    columns: Columns,
+    hyperparameters: Hyperparameters,
+    evaluated: FraudDetector,
+    rounds: tuple[int, ...],
+) -> FraudDetector:
+    """The detector to serve: fitted on all of `table` with as many rounds as the evaluation model.
+
+    Calibration and decision are those of `evaluated`, which travels with it: nothing is left to
+    measure this one on.
+    """
+    _, _, decision = evaluated.parts
+    return FraudDetector(*fit_all(table, columns, hyperparameters, rounds), decision, evaluated)
+
+
+def fit_scaler(table: pd.DataFrame, columns: Columns) -> Scaler:
+    """Standardises to a mean of 0 and a standard deviation of 1 on `table`."""
+    standard = StandardScaler().fit(table[list(columns.features)].to_numpy())
+    return Scaler(columns.features, tuple(standard.mean_.tolist()), tuple(standard.scale_.tolist()))
+
+
+def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
+    """The hyperparameters of each booster that is averaged: seed, seed + 1 and so on."""
+    return [
+        replace(hyperparameters, seed=hyperparameters.seed + more)
+        for more in range(hyperparameters.seeds)
+    ]
+
+
+def _scaled(table: pd.DataFrame, columns: Columns, scaler: Scaler) -> tuple[Floats, Labels]:
+    values = scaler.transform(table[list(columns.features)].to_numpy())
+    return values, table[columns.target].to_numpy()
+
+
+def _train(
+    data: lightgbm.Dataset,
+    hyperparameters: Hyperparameters,
+    rounds: int,
+    validation: lightgbm.Dataset | None = None,
 ) -> lightgbm.Booster:
-    """`lightgbm.train` with the hyperparameters, stopped early on the validation part."""
-    if hyperparameters.early_stopping_rounds:
-        callbacks = [
-            *callbacks,
+    """`lightgbm.train`, stopped early on the validation part where one is given.
+
+    LightGBM evaluates after every round, which at full size takes a third of the time of the fit;
+    so it is asked to only where it has to stop early.
+    """
+    callbacks: list[Callable[..., object]] = [_report_progress]
+    if validation is not None:
+        callbacks.append(
             lightgbm.early_stopping(
                 hyperparameters.early_stopping_rounds, first_metric_only=True, verbose=False
-            ),
-        ]
-    data = lightgbm.Dataset(x_train, y_train, feature_name=booster_names(feature_names))
+            )
+        )
     return lightgbm.train(
         {
             **hyperparameters.lightgbm_parameters(),
             "metric": ["average_precision", "binary_logloss"],
         },
         data,
-        num_boost_round=hyperparameters.rounds,
-        valid_sets=[lightgbm.Dataset(x_validation, y_validation, reference=data)],
-        valid_names=["validation"],
+        num_boost_round=rounds,
+        valid_sets=[] if validation is None else [validation],
+        valid_names=[] if validation is None else ["validation"],
         callbacks=callbacks,
     )
 
 
-def calibrate(log_odds: Floats, labels: Labels) -> Decision:
+def _report_progress(state: lightgbm.callback.CallbackEnv) -> None:
+    done = state.iteration + 1
+    if done % ROUNDS_BETWEEN_REPORTS == 0:
+        print(f"  round {done} of {state.end_iteration}")
+
+
+def calibrate(log_odds: Floats, labels: Labels, genuine_weight: float = 1.0) -> Decision:
     """Fits Platt's sigmoid to held-out log-odds; the order of the scores never changes.
+
+    Where each genuine row stands for `genuine_weight` of them, the odds of fraud are that many
+    times lower than in the table (prior correction: G. King and L. Zeng, Logistic regression in
+    rare events data, 2001).
 
     A sigmoid rather than an isotonic step function: with some dozens of frauds the steps would
     tie most scores, and ties cost average precision.
@@ -143,10 +203,11 @@ def calibrate(log_odds: Floats, labels: Labels) -> Decision:
             f"calibration on the validation part has slope {slope:.3g}: higher scores do not mean "
             "more fraud there. Is the target column the right one?"
         )
-    return Decision(slope, float(sigmoid.intercept_[0]), threshold=0.5)
+    intercept = float(sigmoid.intercept_[0]) - math.log(genuine_weight)
+    return Decision(slope, intercept, threshold=0.5, medium=0.5, high=0.5)
 
 
-def booster_names(features: list[str]) -> list[str]:
+def booster_names(features: Sequence[str]) -> list[str]:
     """Names that LightGBM accepts: it refuses white space and JSON's own characters."""
     names = [re.sub(r"[^\w.\-]", "_", name) for name in features]
     if len(set(names)) == len(names):

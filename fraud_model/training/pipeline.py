@@ -11,7 +11,7 @@ from fraud_model.data.split import split
 from fraud_model.errors import ModelFailed, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import KeptScores, log_holdout, log_scores
-from fraud_model.evaluation.threshold import choose_threshold, parse_policy
+from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
@@ -19,7 +19,8 @@ from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
 from fraud_model.training.card import write_card
 from fraud_model.training.config import TrainingConfig
-from fraud_model.training.fit import fit
+from fraud_model.training.fit import fit, refit
+from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.known_rows import make_known_rows
 from fraud_model.training.result import TrainingResult
 
@@ -85,39 +86,59 @@ def _log_holdout(config: TrainingConfig, result: TrainingResult) -> None:
 
 def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     print(f"reading transactions (data={public(config.data)})")
+    hyperparameters = config.hyperparameters
     dataset = load_dataset(
         config.data,
         target=config.target,
         time=config.time_column,
         amount=config.amount_column,
+        label_rule=config.label_rule,
     )
-    parts = split(dataset, config.split, config.hyperparameters.seed)
-    parameters = asdict(config)
-    hyperparameters = parameters.pop("hyperparameters")
-    log_parameters({**parameters, **hyperparameters})
-    run_log.log_data(dataset, parts)
-    rounds = config.hyperparameters.rounds
-    print(f"fitting {rounds} rounds on {len(parts.train):,} transactions")
-    fitted = fit(parts.train, parts.validation, dataset.columns, config.hyperparameters)
-    scored = {
-        name: Scored.from_part(part, dataset.columns, probability)
-        for name, part, probability in (
-            ("validation", parts.validation, fitted.validation_probability),
-            ("holdout", parts.holdout, fitted.detector.probability(parts.holdout)),
-        )
+    parts = split(dataset, config.split, hyperparameters.seed)
+    weight = dataset.genuine_weight(config.fraud_rate)
+    own = asdict(config)
+    log_parameters({**own.pop("hyperparameters"), **own})
+    run_log.log_data(dataset, parts, weight)
+    columns, policy = dataset.columns, parse_policy(config.threshold)
+    print(f"fitting {hyperparameters.rounds} rounds on {len(parts.train):,} transactions")
+    fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight)
+    probabilities = {
+        "validation": fitted.validation_probability,
+        "holdout": fitted.detector.probability(parts.holdout),
     }
-    policy = parse_policy(config.threshold)
-    threshold = choose_threshold(policy, scored["validation"])
+    scored = {
+        name: Scored.from_part(
+            parts.named()[name],
+            columns,
+            probability,
+            days=parts.days[name],
+            genuine_weight=weight,
+        )
+        for name, probability in probabilities.items()
+    }
+    _, _, calibration = fitted.detector.parts
+    bounds = parse_risk_bounds(config.risk_bounds)
+    decision = decide(policy, calibration, scored["validation"], columns.amount, bounds)
+    detector, hand_over = fitted.detector.with_decision(decision), None
+    if config.refit:
+        print("checking how calibration and decision carry over to a model of more rows")
+        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight)
+        print(f"fitting the model to serve on all {len(dataset.table):,} transactions")
+        detector = refit(dataset.table, columns, hyperparameters, detector, fitted.rounds)
     return TrainingResult(
         dataset=dataset,
         parts=parts,
         fitted=fitted,
-        detector=fitted.detector.with_threshold(threshold),
+        detector=detector,
         policy=policy,
-        threshold=threshold,
         alert_budget=config.alert_budget,
+        genuine_weight=weight,
         scored=scored,
         metrics={
-            name: evaluate(part, threshold, config.alert_budget) for name, part in scored.items()
+            name: evaluate(
+                part, decision.flags(part.probability, part.amounts), config.alert_budget
+            )
+            for name, part in scored.items()
         },
+        hand_over=hand_over,
     )

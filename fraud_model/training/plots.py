@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,19 +10,20 @@ from matplotlib.figure import Figure
 
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.plots import ACCENT, GENUINE, MARGINS
+from fraud_model.training.curve import LearningCurve
 
 MOST_FEATURES = 20
 
 
-def draw_learning_curve(curve: Mapping[str, Sequence[float]], best_round: int) -> Figure:
-    """Validation metrics after each boosting round, one panel each."""
-    figure = Figure(figsize=(8, 3.2 * len(curve)))
+def draw_learning_curve(curve: LearningCurve, kept: int) -> Figure:
+    """Validation metrics by boosting round, one panel each, and the round that was kept."""
+    figure = Figure(figsize=(8, 3.2 * len(curve.metrics)))
     figure.suptitle("Learning curve on the validation part")
     figure.subplots_adjust(**MARGINS, hspace=0.3)
-    panels = figure.subplots(len(curve), 1, squeeze=False)[:, 0]
-    for panel, (metric, values) in zip(panels, curve.items(), strict=True):
-        panel.plot(np.arange(1, len(values) + 1), values, color=GENUINE)
-        panel.axvline(best_round, color=ACCENT, linestyle=":", label=f"kept: round {best_round}")
+    panels = figure.subplots(len(curve.metrics), 1, squeeze=False)[:, 0]
+    for panel, (metric, values) in zip(panels, curve.metrics.items(), strict=True):
+        panel.plot(curve.rounds, values, color=GENUINE)
+        panel.axvline(kept, color=ACCENT, linestyle=":", label=f"kept: round {kept}")
         panel.set(xlabel="boosting round", ylabel=metric.replace("_", " "))
         panel.legend()
         panel.grid(alpha=0.3)

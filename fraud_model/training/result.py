@@ -5,23 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy
-from fraud_model.model.detector import FraudDetector
+from fraud_model.model.detector import Decision, FraudDetector
 from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Distribution, Profile, Scores
 from fraud_model.training.fit import Fitted
+from fraud_model.training.hand_over import HandOver
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A detector with its chosen threshold, the data behind it, and its metrics.
+    """A detector with its decision, the data behind it, and its metrics.
 
-    `scored` and `metrics` have the keys `validation` and `holdout`; the metrics are those at
-    `threshold`. `alert_budget` is in alerts a day.
+    `detector` is the one to serve. `fitted`, `scored` and `metrics` are those of the evaluation
+    model, which is another one where the detector was refitted on all rows; `scored` and `metrics`
+    have the keys `validation` and `holdout`. `alert_budget` is in alerts a day. Each genuine
+    transaction of the table stands for `genuine_weight` of them. `hand_over` is None where nothing
+    was handed over, or it could not be checked.
     """
 
     dataset: Dataset
@@ -29,36 +34,66 @@ class TrainingResult:
     fitted: Fitted
     detector: FraudDetector
     policy: Policy
-    threshold: float
     alert_budget: float
+    genuine_weight: float
     scored: dict[str, Scored]
     metrics: dict[str, Metrics]
+    hand_over: HandOver | None
+
+    @property
+    def decision(self) -> Decision:
+        """What is flagged, and how scores become probabilities."""
+        _, _, decision = self.detector.parts
+        return decision
+
+    @property
+    def refitted(self) -> bool:
+        """Whether the served model has learned all rows."""
+        return self.detector.evaluation_detector() is not self.detector
+
+    @property
+    def fraud_rate(self) -> float:
+        """Share of frauds in the traffic that the table stands for."""
+        genuine = len(self.dataset.table) - self.dataset.frauds
+        return self.dataset.frauds / (self.dataset.frauds + self.genuine_weight * genuine)
 
     def profile(self) -> Profile:
         """The reference profile: features of all transactions, scores of those held out."""
-        columns, table = self.dataset.columns, self.dataset.table
-        held = [self.parts.validation, self.parts.holdout]
-        probability = np.concatenate(
-            [self.scored[name].probability for name in ("validation", "holdout")]
+        dataset, columns = self.dataset, self.dataset.columns
+        seen = dataset.table[list(columns.features)]
+        weights = np.where(dataset.table[columns.target] == 1, 1.0, self.genuine_weight)
+        if len(dataset.unknown):
+            # Nearly all of those whose label is not known are genuine.
+            seen = pd.concat([seen, dataset.unknown], ignore_index=True)
+            unknown = np.full(len(dataset.unknown), self.genuine_weight)
+            weights = np.concatenate([weights, unknown])
+        held = [self.scored[name] for name in ("validation", "holdout")]
+        probability = np.concatenate([part.probability for part in held])
+        held_weights = np.concatenate([part.weights for part in held])
+        flagged = np.concatenate(
+            [self.decision.flags(part.probability, part.amounts) for part in held]
         )
         seconds = None
-        if columns.time is not None and self.parts.how == "time":
-            seconds = float(held[1][columns.time].iloc[-1] - held[0][columns.time].iloc[0])
+        if self.parts.how == "time" and held[0].times is not None and held[1].times is not None:
+            seconds = float(held[1].times[-1] - held[0].times[0])
         return Profile(
             target=columns.target,
             time=columns.time,
             amount=columns.amount,
-            rows=len(table),
-            fraud_rate=self.dataset.fraud_rate,
-            flagged_rate=float((probability >= self.threshold).mean()),
-            threshold=self.threshold,
+            rows=len(seen),
+            fraud_rate=self.fraud_rate,
+            flagged_rate=float(np.average(flagged, weights=held_weights)),
+            threshold=self.decision.threshold,
+            review_cost=self.decision.review_cost,
             alert_budget=self.alert_budget,
-            mean_amount=float(table[columns.amount].mean()) if columns.amount else None,
+            mean_amount=(
+                float(np.average(seen[columns.amount], weights=weights)) if columns.amount else None
+            ),
             features={
-                name: Distribution.of(table[name].to_numpy())
+                name: Distribution.of(seen[name].to_numpy(), weights)
                 for name in columns.features
                 if name != columns.time
             },
-            scores=Scores.of(probability, self.threshold, seconds),
+            scores=Scores.of(probability, self.decision.threshold, seconds, held_weights),
             metrics=self.metrics["holdout"],
         )

@@ -27,9 +27,9 @@ ROWS_EXPLAINED = 300
 DIGEST_SHOWN = 16
 
 
-def log_data(dataset: Dataset, parts: Parts) -> None:
+def log_data(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
     """Logs the dataset's parts as inputs of the active run, and says what was read."""
-    _say(dataset, parts)
+    _say(dataset, parts, genuine_weight)
     mlflow.set_tags({"data_kind": dataset.kind, "data_source": dataset.source})
     mlflow.log_metrics(
         {
@@ -37,6 +37,7 @@ def log_data(dataset: Dataset, parts: Parts) -> None:
             "data/frauds": dataset.frauds,
             "data/fraud_rate": dataset.fraud_rate,
             "data/duplicates_dropped": dataset.duplicates,
+            "data/labels_unknown": len(dataset.unknown),
         }
     )
     # MLflow's own from_pandas looks at every cell to infer this schema: seconds at full size.
@@ -67,13 +68,22 @@ def log_result(result: TrainingResult) -> None:
         for part, reached in result.metrics.items()
         for name, value in reached.by_name().items()
     }
-    own = {
-        "model/threshold": result.threshold,
-        "model/rounds": fitted.best_round,
+    own: dict[str, float] = {
+        "model/rounds": fitted.rounds[0],
         "validation/average_precision_of_baseline": fitted.baseline_average_precision,
     }
+    decision, handed = result.decision, result.hand_over
+    if decision.threshold is not None:
+        own["model/threshold"] = decision.threshold
+    if decision.review_cost is not None:
+        own["model/review_cost"] = decision.review_cost
+    if handed is not None:
+        own["hand_over/frauds"] = handed.frauds
+        own["hand_over/expected_frauds"] = handed.expected_frauds
+        own["hand_over/alerts_per_day_planned"] = handed.planned
+        own["hand_over/alerts_per_day"] = handed.came
     mlflow.log_metrics({**metrics, **own})
-    log_curve(fitted.curve, "learning_curve/")
+    log_curve(fitted.curve.rounds, fitted.curve.metrics, "learning_curve/")
     _log_plots(result)
 
 
@@ -84,21 +94,31 @@ def log_card(card: str) -> None:
 
 
 def version_tags(result: TrainingResult, commit: str) -> dict[str, str]:
-    """The tags of run and version: where it comes from, and what it reached on the holdout."""
-    dataset, held = result.dataset, result.metrics["holdout"]
+    """The tags of run and version: where it comes from, and what it reached on the holdout.
+
+    What it reached is the evaluation model's.
+    """
+    dataset, held, decision = result.dataset, result.metrics["holdout"], result.decision
+    threshold = {} if decision.threshold is None else {"threshold": repr(decision.threshold)}
     return {
         "data_kind": dataset.kind,
         "data_source": dataset.source,
         "data_digest": dataset.digest,
         "split": result.parts.how,
-        "threshold": repr(result.threshold),
+        **threshold,
         "threshold_policy": str(result.policy),
+        "decision": str(decision),
+        "learned_from": "all rows" if result.refitted else "train and validation part",
+        "metrics_of": "the evaluation model" if result.refitted else "the served model",
+        "fraud_rate": f"{result.fraud_rate:.6f}",
+        "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
         "git_commit": commit,
         "holdout_average_precision": f"{held.average_precision:.6f}",
         "holdout_average_precision_low": f"{held.average_precision_low:.6f}",
         "holdout_average_precision_high": f"{held.average_precision_high:.6f}",
         "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
         "holdout_brier": f"{held.brier:.8f}",
+        "holdout_alerts_per_day": f"{held.alerts_per_day:.1f}",
     }
 
 
@@ -109,26 +129,32 @@ def version_description(result: TrainingResult) -> str:
         f"Trained on {len(dataset.table):,} {dataset.kind} transactions ({dataset.source}). "
         f"Holdout: average precision {held.average_precision:.4f} "
         f"[{held.average_precision_low:.4f}, {held.average_precision_high:.4f}], "
-        f"recall {held.recall:.4f} and precision {held.precision:.4f} at threshold "
-        f"{result.threshold:.4g} (`{result.policy}`)."
+        f"recall {held.recall:.4f}, precision {held.precision:.4f} and {held.alerts_per_day:,.1f} "
+        f"alerts a day where {result.decision} (`{result.policy}`)."
+        + (
+            " These are the evaluation model's; the served one was refitted on all rows."
+            if result.refitted
+            else ""
+        )
     )
 
 
 def _log_plots(result: TrainingResult) -> None:
-    booster, scaler, _ = result.detector.parts
+    evaluated = result.detector.evaluation_detector()
+    booster, scaler, decision = evaluated.parts
     plots = draw_curves(
         result.scored["holdout"],
         result.metrics["holdout"],
         part="holdout",
-        threshold=result.threshold,
+        decision=decision,
         policy=result.policy,
     )
-    plots["learning_curve"] = draw_learning_curve(result.fitted.curve, result.fitted.best_round)
+    plots["learning_curve"] = draw_learning_curve(result.fitted.curve, result.fitted.rounds[0])
     holdout = result.parts.holdout
     plots["feature_importance"] = draw_importance(
         scaler.features,
         np.asarray(booster.feature_importance("gain"), dtype=np.float64),
-        result.detector.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
+        evaluated.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
     )
     for name, figure in plots.items():
         mlflow.log_figure(figure, f"plots/{name}.png")
@@ -143,13 +169,20 @@ def _source_of(dataset: Dataset) -> DatasetSource:
         return resolve_dataset_source(dataset.source)
 
 
-def _say(dataset: Dataset, parts: Parts) -> None:
+def _say(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
     columns = dataset.columns
     print(
         f"data: {dataset.source} ({dataset.kind}), {len(dataset.table):,} transactions, "
         f"{dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
         f"{dataset.duplicates:,} duplicates dropped, {len(columns.features)} features"
     )
+    if len(dataset.unknown):
+        print(
+            f"{len(dataset.unknown):,} transactions without a known label, left out; "
+            f"{dataset.young:,} of them are younger than the label delay"
+        )
+    if genuine_weight != 1:
+        print(f"each genuine transaction stands for {genuine_weight:.4g} of the traffic")
     if columns.ignored:
         print(f"columns without numbers, left out: {', '.join(columns.ignored)}")
     if columns.time is None:
@@ -157,4 +190,5 @@ def _say(dataset: Dataset, parts: Parts) -> None:
     print(
         f"split by {parts.how}: {len(parts.train):,} train, {len(parts.validation):,} validation, "
         f"{len(parts.holdout):,} holdout"
+        + (f", {parts.gap:,} between them for the label delay" if parts.gap else "")
     )

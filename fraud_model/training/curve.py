@@ -1,0 +1,71 @@
+"""How a booster's metrics on the validation part change with its rounds, and what to make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import lightgbm
+import numpy as np
+from sklearn.metrics import average_precision_score, log_loss
+
+from fraud_model.arrays import Floats, Labels
+from fraud_model.training.config import Hyperparameters
+
+POINTS = 40
+# A curve whose best point lies among its last tenth has not had enough rounds.
+LAST_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Metrics by name after some of the rounds; each list has the length of `rounds`."""
+
+    rounds: list[int]
+    metrics: dict[str, list[float]]
+
+    @property
+    def best_round(self) -> int:
+        """The round after which average precision was highest."""
+        return self.rounds[int(np.argmax(self.metrics["average_precision"]))]
+
+
+def trace(
+    booster: lightgbm.Booster, values: Floats, labels: Labels, weights: Floats
+) -> LearningCurve:
+    """Scores the validation part after every so many rounds; that costs no more than scoring it.
+
+    `values` has shape (rows, features), scaled; `labels` and `weights` (rows,).
+    """
+    last = booster.current_iteration()
+    apart = -(-last // POINTS)
+    log_odds = np.zeros(len(labels))
+    curve = LearningCurve([], {"average_precision": [], "binary_logloss": []})
+    for start in range(0, last, apart):
+        more = min(apart, last - start)
+        log_odds += np.asarray(
+            booster.predict(values, start_iteration=start, num_iteration=more, raw_score=True)
+        )
+        curve.rounds.append(start + more)
+        ranking = average_precision_score(labels, log_odds, sample_weight=weights)
+        curve.metrics["average_precision"].append(float(ranking))
+        probability = 1 / (1 + np.exp(-log_odds))
+        loss = log_loss(labels, probability, sample_weight=weights)
+        curve.metrics["binary_logloss"].append(float(loss))
+    return curve
+
+
+def advice(curve: LearningCurve, hyperparameters: Hyperparameters) -> str:
+    """What to change after a fit that is not good enough."""
+    last = curve.rounds[-1]
+    if curve.best_round > (1 - LAST_SHARE) * last:
+        return (
+            f"Average precision was still rising at the last of {last} rounds: raise -P rounds= "
+            f"(now {hyperparameters.rounds}) or -P learning_rate= "
+            f"(now {hyperparameters.learning_rate:g})."
+        )
+    return (
+        f"Average precision was highest after round {curve.best_round} of {last}: lower "
+        f"-P learning_rate= (now {hyperparameters.learning_rate:g}), raise "
+        f"-P min_child_samples= (now {hyperparameters.min_child_samples}), or give a table with "
+        "more frauds."
+    )

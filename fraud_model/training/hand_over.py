@@ -1,0 +1,94 @@
+"""Checks how well calibration and decision carry over from an evaluation model to a refitted one.
+
+The refitted model has learned all rows, so nothing is left to check it on. One step earlier in time
+there is: a model fitted on the first two thirds of the train part is calibrated on the last third,
+and hands calibration and decision over to the evaluation model, which has learned both. The
+validation part, later than all of them, shows what comes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fraud_model.data.dataset import Dataset
+from fraud_model.data.split import FEWEST_FRAUDS, Parts
+from fraud_model.errors import FraudModelError
+from fraud_model.evaluation.evaluate import Scored
+from fraud_model.evaluation.threshold import Policy, decide
+from fraud_model.training.config import Hyperparameters
+from fraud_model.training.fit import Fitted, calibrate, fit_all
+
+EARLIER_SHARE = 2 / 3
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """What a decision that was handed over did on later transactions.
+
+    `expected_frauds` is the sum of the probabilities, `frauds` what there was. `planned` and `came`
+    are alerts a day: where the decision was made, and afterwards.
+    """
+
+    frauds: int
+    expected_frauds: float
+    planned: float
+    came: float
+
+
+def check_hand_over(
+    dataset: Dataset,
+    parts: Parts,
+    fitted: Fitted,
+    hyperparameters: Hyperparameters,
+    policy: Policy,
+    genuine_weight: float,
+) -> HandOver | None:
+    """Hands a decision over to the evaluation model; None where there are too few frauds for it."""
+    columns, train = dataset.columns, parts.train
+    cut = round(EARLIER_SHARE * len(train))
+    earlier, later = train.iloc[:cut], train.iloc[cut:]
+    if dataset.label_rule.delay and parts.how == "time":
+        last = later[columns.time].iloc[0] - dataset.label_rule.delay
+        earlier = earlier[earlier[columns.time] <= last]
+    if (
+        earlier[columns.target].sum() < FEWEST_FRAUDS["train"]
+        or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
+    ):
+        return None
+    booster, scaler = fit_all(earlier, columns, hyperparameters, fitted.rounds)
+    scaled = scaler.transform(later[list(columns.features)].to_numpy())
+    log_odds = np.asarray(booster.predict(scaled, raw_score=True))
+    share = parts.days["train"] * len(later) / len(train)
+    try:
+        calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
+        before = Scored.from_part(
+            later,
+            columns,
+            calibration.probability(log_odds),
+            days=share,
+            genuine_weight=genuine_weight,
+        )
+        decision = decide(policy, calibration, before, columns.amount, None)
+    except FraudModelError:
+        # Too little of a table to calibrate or decide on says nothing about the whole of it.
+        return None
+    after = Scored.from_part(
+        parts.validation,
+        columns,
+        decision.probability(fitted.log_odds),
+        days=parts.days["validation"],
+        genuine_weight=genuine_weight,
+    )
+
+    def alerts(scored: Scored) -> float:
+        flagged = decision.flags(scored.probability, scored.amounts)
+        return float(scored.weights[flagged].sum()) / (scored.days or 1.0)
+
+    return HandOver(
+        frauds=int(after.labels.sum()),
+        expected_frauds=float((after.weights * after.probability).sum()),
+        planned=alerts(before),
+        came=alerts(after),
+    )
