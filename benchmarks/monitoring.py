@@ -152,7 +152,7 @@ class SimulatedTraffic:
                     + np.arange(self._rows) * SECONDS_PER_DAY / self._rows,
                     values=table[self._features].to_numpy(),
                     probability=probability,
-                    flagged=probability >= decision.threshold,
+                    flagged=decision.flags(probability, None),
                     keys=[(label,) for label in labels],
                 ),
                 np.empty(0),

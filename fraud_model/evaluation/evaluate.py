@@ -112,7 +112,8 @@ def evaluate(scored: Scored, flagged: Flags, alert_budget: float) -> Metrics:
 
 def alerts_within(scored: Scored, alert_budget: float) -> int:
     """How many alerts a budget per day allows over the days that were scored; at least 1."""
-    return min(math.ceil(scored.weights.sum()), max(1, round(alert_budget * scored.days)))
+    most = math.ceil(float(scored.weights.sum()))
+    return min(most, max(1, round(alert_budget * scored.days)))
 
 
 def ranked_within(scored: Scored, alerts: int) -> Counts:

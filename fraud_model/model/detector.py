@@ -91,9 +91,11 @@ class Decision:
 
         `amounts` may be None where a threshold decides.
         """
-        if self.review_cost is None:
-            return np.asarray(probability >= self.threshold)
-        return np.asarray(probability * amounts >= self.review_cost)
+        if self.review_cost is not None and amounts is not None:
+            return np.asarray(probability * amounts >= self.review_cost)
+        if self.threshold is None:
+            raise ValueError("a review's cost decides, and there are no amounts")
+        return np.asarray(probability >= self.threshold)
 
     def risk_levels(
         self, probability: Floats, flagged: npt.NDArray[np.bool_]
@@ -249,12 +251,12 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def _decision_of(self, params: dict[str, Any]) -> Decision:
         """The version's decision with what `params` replace in it."""
         _, _, decision = self.parts
-        if decision.review_cost is None:
+        if decision.threshold is not None:
             threshold = float(params.get("threshold", decision.threshold))
             if not 0 <= threshold <= 1:
                 raise _invalid(f"params: threshold={threshold} is invalid: expected 0 to 1.")
             return replace(decision, threshold=threshold)
-        review_cost = float(params.get("review_cost", decision.review_cost))
+        review_cost = float(params.get("review_cost", decision.review_cost or 0.0))
         if not 0 < review_cost < np.inf:
             raise _invalid(f"params: review_cost={review_cost} is invalid: expected more than 0.")
         return replace(decision, review_cost=review_cost)

@@ -26,7 +26,9 @@ class Scorer(Protocol):
     Attributes:
         scoring_protocol: the number of the protocol.
         features: names of the features, in the order that `score` takes them.
-        threshold: the version's own threshold, a fraud probability from 0 to 1.
+        threshold: the version's own threshold, a fraud probability from 0 to 1; None where
+            something else decides.
+        decision: what is flagged without `params`, for people.
     """
 
     scoring_protocol: int
@@ -35,7 +37,10 @@ class Scorer(Protocol):
     def features(self) -> tuple[str, ...]: ...
 
     @property
-    def threshold(self) -> float: ...
+    def threshold(self) -> float | None: ...
+
+    @property
+    def decision(self) -> str: ...
 
     def score(self, values: Floats) -> Mapping[str, npt.NDArray[Any]]:
         """Scores finite values of shape (rows, features) as `predict` does without `params`.

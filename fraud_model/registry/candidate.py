@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType, Schema
 
 from fraud_model.arrays import Floats
-from fraud_model.data.schema import Columns
+from fraud_model.data.schema import Columns, days_covered
 from fraud_model.errors import ModelFailed, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.model.directory import ModelDirectory
@@ -91,9 +91,16 @@ class Candidate:
         rows = self._rows(model.metadata.get_input_schema(), holdout, columns)
         with self._explained("fails on the holdout"):
             answer = model.predict(rows)
-        scored = Scored.from_part(holdout, columns, self._probability(answer, len(holdout)))
+        scored = Scored.from_part(
+            holdout,
+            columns,
+            self._probability(answer, len(holdout)),
+            days=days_covered(holdout, columns),
+            genuine_weight=1.0,
+        )
         threshold = self._threshold(model.metadata.signature)
-        return HoldoutResult(scored, threshold, evaluate(scored, threshold, alert_budget))
+        flagged = scored.probability >= threshold
+        return HoldoutResult(scored, threshold, evaluate(scored, flagged, alert_budget))
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:

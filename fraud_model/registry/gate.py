@@ -162,7 +162,9 @@ def _scoring_on_holdout(
                 "-P keep_holdout=true"
             )
         scored, threshold = found
-        return HoldoutResult(scored, threshold, evaluate(scored, threshold, alert_budget))
+        return HoldoutResult(
+            scored, threshold, evaluate(scored, scored.probability >= threshold, alert_budget)
+        )
 
     return look_up
 

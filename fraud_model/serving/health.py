@@ -84,6 +84,7 @@ class Health:
             "source": origin.source,
             "note": origin.note,
             **({} if threshold is None else {"threshold": threshold}),
+            "decision": self._served.decision,
             "route": self._served.route,
             "route_note": self._served.route_note,
             "uptime_seconds": round(time.monotonic() - self._start, 1),

@@ -106,7 +106,7 @@ def _fault_of(scorer: Scorer, served: ServedModel, rows: pd.DataFrame) -> str:
             return "the version's known rows do not have exactly the scorer's features"
         plain = Plain(scorer, values)
         answer = invocations({"inputs": None}, CONTENT_TYPE_JSON, plain, None).response
-        if not 0 <= scorer.threshold <= 1:
+        if scorer.threshold is not None and not 0 <= scorer.threshold <= 1:
             return f"the scorer's threshold={scorer.threshold} does not lie from 0 to 1"
     except Exception as error:
         return f"the scorer failed on the version's known rows: {describe(error)}"

@@ -113,13 +113,20 @@ class ServedModel:
 
     @cached_property
     def threshold(self) -> float | None:
-        """The version's own threshold; None where nothing says it."""
+        """The version's own threshold; None where it has none, or nothing says it."""
         if self.scorer is not None:
             return self.scorer.threshold
         for param in self.params.params if self.params else ():
             if param.name == "threshold" and isinstance(param.default, int | float):
                 return float(param.default)
         return None
+
+    @cached_property
+    def decision(self) -> str:
+        """What the version flags, for people; empty where nothing says it."""
+        if self.scorer is not None:
+            return self.scorer.decision
+        return "" if self.threshold is None else f"probability >= {self.threshold:.4g}"
 
     @cached_property
     def is_comparable(self) -> bool:

@@ -205,6 +205,11 @@ def _row(described: dict[str, Any]) -> str:
         )
     if "threshold" in params:
         about += ' <code>"params": {"threshold": 0.5}</code> replaces the version\'s own threshold.'
+    if "review_cost" in params:
+        about += (
+            ' <code>"params": {"review_cost": 5}</code> replaces the version\'s own cost of a '
+            "review."
+        )
     return f"{about}</p>"
 
 
@@ -215,6 +220,8 @@ def _param(param: ParamSpec, served: ServedModel) -> dict[str, Any]:
     if served.is_comparable and param.name in ("threshold", "explain"):
         most = 1 if param.name == "threshold" else len(served.features)
         described |= {"minimum": 0, "maximum": most}
+    if served.is_comparable and param.name == "review_cost":
+        described |= {"exclusiveMinimum": 0}
     return described
 
 

@@ -20,8 +20,8 @@ FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 # What a version of this project says, in this release and the one before.
 OWN_ROW = re.compile(r"row (\d+), column '(.+?)' is (missing \(NaN\)|infinite)\b")
 OWN_PARAM = re.compile(
-    r"params: (threshold|explain)"
-    r"(?:=\S+ is invalid: expected| is \S+, and must lie from) (0 to \d+)"
+    r"params: (threshold|explain|review_cost)"
+    r"(?:=\S+ is invalid: expected| is \S+, and must lie from) (0 to \d+|more than 0)"
 )
 MOST_NAMED = 5
 

@@ -81,7 +81,7 @@ def _log_holdout(config: TrainingConfig, result: TrainingResult) -> None:
             print(f"{error}; its scores are not kept")
             continue
         champions[champion.uri] = KeptScores(scored.scored.probability, scored.threshold)
-    log_scores(result.scored["holdout"], result.threshold, champions)
+    log_scores(result.scored["holdout"], result.decision.threshold or 0.5, champions)
 
 
 def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:

@@ -17,7 +17,7 @@ SCORED = Scored(LABELS, SCORES, random.exponential(50, 3_000), days=0.5)
 
 
 def test_metrics_are_scikit_learns() -> None:
-    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    metrics = evaluate(SCORED, SCORES >= 0.8, alert_budget=100)
     passed, false_alarms, missed, caught = confusion_matrix(LABELS, SCORES >= 0.8).ravel()
     assert [metrics.true_negatives, metrics.false_positives, metrics.false_negatives] == [
         passed,
@@ -32,7 +32,7 @@ def test_metrics_are_scikit_learns() -> None:
 
 
 def test_the_alert_budget_is_a_number_per_day() -> None:
-    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    metrics = evaluate(SCORED, SCORES >= 0.8, alert_budget=100)
     assert metrics.alerts_in_budget == 50
     top = np.argsort(-SCORES, kind="stable")[:50]
     assert metrics.precision_at_budget == LABELS[top].mean()
@@ -41,8 +41,31 @@ def test_the_alert_budget_is_a_number_per_day() -> None:
     assert alerts_within(SCORED, 1e9) == len(LABELS)
 
 
+def test_a_thinned_table_gives_the_metrics_of_the_whole_traffic() -> None:
+    kept = np.flatnonzero((LABELS == 1) | (random.random(3_000) < 0.5))
+    thinned = Scored(LABELS[kept], SCORES[kept], None, 0.5, genuine_weight=3.0)
+    copies = np.where(LABELS[kept] == 1, 1, 3)
+    whole = Scored(np.repeat(LABELS[kept], copies), np.repeat(SCORES[kept], copies), None, 0.5)
+    mine = evaluate(thinned, thinned.probability >= 0.6, alert_budget=100)
+    theirs = evaluate(whole, whole.probability >= 0.6, alert_budget=100)
+    for name in ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier",
+                 "expected_frauds", "alerts_per_day", "alerts_in_budget",
+                 "recall_at_budget_reachable"):  # fmt: skip
+        assert getattr(mine, name) == pytest.approx(getattr(theirs, name)), name
+    # A row that stands for three may exceed the budget where one of the three would not.
+    assert mine.recall_at_budget == pytest.approx(theirs.recall_at_budget, abs=0.05)
+    assert mine.false_positives * 3 == theirs.false_positives
+
+
+def test_the_budget_caps_the_recall_within_it() -> None:
+    metrics = evaluate(SCORED, SCORES >= 0.8, alert_budget=20)
+    assert metrics.alerts_in_budget == 10
+    assert metrics.recall_at_budget_reachable == 10 / LABELS.sum()
+    assert metrics.recall_at_budget <= metrics.recall_at_budget_reachable
+
+
 def test_fraud_value_is_split_into_caught_and_missed() -> None:
-    metrics = evaluate(SCORED, threshold=0.8, alert_budget=100)
+    metrics = evaluate(SCORED, SCORES >= 0.8, alert_budget=100)
     assert SCORED.amounts is not None
     total = float(SCORED.amounts[LABELS == 1].sum())
     assert metrics.fraud_value_caught is not None
@@ -52,7 +75,7 @@ def test_fraud_value_is_split_into_caught_and_missed() -> None:
 
 
 def test_without_amounts_there_is_no_fraud_value() -> None:
-    metrics = evaluate(Scored(LABELS, SCORES, None, 1.0), threshold=0.5, alert_budget=10)
+    metrics = evaluate(Scored(LABELS, SCORES, None, 1.0), SCORES >= 0.5, alert_budget=10)
     assert (metrics.fraud_value_caught, metrics.fraud_value_missed) == (None, None)
     assert not [name for name in metrics.by_name() if "value" in name]
 

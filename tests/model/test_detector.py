@@ -31,10 +31,20 @@ def test_it_answers_probability_flag_and_risk_level(
     assert list(answer.columns) == ["fraud_probability", "is_fraud", "risk_level"]
     probability = answer["fraud_probability"]
     assert probability.between(0, 1).all()
-    assert (answer["is_fraud"] == (probability >= store.trained.result.threshold)).all()
-    bounds = pd.cut(probability, [-1, 0.3, 0.7, 2], right=False, labels=["Low", "Medium", "High"])
+    assert (answer["is_fraud"] == (probability >= store.trained.result.decision.threshold)).all()
+    threshold = store.trained.result.decision.threshold
+    assert threshold is not None
+    edges = [-1, threshold, max(0.7, threshold), 2]
+    bounds = pd.cut(probability, edges, right=False, labels=["Low", "Medium", "High"])
     assert (answer["risk_level"] == bounds.astype(str)).all()
     assert {"Low", "High"} <= set(answer["risk_level"])
+
+
+def test_what_is_flagged_is_never_low(model: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame) -> None:
+    answer = model.predict(rows, params={"threshold": 0.0})
+    assert answer["is_fraud"].all()
+    assert "Low" not in set(answer["risk_level"])
+    assert "Medium" in set(answer["risk_level"])
 
 
 def test_a_row_scores_the_same_alone_in_a_batch_and_in_any_column_order(

@@ -25,14 +25,16 @@ def directory(store: Store) -> Path:
 def test_every_file_is_text(directory: Path) -> None:
     # Python's own cache is none of the model's files.
     files = [p for p in directory.rglob("*") if p.is_file() and p.parent.name != "__pycache__"]
-    assert {"model.lgb", "scaler.json", "decision.json"} <= {path.name for path in files}
+    assert {"booster.lgb", "scaler.json", "evaluation_booster.lgb", "decision.json"} <= {
+        path.name for path in files
+    }
     for path in files:
         path.read_text(encoding="utf-8")
 
 
 def test_the_lightgbm_flavor_loads_the_same_booster(store: Store, directory: Path) -> None:
     booster = mlflow.lightgbm.load_model(str(directory))
-    assert booster.num_trees() == store.trained.result.fitted.best_round
+    assert booster.num_trees() == store.trained.result.fitted.rounds[0]
 
 
 def test_signature_and_example_name_every_feature(store: Store, directory: Path) -> None:

@@ -20,9 +20,12 @@ METRICS = Metrics(
     average_precision_low=0.6,
     average_precision_high=0.8,
     brier=0.00125,
+    expected_frauds=9.5,
+    alerts_per_day=16.0,
     alerts_in_budget=100,
     precision_at_budget=0.09,
     recall_at_budget=0.9,
+    recall_at_budget_reachable=1.0,
     true_positives=8,
     false_positives=8,
     false_negatives=2,
@@ -38,6 +41,13 @@ def test_what_is_written_is_read(metrics: Metrics) -> None:
     assert Metrics.read(asdict(metrics)) == metrics
     # Release 0.1.0 wrote counts as floats, and left out what it did not know.
     assert Metrics.read({**metrics.by_name(), "lift": 3.0}) == metrics
+
+
+def test_what_release_0_1_0_did_not_measure_is_not_known() -> None:
+    since = {"expected_frauds", "alerts_per_day", "recall_at_budget_reachable"}
+    old = Metrics.read({k: v for k, v in METRICS.by_name().items() if k not in since})
+    assert set(METRICS.by_name()) - set(old.by_name()) == since
+    assert "| alerts a day |  | 16.0 |" in shown_rows([old, METRICS])
 
 
 def test_a_missing_metric_is_an_error() -> None:

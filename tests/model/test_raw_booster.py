@@ -26,7 +26,7 @@ def test_it_answers_raw_rows_as_the_pyfunc_does(store: Store, table: pd.DataFram
     booster, pyfunc = mlflow.lightgbm.load_model(uri), mlflow.pyfunc.load_model(uri)
     rows = table.drop(columns="Class")
     assert booster.feature_name() == list(rows.columns)
-    check_same(booster, pyfunc.predict(rows), rows, store.trained.result.threshold)
+    check_same(booster, pyfunc.predict(rows), rows, store.trained.result.decision.threshold or 0)
 
 
 def test_it_answers_real_rows_as_the_detector_does(sample_csv: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_value_on_a_threshold_goes_the_same_way() -> None:
         lightgbm.Dataset(scaler.transform(values), labels, feature_name=["a", "b"]),
         num_boost_round=30,
     )
-    decision = Decision(slope=1.7, intercept=-0.4, threshold=0.5)
+    decision = Decision(slope=1.7, intercept=-0.4, threshold=0.5, medium=0.5, high=0.7)
     folded = lightgbm.Booster(model_str=fold(booster, scaler, decision))
     near = np.concatenate([values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)])
     leaves = booster.predict(scaler.transform(near), pred_leaf=True)
@@ -96,7 +96,7 @@ def test_a_tree_of_one_leaf_carries_the_intercept() -> None:
         lightgbm.Dataset(values, labels, feature_name=["a"]),
         num_boost_round=3,
     )
-    decision = Decision(slope=2.0, intercept=0.3, threshold=0.5)
+    decision = Decision(slope=2.0, intercept=0.3, threshold=0.5, medium=0.5, high=0.7)
     scaler = Scaler(("a",), (0.0,), (1.0,))
     folded = lightgbm.Booster(model_str=fold(booster, scaler, decision))
     expected = FraudDetector(booster, scaler, decision).probability(
@@ -124,6 +124,6 @@ def test_what_cannot_be_carried_over_is_refused(
     booster = lightgbm.train(
         options, lightgbm.Dataset(values, labels, feature_name=["a"], params=options), 5
     )
-    scaler, decision = Scaler(("a",), (0.0,), (1.0,)), Decision(1.0, 0.0, 0.5)
+    scaler, decision = Scaler(("a",), (0.0,), (1.0,)), Decision(1.0, 0.0, 0.5, 0.5, 0.7)
     with pytest.raises(ValueError, match=problem):
         fold(booster, scaler, decision)

@@ -94,7 +94,9 @@ def test_intervals_are_those_of_an_evaluation_with_intervals_around_them(profile
         table["amount"].to_numpy(),
         days,
     )
-    metrics = evaluate(scored, profile.threshold, profile.alert_budget)
+    metrics = evaluate(
+        scored, profile.flags(scored.probability, scored.amounts), profile.alert_budget
+    )
     for name in ("average_precision", "precision_at_budget", "recall_at_budget"):
         known = reached.intervals[name]
         assert known.value == pytest.approx(getattr(metrics, name))

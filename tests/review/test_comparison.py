@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fraud_model.errors import ParameterError
-from fraud_model.model.detector import BOOSTER_FILE, DECISION_FILE
+from fraud_model.model.detector import DECISION_FILE
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import GateThresholds
@@ -79,7 +79,7 @@ def test_a_challenger_that_does_not_load_is_compared_without_metrics(
 ) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(exported, broken)
-    (broken / "artifacts" / BOOSTER_FILE).write_text("no booster")
+    (broken / "artifacts" / "booster.lgb").write_text("no booster")
     challenger = versions.find_version(register(broken, store), "1")
     compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
     assert "does not pass the gate: loads and scores known rows" in compared.verdict

@@ -289,6 +289,7 @@ class Stub:
         self.scorer = scorer
         self.features = scorer.features
         self.threshold = scorer.threshold
+        self.decision = scorer.decision
 
     def score(self, values: Floats) -> dict[str, npt.NDArray[Any]]:
         """Scores as the version does."""

@@ -54,19 +54,24 @@ def test_scaling_is_learnt_from_the_train_part_alone(table: pd.DataFrame, column
     assert scaler.center == pytest.approx(train[list(columns.features)].mean().tolist())
 
 
-def test_the_curve_has_a_value_per_round(table: pd.DataFrame, columns: Columns) -> None:
+def test_the_curve_is_that_of_a_booster_of_so_many_rounds(
+    table: pd.DataFrame, columns: Columns
+) -> None:
     train, validation = halves(table)
-    fitted = fit(train, validation, columns, Hyperparameters(rounds=25))
-    assert {len(values) for values in fitted.curve.values()} == {25}
-    assert "average_precision" in fitted.curve
+    curve = fit(train, validation, columns, Hyperparameters(rounds=50)).curve
+    assert curve.rounds == list(range(2, 51, 2))
+    short = fit(train, validation, columns, Hyperparameters(rounds=10))
+    assert curve.metrics["average_precision"][4] == pytest.approx(short.average_precision)
 
 
 def test_early_stopping_keeps_the_best_round(table: pd.DataFrame, columns: Columns) -> None:
     train, validation = halves(table)
     fitted = fit(train, validation, columns, Hyperparameters(rounds=300, early_stopping_rounds=20))
-    reached = fitted.curve["average_precision"]
-    assert len(reached) == fitted.best_round + 20
-    assert fitted.best_round == 1 + int(np.argmax(reached))
+    assert fitted.curve.rounds[-1] == fitted.rounds[0]
+    assert fitted.rounds[0] < 280
+    kept = fit(train, validation, columns, Hyperparameters(rounds=fitted.rounds[0]))
+    assert fitted.average_precision == pytest.approx(kept.average_precision)
+    assert fitted.average_precision >= max(fitted.curve.metrics["average_precision"]) - 1e-9
 
 
 def test_a_model_that_a_logistic_regression_beats_is_refused(columns: Columns) -> None:
