@@ -98,8 +98,8 @@ def _refit(result: TrainingResult) -> list[str]:
         "How well that carries over could not be checked: the train part has too few frauds."
         if handed is None
         else "One step earlier in time the same hand-over expected "
-        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds:,} came, and planned "
-        f"{handed.planned:,.1f} alerts a day where {handed.came:,.1f} came."
+        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds:,} came, and was to flag "
+        f"{handed.planned:.3%} of the transactions where it flagged {handed.came:.3%}."
     )
     return [
         "These metrics are those of the evaluation model, which learned from the train part. The "

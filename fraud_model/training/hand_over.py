@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from fraud_model.data.dataset import Dataset
+from fraud_model.data.schema import Columns, days_covered
 from fraud_model.data.split import FEWEST_FRAUDS, Parts
 from fraud_model.errors import FraudModelError
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy, decide
+from fraud_model.model.detector import Decision
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import Fitted, calibrate, fit_all
 
@@ -28,7 +31,7 @@ class HandOver:
     """What a decision that was handed over did on later transactions.
 
     `expected_frauds` is the sum of the probabilities, `frauds` what there was. `planned` and `came`
-    are alerts a day: where the decision was made, and afterwards.
+    are the shares of transactions that it flagged: where it was made, and afterwards.
     """
 
     frauds: int
@@ -60,14 +63,13 @@ def check_hand_over(
     booster, scaler = fit_all(earlier, columns, hyperparameters, fitted.rounds)
     scaled = scaler.transform(later[list(columns.features)].to_numpy())
     log_odds = np.asarray(booster.predict(scaled, raw_score=True))
-    share = parts.days["train"] * len(later) / len(train)
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(
             later,
             columns,
             calibration.probability(log_odds),
-            days=share,
+            days=_days(parts, later, columns),
             genuine_weight=genuine_weight,
         )
         decision = decide(policy, calibration, before, columns.amount, None)
@@ -82,13 +84,20 @@ def check_hand_over(
         genuine_weight=genuine_weight,
     )
 
-    def alerts(scored: Scored) -> float:
-        flagged = decision.flags(scored.probability, scored.amounts)
-        return float(scored.weights[flagged].sum()) / (scored.days or 1.0)
-
     return HandOver(
         frauds=int(after.labels.sum()),
         expected_frauds=float((after.weights * after.probability).sum()),
-        planned=alerts(before),
-        came=alerts(after),
+        planned=_share_flagged(decision, before),
+        came=_share_flagged(decision, after),
     )
+
+
+def _days(parts: Parts, rows: pd.DataFrame, columns: Columns) -> float:
+    if parts.how == "time":
+        return days_covered(rows, columns)
+    return parts.days["train"] * len(rows) / len(parts.train)
+
+
+def _share_flagged(decision: Decision, scored: Scored) -> float:
+    flagged = decision.flags(scored.probability, scored.amounts)
+    return float(np.average(flagged, weights=scored.weights))

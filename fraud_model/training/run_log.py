@@ -80,8 +80,8 @@ def log_result(result: TrainingResult) -> None:
     if handed is not None:
         own["hand_over/frauds"] = handed.frauds
         own["hand_over/expected_frauds"] = handed.expected_frauds
-        own["hand_over/alerts_per_day_planned"] = handed.planned
-        own["hand_over/alerts_per_day"] = handed.came
+        own["hand_over/flagged_share_planned"] = handed.planned
+        own["hand_over/flagged_share"] = handed.came
     mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve.rounds, fitted.curve.metrics, "learning_curve/")
     _log_plots(result)

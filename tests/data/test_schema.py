@@ -120,7 +120,7 @@ def test_checked_values_are_doubles(small: pd.DataFrame) -> None:
 
 
 def test_an_empty_label_is_not_known_yet(small: pd.DataFrame) -> None:
-    assert checked(small.assign(Class=[0, 1, None]))["Class"].isna().tolist() == [
+    assert checked(small.assign(Class=[0, 1, np.nan]))["Class"].isna().tolist() == [
         False,
         False,
         True,

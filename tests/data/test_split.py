@@ -47,9 +47,10 @@ def test_the_label_delay_stays_free_in_front_of_validation_and_holdout(
 
 
 def test_a_delay_that_leaves_too_few_frauds_is_named(tmp_path: Path, table: pd.DataFrame) -> None:
-    day = dataset_of(table, tmp_path, LabelRule(10 * 3_600))
-    with pytest.raises(DataError, match=r"label delay of 0\.416667 days.*a shorter"):
-        split(day, "time", seed=0)
+    half = 0.45 * (table["Time"].max() - table["Time"].min())
+    late = dataset_of(table, tmp_path, LabelRule(half))
+    with pytest.raises(DataError, match=r"train part.* label delay of .* days.*a shorter"):
+        split(late, "time", seed=0)
 
 
 def test_a_stratified_part_stands_for_its_share_of_the_days(
