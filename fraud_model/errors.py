@@ -5,7 +5,8 @@ FraudModelError
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is no better than a plain baseline
-├── TrackingError         a tracking server that does not answer
+├── TrackingError         a tracking store that does not answer
+├── TrackingRefused       a tracking store that lets nobody in
 ├── RegistryError         a model version, stage or alias that does not exist
 │   ├── ModelFailed       a model that does not load or score
 │   ├── PromotionRefused  a challenger that the gate rejected
@@ -40,7 +41,11 @@ class TrainingError(FraudModelError):
 
 
 class TrackingError(FraudModelError):
-    """A tracking server that does not answer."""
+    """A tracking store that does not answer."""
+
+
+class TrackingRefused(FraudModelError):
+    """A tracking store that lets nobody in, or that this environment cannot ask."""
 
 
 class RegistryError(FraudModelError):

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
-from fraud_model.tracking import without_credentials
+from fraud_model.stores import without_credentials
 
 log = logging.getLogger("fraud_model.registry")
 

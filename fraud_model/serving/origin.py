@@ -19,7 +19,7 @@ from fraud_model.errors import RegistryError, TrackingError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
 from fraud_model.serving.settings import Settings
-from fraud_model.tracking import without_credentials
+from fraud_model.stores import reach_databases, without_credentials
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -156,6 +156,7 @@ def _stand_in(settings: Settings) -> tuple[Origin | None, str]:
 
 def _from_registry(registered: re.Match[str]) -> Origin:
     limit_patience()
+    reach_databases()
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     client = mlflow.MlflowClient()
     stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
