@@ -15,9 +15,9 @@ import pytest
 from fraud_model.errors import FraudModelError, Overtaken, PromotionRefused
 from fraud_model.registry import ledger, versions
 from fraud_model.registry.gate import Check, GateResult, GateThresholds
-from fraud_model.registry.moves import State, move
+from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import Moved, promote, rollback
-from fraud_model.registry.versions import Stage
+from fraud_model.registry.versions import Stage, State
 from fraud_model.tracking import open_run
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store

@@ -12,30 +12,31 @@ from mlflow.exceptions import MlflowException
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
 from fraud_model.registry.moves import move
-from tests.support.store import Store
+from fraud_model.registry.versions import State
+from tests.support.store import Store, stages_of
 
 
 def standing(name: str) -> list[str]:
-    return [str(v.version) for v in versions.all_versions(name) if v.current_stage == "Production"]
+    return [v for v, stage in stages_of(name).items() if stage == "Production"]
 
 
 def test_a_move_archives_the_version_before_and_takes_the_alias_along(store: Store) -> None:
     name = store.new_model(versions=2)
     move(name, "1", "Production")
     move(name, "2", "Production")
-    assert {str(v.version): v.current_stage for v in versions.all_versions(name)} == {
+    assert stages_of(name) == {
         "1": "Archived",
         "2": "Production",
     }
-    assert versions.alias_version(name, "Production") == "2"
+    assert State.of(name).alias["Production"] == "2"
 
 
 def test_a_version_that_leaves_staging_loses_that_alias(store: Store) -> None:
     name = store.new_model()
     move(name, "1", "Staging")
-    assert versions.alias_version(name, "Staging") == "1"
+    assert State.of(name).alias["Staging"] == "1"
     move(name, "1", "Production")
-    assert versions.alias_version(name, "Staging") is None
+    assert State.of(name).alias["Staging"] is None
     assert versions.current_version(name, "Staging") is None
 
 
@@ -119,7 +120,7 @@ def test_a_move_leaves_alone_a_promotion_that_has_just_begun(store: Store) -> No
     move(name, "1", "Production")
     mlflow.MlflowClient().set_registered_model_alias(name, "staging", "2")
     move(name, "3", "Production")
-    assert versions.alias_version(name, "Staging") == "2"
+    assert State.of(name).alias["Staging"] == "2"
 
 
 def keep_moving(uri: str, name: str, version: str, times: int) -> None:
@@ -146,7 +147,7 @@ def test_an_alias_that_another_promotion_sets_first_is_set_again(
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", lost_race)
     move(name, "2", "Production")
     assert standing(name) == ["2"]
-    assert versions.alias_version(name, "Production") == "2"
+    assert State.of(name).alias["Production"] == "2"
 
 
 @pytest.mark.slow
@@ -162,4 +163,4 @@ def test_promotions_at_once_end_in_exactly_one_version(store: Store) -> None:
     for mover in movers:
         mover.join(120)
     assert [mover.exitcode for mover in movers] == [0, 0, 0]
-    assert standing(name) == [versions.alias_version(name, "Production")]
+    assert standing(name) == [State.of(name).alias["Production"]]
