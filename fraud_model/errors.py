@@ -9,6 +9,7 @@ FraudModelError
 ├── TrackingRefused       a tracking store that lets nobody in
 ├── RegistryError         a model version, stage or alias that does not exist
 │   ├── ModelFailed       a model that does not load or score
+│   ├── CodeChanged       a version whose code is not the code it was trained with
 │   ├── PromotionRefused  a challenger that the gate rejected
 │   └── Overtaken         a version that another command replaced before the move ended
 ├── ImageError            an image that cannot be built, run, or trusted
@@ -54,6 +55,10 @@ class RegistryError(FraudModelError):
 
 class ModelFailed(RegistryError):
     """A model that does not load, or fails on the transactions that it is asked to score."""
+
+
+class CodeChanged(RegistryError):
+    """A version whose code is not the code that it was trained with."""
 
 
 class PromotionRefused(RegistryError):

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from tempfile import gettempdir
 
 import mlflow
 import requests
@@ -92,7 +93,8 @@ def failure_of(error: BaseException) -> str | None:
         lines = [line for line in str(error).splitlines() if not line.startswith("(raised as")]
         return f"MLflow: {lines[0]}"
     if isinstance(error, OSError) and error.errno in DISK:
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        place = error.filename or f"the artifact store or the temporary folder, {gettempdir()}"
+        return f"{place}: {error.strerror}. Mend that, and run this again."
     return None
 
 

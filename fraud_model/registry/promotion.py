@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict, dataclass
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
@@ -93,7 +94,7 @@ def rollback(name: str, stage: Stage) -> Moved:
             f"{name}: the ledger names no version before {number} in {stage}. "
             f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
-    earlier = versions.find_version(name, target)
+    earlier = _earlier(name, stage, target)
     claimed = _claimed_by_production(name, target, stage)
     check = gate.smoke_check(Candidate.registered(earlier))
     _record([check])
@@ -105,6 +106,16 @@ def rollback(name: str, stage: Stage) -> Moved:
             f"{wrong} Version {number} stands there as before."
         )
     return _move("rollback", name, stage, number, target, [check])
+
+
+def _earlier(name: str, stage: Stage, number: str) -> ModelVersion:
+    try:
+        return versions.find_version(name, number)
+    except RegistryError as error:
+        raise RegistryError(
+            f"{error} Version {number} is the one that the ledger names. "
+            f"Choose another: {mlflow_run('promote', version='N', stage=stage)}"
+        ) from error
 
 
 def finish_interrupted(name: str) -> None:
