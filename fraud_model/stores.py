@@ -34,8 +34,6 @@ REFUSED = re.compile(
     r"Unknown database|Login failed|not a database"
 )
 
-CORRECT = "Correct MLFLOW_TRACKING_URI."
-
 # The disk's fault, or that of the folder's owner. Any other OSError may be a bug.
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -73,8 +71,9 @@ def reach_databases() -> None:
 
 def without_credentials(uri: str) -> str:
     """The URI of a store without user, password and options."""
-    shown = re.sub(r"//(?!/).*@", "//", uri)
-    return shown if uri.startswith("sqlite") else shown.partition("?")[0]
+    if uri.startswith("sqlite"):
+        return uri
+    return re.sub(r"^([^/]+://)(?!/).*@", r"\1", uri).partition("?")[0]
 
 
 def failure_of(error: BaseException) -> str | None:
@@ -130,7 +129,9 @@ def _reach_database(address: str) -> None:
     except SQLAlchemyError as error:
         words = _words(error)
         if REFUSED.search(words):
-            raise TrackingRefused(f"{where} refuses: {words}. {CORRECT}") from error
+            raise TrackingRefused(
+                f"{where} refuses: {words}. Correct MLFLOW_TRACKING_URI."
+            ) from error
         raise TrackingError(
             f"{where} does not answer: {words}. Start it, or correct MLFLOW_TRACKING_URI."
         ) from error
@@ -157,8 +158,13 @@ def _engine(address: str, where: str) -> sqlalchemy.Engine | None:
             "one in MLFLOW_TRACKING_URI, as in postgresql+psycopg2://…"
         ) from error
     except (SQLAlchemyError, ValueError) as error:
-        # The error may quote a part of the password.
-        raise TrackingRefused(f"{where} has an address that cannot be read. {CORRECT}") from error
+        # Neither the error nor the address is shown: where the password breaks it, both have parts
+        # of it.
+        raise TrackingRefused(
+            "the database of the tracking store has an address that cannot be read. Write it in "
+            "MLFLOW_TRACKING_URI as postgresql+psycopg2://user:password@host:port/name, with "
+            "special characters as %40."
+        ) from error
 
 
 def _words(error: SQLAlchemyError) -> str:
