@@ -77,6 +77,12 @@ def unfinished(name: str) -> list[Entry]:
     return _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.outcome` = 'moving'")
 
 
+def interrupted(name: str, target: str) -> bool:
+    """Whether a move of a version, into any stage, was closed as interrupted."""
+    version = f"tags.`ledger.model` = '{name}' and tags.`ledger.to` = '{target}'"
+    return bool(_found(f"{version} and tags.`ledger.outcome` = 'interrupted'", most=1))
+
+
 def entries(name: str, stage: Stage, most: int = MOST_ENTRIES) -> list[Entry]:
     """The entries of a model's stage, the earliest first; of more than `most`, those begun last."""
     return _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.stage` = '{stage}'", most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 
 import mlflow
@@ -13,9 +12,8 @@ from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, moves, versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Check, GateThresholds
+from fraud_model.registry.recovery import finish_interrupted
 from fraud_model.registry.versions import Stage, State
-
-log = logging.getLogger("fraud_model.registry")
 
 
 @dataclass(frozen=True)
@@ -116,33 +114,6 @@ def _earlier(name: str, stage: Stage, number: str) -> ModelVersion:
             f"{error} Version {number} is the one that the ledger names. "
             f"Choose another: {mlflow_run('promote', version='N', stage=stage)}"
         ) from error
-
-
-def finish_interrupted(name: str) -> None:
-    """Finishes what killed promotions and rollbacks of a model left undone, and says so.
-
-    One that was killed before it moved anything is closed in the ledger as interrupted.
-    """
-    for entry in ledger.unfinished(name):
-        state = State.of(name)
-        if entry.target in state.alias.values():
-            state = moves.finish(name, entry.target, entry.stage)
-        moved = state.alias[entry.stage] == entry.target
-        ledger.close(entry, "done" if moved else "interrupted")
-        what = (
-            f"promotion of version {entry.target} to {entry.stage}"
-            if entry.action == "promote"
-            else f"rollback of {entry.stage} to version {entry.target}"
-        )
-        log.warning(
-            "%s: the %s, begun at %s, had not ended; %s",
-            name,
-            what,
-            entry.when,
-            "it is finished now"
-            if moved
-            else f"it moved nothing, and {state.text(entry.stage)} now",
-        )
 
 
 def _move(
