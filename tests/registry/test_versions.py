@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
 from fraud_model.registry.moves import move
-from fraud_model.registry.versions import State
+from fraud_model.registry.versions import RECENT, State
 from tests.support.store import Store, stages_of
 
 
@@ -46,8 +46,28 @@ def test_a_version_is_found_by_number_and_by_latest(store: Store) -> None:
     assert str(versions.find_version(name, "1").version) == "1"
     with pytest.raises(RegistryError, match=r"has no version 9\. There are: 2, 1"):
         versions.find_version(name, "9")
+    with pytest.raises(RegistryError, match=r"has no version 99999999999999999999"):
+        versions.find_version(name, "99999999999999999999")
     with pytest.raises(ParameterError, match=r"version='newest' .* a number, or latest"):
         versions.find_version(name, "newest")
+
+
+def test_what_stands_in_a_stage_is_found_below_many_newer_versions(store: Store) -> None:
+    name = store.new_model(versions=RECENT + 5)
+    client = mlflow.MlflowClient()
+    for version in ("1", "2"):
+        client.transition_model_version_stage(name, version, "Staging")
+    for newer in range(3, RECENT + 4):
+        client.update_model_version(name, str(newer), "changed since")
+    client.set_registered_model_alias(name, "staging", "2")
+    client.transition_model_version_stage(name, "3", "Production")
+    assert State.of(name).standing == {"Staging": {"2"}, "Production": {"3"}}
+    # Two of them there is what moves at the same time leave behind.
+    client.transition_model_version_stage(name, "4", "Production")
+    assert State.of(name).standing["Production"] == {"3", "4"}
+    move(name, "4", "Staging")
+    assert stages_of(name)["1"] == stages_of(name)["2"] == "Archived"
+    assert str(versions.find_version(name, "latest").version) == str(RECENT + 5)
 
 
 def test_an_unknown_model_is_named_with_its_mend(store: Store) -> None:
