@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, moves, versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Check, GateThresholds
-from fraud_model.registry.moves import State
-from fraud_model.registry.versions import Stage
-
-log = logging.getLogger("fraud_model.registry")
+from fraud_model.registry.recovery import finish_interrupted
+from fraud_model.registry.versions import Stage, State
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
     challenger = versions.find_version(name, version)
     number = str(challenger.version)
     finish_interrupted(name)
-    champion = versions.current_version(name, stage)
-    before = None if champion is None else str(champion.version)
+    # The version in the stage, not that of an alias which nothing let in through the gate.
+    before = State.of(name).current(stage)
     if before == number:
         _require(moves.move(name, number, stage), name, stage, number)
         return Moved(name, stage, number, number, [])
@@ -53,8 +51,8 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
     if claimed:
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(f"version {number} of {name} stays out of {stage}: {claimed}")
-    standing = None if champion is None else Candidate.registered(champion)
-    result = gate.run_gate(challenger, standing, thresholds)
+    champion = before and Candidate.registered(versions.find_version(name, before))
+    result = gate.run_gate(challenger, champion or None, thresholds)
     _record(result.checks)
     if result.failed:
         ledger.write("promote", name, stage, before, number, "refused")
@@ -78,8 +76,11 @@ def rollback(name: str, stage: Stage) -> Moved:
             nothing has changed.
         Overtaken: it moved, and another command put another version there.
     """
+    versions.check_model_name(name)
     finish_interrupted(name)
-    number = str(versions.require_current(name, stage, "roll back").version)
+    number = State.of(name).current(stage)
+    if number is None:
+        raise versions.nothing_stands(name, stage, "roll back")
     history = ledger.entries(name, stage)
     interrupted = _interrupted_rollback(history, number)
     if interrupted is not None:
@@ -91,7 +92,7 @@ def rollback(name: str, stage: Stage) -> Moved:
             f"{name}: the ledger names no version before {number} in {stage}. "
             f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
-    earlier = versions.find_version(name, target)
+    earlier = _earlier(name, stage, target)
     claimed = _claimed_by_production(name, target, stage)
     check = gate.smoke_check(Candidate.registered(earlier))
     _record([check])
@@ -105,29 +106,14 @@ def rollback(name: str, stage: Stage) -> Moved:
     return _move("rollback", name, stage, number, target, [check])
 
 
-def finish_interrupted(name: str) -> None:
-    """Finishes what killed promotions and rollbacks of a model left undone, and says so.
-
-    One that was killed before it moved anything is closed in the ledger as interrupted.
-    """
-    for entry in ledger.unfinished(name):
-        state = State.of(name)
-        if entry.target in state.alias.values():
-            state = moves.finish(name, entry.target, entry.stage)
-        moved = state.alias[entry.stage] == entry.target
-        ledger.close(entry, "done" if moved else "interrupted")
-        what = (
-            f"promotion of version {entry.target} to {entry.stage}"
-            if entry.action == "promote"
-            else f"rollback of {entry.stage} to version {entry.target}"
-        )
-        log.warning(
-            "%s: the %s, begun at %s, had not ended; %s",
-            name,
-            what,
-            entry.when,
-            "it is finished now" if moved else f"it moved nothing, and {state.text(entry.stage)}",
-        )
+def _earlier(name: str, stage: Stage, number: str) -> ModelVersion:
+    try:
+        return versions.find_version(name, number)
+    except RegistryError as error:
+        raise RegistryError(
+            f"{error} Version {number} is the one that the ledger names. "
+            f"Choose another: {mlflow_run('promote', version='N', stage=stage)}"
+        ) from error
 
 
 def _move(
@@ -138,7 +124,7 @@ def _move(
     number: str,
     checks: list[Check],
 ) -> Moved:
-    known = {entry.run_id for entry in ledger.entries(name, stage) if entry.outcome == "done"}
+    known = {entry.run_id for entry in _done_lately(name, stage)}
     ledger.write(action, name, stage, before, number, "moving")
     state = State.of(name)
     claimed = _claimed_by_production(name, number, stage)
@@ -146,7 +132,7 @@ def _move(
         ledger.write(action, name, stage, before, number, "refused")
         raise PromotionRefused(
             f"version {number} of {name} stays out of {stage}: another command came first. "
-            f"{claimed or state.text(stage) + '; run this one again.'}"
+            f"{claimed or state.text(stage) + ' now; run this one again.'}"
         )
     moves.move(name, number, stage)
     before = _origin(name, stage, before, number, known)
@@ -166,17 +152,22 @@ def _origin(
     """What this move replaced: not `before`, where another one ended since then."""
     since = [
         entry.target
-        for entry in ledger.entries(name, stage)
-        if entry.outcome == "done" and entry.run_id not in known and entry.target != number
+        for entry in _done_lately(name, stage)
+        if entry.run_id not in known and entry.target != number
     ]
     return since[-1] if since else before
+
+
+def _done_lately(name: str, stage: Stage) -> list[ledger.Entry]:
+    lately = ledger.entries(name, stage, ledger.AT_WORK)
+    return [entry for entry in lately if entry.outcome == "done"]
 
 
 def _require(state: State, name: str, stage: Stage, number: str) -> None:
     if not state.holds(stage, number):
         raise Overtaken(
             f"{name}: version {number} was put into {stage}, but another command overtook this "
-            f"one: {state.text(stage)}."
+            f"one: {state.text(stage)} now."
             + (f" Version {number} is in Production." if state.holds("Production", number) else "")
         )
 

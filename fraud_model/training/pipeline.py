@@ -15,6 +15,7 @@ from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bo
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
+from fraud_model.registry.files import CODE_DIGEST, code_digest
 from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
 from fraud_model.training.card import write_card
@@ -58,7 +59,7 @@ def train(config: TrainingConfig) -> Trained:
         model.model_id,
         model.run_id,
         description=run_log.version_description(result),
-        tags=tags,
+        tags={**tags, CODE_DIGEST: code_digest(model.model_uri)},
     )
     return Trained(config.model_name, str(version.version), result)
 
