@@ -67,16 +67,16 @@ class AveragePrecision:
 
 def recall_influence(labels: Labels, flags: Flags) -> tuple[float, Floats]:
     """The share of frauds that is flagged, and its influences, shape (rows,)."""
-    share = (labels == 1) / np.count_nonzero(labels == 1)
+    share: Floats = labels / labels.sum()
     value = float(flags[labels == 1].mean())
-    return value, share * (flags - value)
+    return value, share * (flags.astype(np.float64) - value)
 
 
 def precision_influence(
     labels: Labels, flags: Flags, genuine_weight: float
 ) -> tuple[float, Floats]:
     """The share of frauds in what is flagged, and its influences; all are 0 if nothing is."""
-    weights = flags * np.where(labels == 1, 1.0, genuine_weight)
+    weights: Floats = np.where(labels == 1, 1.0, genuine_weight) * flags.astype(np.float64)
     flagged = float(weights.sum())
     if not flagged:
         return 0.0, weights
