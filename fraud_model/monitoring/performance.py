@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats
 from fraud_model.data.schema import SECONDS_PER_DAY
-from fraud_model.evaluation.bootstrap import BOOTSTRAP_SAMPLES, CONFIDENCE, Interval
 from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.evaluation.intervals import CONFIDENCE, Interval, count_interval
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.labels import UNKNOWN, Codes
 from fraud_model.monitoring.windows import Window
@@ -22,6 +22,7 @@ from fraud_model.monitoring.windows import Window
 # before the others are cleared, and metrics of those alone would mislead.
 MATURED_SHARE = 0.95
 FEWEST_FRAUDS = 10
+BOOTSTRAP_SAMPLES = 500
 
 
 class Labelled:
@@ -106,7 +107,7 @@ def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
     frauds, budget = metrics.frauds, metrics.alerts_in_budget
     caught = round(metrics.recall_at_budget * frauds)
     expected = float(scored.probability.sum())
-    low, high = _poisson(frauds)
+    count = count_interval(frauds)
     found = {
         "average_precision": Interval(
             metrics.average_precision,
@@ -115,7 +116,7 @@ def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
         ),
         "precision_at_budget": _share(caught, budget),
         "recall_at_budget": _share(caught, frauds),
-        "calibration": Interval(frauds / expected, low / expected, high / expected),
+        "calibration": Interval(frauds / expected, count.low / expected, count.high / expected),
     }
     if scored.amounts is not None:
         fraud = scored.labels == 1
@@ -127,13 +128,6 @@ def _share(part: int, whole: int) -> Interval:
     """A share with Wilson's interval."""
     interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(part / whole, float(interval.low), float(interval.high))
-
-
-def _poisson(count: int) -> tuple[float, float]:
-    """Garwood's exact interval of a count's expectation."""
-    tail = (1 - CONFIDENCE) / 2
-    low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
-    return float(low), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
 
 
 def _value_share(amounts: Floats, flagged: npt.NDArray[np.bool_]) -> Interval:
