@@ -24,10 +24,18 @@ HELP = {
     "time_column": "column with the time in seconds; optional under its default name",
     "amount_column": "column with the amount of money; optional under its default name",
     "split": "time (the last 20 %% are held out) or stratified",
-    "threshold": "f1, precision:P, recall:R, alerts:N (a day), cost:C (of a review), or a number",
+    "threshold": "f1, precision:P, recall:R, alerts:N (a day), cost:C (flags where probability x "
+    "amount reaches the cost C of a review), or a number",
     "alert_budget": "alerts that people can review in a day",
     "model_name": "name of the registered model",
     "keep_holdout": "true keeps the holdout's rows with the run, false the scores alone",
+    "refit": "true fits the model to serve on all rows once it has been evaluated, false does not",
+    "label_delay": "how late labels are, such as 7d; 0 if they are known at once",
+    "unlabelled": "what an empty label means after that delay: ignore (left out) or genuine",
+    "fraud_rate": "share of frauds in the traffic, if genuine rows of the table were thinned; "
+    "0 for the table's own",
+    "risk_bounds": "probabilities from which the risk is Medium and High, such as 0.1,0.7; auto "
+    "for the threshold and 0.7",
     "stage": "Staging or Production",
     "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",
@@ -39,6 +47,7 @@ HELP = {
     "lambda_l2": "L2 regularisation of leaf values",
     "feature_fraction": "share of features that each tree may use",
     "seed": "seed for sampling and splitting",
+    "seeds": "how many boosters, of seed, seed + 1 and so on, are averaged",
     "min_accuracy": "minimum accuracy on the holdout",
     "min_average_precision": "minimum average precision on the holdout",
     "min_recall_at_budget": "minimum recall at the alert budget on the holdout",

@@ -15,7 +15,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from fraud_model.arrays import Counts, Flags, Floats, Labels
 from fraud_model.data.schema import Columns
-from fraud_model.evaluation.bootstrap import bootstrap_average_precision
+from fraud_model.evaluation.intervals import average_precision_interval
 from fraud_model.model.metrics import Metrics
 
 
@@ -75,7 +75,7 @@ def evaluate(scored: Scored, flagged: Flags, alert_budget: float) -> Metrics:
     missed = int((~flagged & fraud).sum())
     passed = int((~flagged & ~fraud).sum())
     alerts = float(weights[flagged].sum())
-    interval = bootstrap_average_precision(
+    interval = average_precision_interval(
         labels, probability, times=scored.times, genuine_weight=scored.genuine_weight
     )
     budget = alerts_within(scored, alert_budget)
