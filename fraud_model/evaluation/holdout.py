@@ -98,9 +98,7 @@ def log_holdout(holdout: Holdout) -> None:
         mlflow.log_artifacts(folder, FOLDER)
 
 
-def log_scores(
-    own: Scored, flagged: Flags, champions: Mapping[tuple[str, Which], Answers]
-) -> None:
+def log_scores(own: Scored, flagged: Flags, champions: Mapping[tuple[str, Which], Answers]) -> None:
     """Stores what was answered to the holdout, and no rows, as artifacts of the active run.
 
     Of times only the distance from the first one is kept, for intervals that draw blocks of time.

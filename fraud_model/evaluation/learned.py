@@ -106,7 +106,7 @@ class Learned:
         rows, order = RowHashes.of(learned, columns)
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:
-            evaluation = np.isin(_fast_hashes(learned, columns), _fast_hashes(known, columns))[order]
+            evaluation = np.isin(_hashes(learned, columns), _hashes(known, columns))[order]
         time = columns.time
         return cls(
             rows=rows,
@@ -213,7 +213,7 @@ def hash_rows(
     return np.frombuffer(digests, dtype=np.uint64)
 
 
-def _fast_hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
+def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
     """Hashes without a key, for a comparison that is not kept."""
     return pd.util.hash_pandas_object(rows[list(columns.features)], index=False).to_numpy()
 

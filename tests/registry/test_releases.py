@@ -18,7 +18,8 @@ from fraud_model.evaluation.holdout import read_holdout
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.export import export
-from fraud_model.registry.gate import GateResult, GateThresholds, run_gate
+from fraud_model.registry.gate import GateResult, Opponents, run_gate
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.review.comparison import compare, markdown
@@ -27,7 +28,7 @@ from fraud_model.tracking import open_run
 from tests.support.other_models import RELEASE_MODEL, log_other, register
 from tests.support.store import Store
 
-LOOSE = GateThresholds(min_average_precision=0, min_accuracy=0, tolerance=1)
+LOOSE = GateThresholds(min_average_precision=0, min_accuracy=0, tolerance=1, min_new_days=0)
 
 
 class Holdout:
@@ -35,14 +36,14 @@ class Holdout:
 
     def __init__(self, store: Store) -> None:
         version = versions.find_version(store.trained.name, store.trained.version)
-        self.table, self.columns = read_holdout(version)
-        self.features = self.table[list(self.columns.features)]
-        self.labels = self.table[self.columns.target].to_numpy()
+        self.kept = read_holdout(version.run_id, "the shared version")
+        self.features = self.kept.rows[list(self.kept.columns.features)]
+        self.labels = self.kept.rows[self.kept.columns.target].to_numpy()
 
     def score(self, name: str) -> HoldoutResult:
         """What version 1 of a model comes to."""
         candidate = Candidate.registered(versions.find_version(name, "1"))
-        return candidate.score(self.table, self.columns, alert_budget=100)
+        return candidate.score(self.kept, alert_budget=100)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def challenge(store: Store, champion: str) -> GateResult:
     """The gate's result for the shared model against version 1 of a model."""
     standing = Candidate.registered(versions.find_version(champion, "1"))
     challenger = versions.find_version(store.new_model(), "1")
-    return run_gate(challenger, standing, GateThresholds())
+    return run_gate(challenger, Opponents(standing), GateThresholds(min_new_days=0))
 
 
 @pytest.mark.slow
@@ -105,10 +106,10 @@ def test_a_classifier_that_answers_labels_is_scored_by_them(
 ) -> None:
     labels = classifier.predict(holdout.features)
     name = register(classifier_uri, store)
-    result = run_gate(versions.find_version(name, "1"), None, LOOSE)
+    result = run_gate(versions.find_version(name, "1"), Opponents(), LOOSE)
     scored = result.challenger
     assert scored
-    assert scored.threshold == 0.5
+    assert scored.decision == "probability >= 0.5"
     assert scored.metrics.recall == recall_score(holdout.labels, labels)
     assert scored.metrics.average_precision == pytest.approx(
         average_precision_score(holdout.labels, labels)
@@ -127,7 +128,7 @@ def test_a_booster_is_scored_by_its_probabilities_at_the_threshold_of_its_tag(
     assert scored.metrics.average_precision == pytest.approx(
         average_precision_score(holdout.labels, probability)
     )
-    assert scored.threshold == 0.2
+    assert scored.decision == "probability >= 0.2"
     assert scored.metrics.recall == recall_score(holdout.labels, probability >= 0.2)
 
 
@@ -202,7 +203,7 @@ def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
 def test_a_challenger_without_a_holdout_is_told_so(store: Store, classifier_uri: str) -> None:
     name = register(classifier_uri)
     with pytest.raises(RegistryError, match=f"version 1 of {name}: the holdout of its run"):
-        run_gate(versions.find_version(name, "1"), None, GateThresholds())
+        run_gate(versions.find_version(name, "1"), Opponents(), GateThresholds())
 
 
 @pytest.mark.slow
@@ -220,7 +221,9 @@ def test_an_exported_classifier_is_compared_and_proposed(
     move(name, "1", "Production")
     export(name, "Production", tmp_path / "model")
     champion = Candidate.exported(tmp_path / "model")
-    compared = compare(versions.find_version(store.new_model(), "1"), champion, GateThresholds())
+    compared = compare(
+        versions.find_version(store.new_model(), "1"), Opponents(champion), GateThresholds()
+    )
     assert compared.better, compared.verdict
     assert set(compared.sides) == {"challenger", "champion"}
     assert "| threshold | " in markdown(compared)
