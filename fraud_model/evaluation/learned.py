@@ -205,7 +205,7 @@ def hash_rows(
     # Adding zero makes 0.0 of -0.0, which compares equal and has other bits.
     values = np.ascontiguousarray(rows[list(features)].to_numpy(dtype=np.float64) + 0.0)
     width = values.shape[1] * values.itemsize
-    buffer = memoryview(values).cast("B")
+    buffer = memoryview(values.data).cast("B")
     digests = b"".join(
         blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
         for start in range(0, len(values) * width, width)
@@ -215,7 +215,8 @@ def hash_rows(
 
 def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
     """Hashes without a key, for a comparison that is not kept."""
-    return pd.util.hash_pandas_object(rows[list(columns.features)], index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(rows[list(columns.features)], index=False)
+    return hashes.to_numpy().view(np.int64)
 
 
 def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) -> pd.DataFrame:

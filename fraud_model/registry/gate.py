@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlflow.entities.model_registry import ModelVersion
 
@@ -80,30 +80,39 @@ def run_gate(
     checks = [loads, _provenance(candidate, opponents.champion)]
     if not loads.passed:
         return GateResult(checks)
-    mine = Knowledge(candidate)
-    bench = _bench(mine, thresholds)
-    own = bench.score(candidate, "evaluation")
-    checks += decision_checks.floors(own, thresholds)
+    bench = _bench(Knowledge(candidate), thresholds)
     if opponents.champion is None or not opponents.compared:
         value = "no champion" if opponents.compared else "not compared: champion=none was given"
-        checks.append(Check(DIFFERENCE, value, "", True))
-        return GateResult(checks, own)
-    theirs = Knowledge(opponents.champion)
+        own = bench.score(candidate, "evaluation")
+        floors = decision_checks.floors(own, thresholds)
+        return GateResult([*checks, *floors, Check(DIFFERENCE, value, "", True)], own)
+    earlier = [Knowledge(one) for one in opponents.earlier]
+    judged = judge(bench, Knowledge(opponents.champion), earlier)
+    return replace(judged, checks=[*checks, *judged.checks])
+
+
+def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> GateResult:
+    """The checks that need scores, of the challenger whose holdout is on the bench.
+
+    Raises:
+        RegistryError: the challenger cannot be scored on its holdout.
+    """
+    mine, thresholds = bench.own, bench.thresholds
+    own = bench.score(mine.candidate, "evaluation")
+    checks = decision_checks.floors(own, thresholds)
     try:
-        pair = bench.compare(mine, theirs)
-        told = isinstance(pair, Pair)
-        trusted = on_trusted_rows(mine, theirs, thresholds, told=told)
+        pair = bench.compare(mine, champion)
+        verdict = against_champion(pair, mine, champion, thresholds)
+        trusted = on_trusted_rows(mine, champion, thresholds, verdict.standing)
     except ModelFailed as error:
-        return GateResult([*checks, _broken_champion(opponents.champion, error)], own)
+        return GateResult([*checks, _broken_champion(champion.candidate, error)], own)
     except RegistryError as error:
         return GateResult([*checks, Check(DIFFERENCE, str(error), "", False)], own)
-    verdict = against_champion(pair, mine, theirs, thresholds)
     checks += [champion_check(verdict, pair), trusted]
     if isinstance(pair, Pair):
         checks.append(decision_checks.against_champion(pair, thresholds.tolerance))
-    earlier = [Knowledge(one) for one in opponents.earlier]
     checks.append(against_earlier(bench, mine, earlier, thresholds.tolerance))
-    note = collapse_of_champion(pair, theirs)
+    note = collapse_of_champion(pair, champion)
     return GateResult(
         checks,
         own,

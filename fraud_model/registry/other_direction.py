@@ -13,7 +13,7 @@ from fraud_model.evaluation.holdout import Holdout
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
 from fraud_model.registry.pairing import Bench, Pair, Untold
-from fraud_model.registry.verdict import shown
+from fraud_model.registry.verdict import Standing, loses, shown
 
 TRUSTED = "on the champion's holdout"
 # The share of the champion's frauds that must still be frauds to the challenger.
@@ -25,17 +25,19 @@ COLLAPSE = 0.2
 
 
 def on_trusted_rows(
-    challenger: Knowledge, champion: Knowledge, thresholds: GateThresholds, *, told: bool
+    challenger: Knowledge, champion: Knowledge, thresholds: GateThresholds, standing: Standing
 ) -> Check:
     """Whether the challenger holds up on the rows that the champion's run kept.
 
-    `told` says whether both could be compared on the challenger's holdout; where nothing can be
-    seen in this direction, that alone has to do.
+    `standing` is how both compare on the challenger's holdout; where nothing can be seen in this
+    direction, it has to do that this could be told. One that is better there may lose here by
+    chance, beyond which the tolerance holds; any other may not lose by more than a standard error
+    either.
 
     Raises:
         ModelFailed, RegistryError: as `Candidate.score`.
     """
-    tolerance = thresholds.tolerance
+    tolerance, told = thresholds.tolerance, standing != "cannot be told"
     required = f"upper end >= -{tolerance:g}, and the same labels"
     holdout = champion.holdout
     if holdout is None:
@@ -53,7 +55,11 @@ def on_trusted_rows(
     if isinstance(pair, Pair):
         mine, theirs = (side.metrics.average_precision for side in (pair.challenger, pair.champion))
         value = f"{shown(pair.difference)}: {mine:.4f} to the champion's {theirs:.4f} ({pair.text})"
-        return Check(TRUSTED, value, required, pair.difference.high >= -tolerance)
+        lost = pair.difference.high < -tolerance
+        if standing != "better":
+            lost = lost or loses(pair.difference, tolerance)
+            required = f">= -{tolerance:g}, or within one standard error, and the same labels"
+        return Check(TRUSTED, value, required, not lost)
     if agreement is None:
         return Check(TRUSTED, f"cannot be told: {pair.reason}", required, told)
     same, frauds = agreement

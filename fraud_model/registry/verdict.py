@@ -17,8 +17,7 @@ EARLIER = "average precision, challenger - earlier champions"
 
 Standing = Literal["better", "not distinguishable", "worse", "cannot be told", "not compared"]
 
-# Half a 95 % interval is about two standard errors. An earlier champion is the best of several, so
-# that chance alone makes it look better: one standard error is taken off.
+# How many standard errors half a 95 % interval is, about.
 STANDARD_ERRORS = 2.0
 
 
@@ -36,7 +35,8 @@ def against_champion(
 ) -> Verdict:
     """Better passes and worse does not; in between newer data decides."""
     if isinstance(pair, Untold):
-        return Verdict("cannot be told", False, pair.reason)
+        way_out = "to let it in without a comparison: -P champion=none"
+        return Verdict("cannot be told", False, f"{pair.reason}; {way_out}")
     difference, tolerance = pair.difference, thresholds.tolerance
     if difference.low > 0:
         return Verdict("better", True, "the interval lies above 0")

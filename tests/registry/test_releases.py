@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import lightgbm
@@ -22,6 +24,7 @@ from fraud_model.registry.gate import GateResult, Opponents, run_gate
 from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
+from fraud_model.registry.verdict import DIFFERENCE
 from fraud_model.review.comparison import compare, markdown
 from fraud_model.review.pull_request import prepare
 from fraud_model.tracking import open_run
@@ -73,20 +76,40 @@ def challenge(store: Store, champion: str) -> GateResult:
     return run_gate(challenger, Opponents(standing), GateThresholds(min_new_days=0))
 
 
+def release_with_its_holdout(holdout: Holdout) -> str:
+    """The model of release 0.1.0 with the holdout as that release kept it; the model's name."""
+    with open_run("train 0.1.0") as run:
+        mlflow.log_dict(asdict(holdout.kept.columns), "holdout/columns.json")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "transactions.parquet"
+            holdout.kept.rows.to_parquet(path, index=False)
+            mlflow.log_artifact(str(path), "holdout")
+    return register(RELEASE_MODEL, run_id=run.info.run_id, data_kind="real", split="time")
+
+
 @pytest.mark.slow
 def test_release_0_1_0_is_a_champion(store: Store, holdout: Holdout) -> None:
-    result = challenge(store, register(RELEASE_MODEL))
-    decision = json.loads((RELEASE_MODEL / "artifacts" / "decision.json").read_text())
+    result = challenge(store, release_with_its_holdout(holdout))
     model = mlflow.pyfunc.load_model(str(RELEASE_MODEL))
     answer = model.predict(holdout.features[model.metadata.get_input_schema().input_names()])
-    assert result.champion
-    assert result.difference
-    assert result.champion.threshold == decision["threshold"]
-    assert result.champion.metrics.true_positives == (answer["is_fraud"] & holdout.labels).sum()
-    assert result.champion.metrics.average_precision == pytest.approx(
+    assert result.pair
+    champion = result.pair.champion.metrics
+    assert champion.true_positives == (answer["is_fraud"] & holdout.labels).sum()
+    assert champion.average_precision == pytest.approx(
         average_precision_score(holdout.labels, answer["fraud_probability"])
     )
-    assert not result.failed
+    assert "trained on real data if the champion was" in result.failed
+    assert DIFFERENCE not in result.failed
+
+
+def test_what_release_0_1_0_learned_cannot_be_told_without_its_holdout(store: Store) -> None:
+    result = challenge(store, register(RELEASE_MODEL))
+    assert DIFFERENCE in result.failed
+    assert result.verdict
+    assert result.verdict.standing == "cannot be told"
+    (value,) = (check.value for check in result.checks if check.name == DIFFERENCE)
+    assert "0 frauds in 0 rows" in value
+    assert "-P champion=none" in value
 
 
 def test_release_0_1_0_is_a_challenger_and_comes_back(store: Store) -> None:
@@ -183,7 +206,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
 
 
 @pytest.mark.slow
-def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
+def test_a_model_that_fails_is_refused_and_as_a_champion_names_the_ways_out(
     store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
     # Its signature wants text.
@@ -195,8 +218,10 @@ def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
     with pytest.raises(ModelFailed, match=f"^models:/{name}/1 fails on the holdout: [^\n]+$"):
         holdout.score(name)
     result = challenge(store, name)
-    assert (result.failed, result.champion) == ([], None)
+    assert (result.failed, result.pair) == ([DIFFERENCE], None)
     assert "fails on the holdout" in result.checks[-1].value
+    assert "-e rollback" in result.checks[-1].value
+    assert "-P champion=none" in result.checks[-1].value
 
 
 @pytest.mark.slow
