@@ -21,6 +21,7 @@ the same without the noise. Prints a Markdown table.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -162,7 +163,8 @@ def train(
     )
     parts = split(dataset, by, seed)
     recipe = Hyperparameters(rounds=ROUNDS, seed=seed)
-    booster, scaler = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
+    with contextlib.redirect_stdout(None):
+        booster, scaler = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
     scaled = scaler.transform(parts.validation[list(columns.features)].to_numpy())
     log_odds = np.asarray(booster.predict(scaled, raw_score=True))
     calibration = calibrate(log_odds, parts.validation["Class"].to_numpy(), 1.0)
