@@ -25,6 +25,7 @@ from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.verdict import DIFFERENCE
+from fraud_model.registry.versions import State
 from fraud_model.review.comparison import compare, markdown
 from fraud_model.review.pull_request import prepare
 from fraud_model.tracking import open_run
@@ -201,7 +202,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
     said = f"models:/{name}/1 answers [^\n]*values from 0 to 5"
     with pytest.raises(PromotionRefused, match=said), open_run("promote"):
         promote(name, newer, "Production", GateThresholds())
-    assert versions.alias_version(name, "Production") == "1"
+    assert State.of(name).alias["Production"] == "1"
 
 
 @pytest.mark.slow
