@@ -44,7 +44,7 @@ from fraud_model.errors import FraudModelError
 from fraud_model.registry import gate, ledger, promotion, versions
 from fraud_model.registry.gate import GateResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
-from fraud_model.registry.versions import Stage
+from fraud_model.registry.versions import Stage, State
 from fraud_model.tracking import open_run
 
 STORES = {"sqlite": registry_stores.sqlite, "postgresql": registry_stores.postgresql}
@@ -306,7 +306,7 @@ def die(uri: str, name: str, command: Command, write: int) -> None:
 
 def standing(name: str, stage: Stage) -> list[str]:
     """The versions in a stage."""
-    return [str(v.version) for v in versions.all_versions(name) if v.current_stage == stage]
+    return sorted(State.of(name).standing[stage])
 
 
 def availability(name: str) -> list[str]:
@@ -322,7 +322,7 @@ def problems_of(name: str, commands: list[Command], said: list[tuple[str, str]])
     """What is wrong at the end of a round."""
     problems = availability(name)
     for stage in get_args(Stage):
-        there, alias = standing(name, stage), versions.alias_version(name, stage)
+        there, alias = standing(name, stage), State.of(name).alias[stage]
         if there != ([] if alias is None else [alias]):
             problems.append(f"{stage} and its alias differ")
         problems += problems_of_ledger(name, stage, there)

@@ -29,7 +29,7 @@ def sqlite(folder: Path) -> Iterator[str]:
 def postgresql(folder: Path) -> Iterator[str]:
     """`mlflow server` on a PostgreSQL cluster of its own; yields the server's address."""
     with _cluster(folder) as database:
-        port = _free_port()
+        port = free_port()
         command = [
             str(Path(sys.executable).with_name("mlflow")),
             "server",
@@ -87,7 +87,7 @@ def _cluster(folder: Path) -> Iterator[str]:
         cwd="/",
         **user,
     )
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [initdb.with_name("postgres"), "-D", data, "-p", str(port), "-k", data],
         stderr=subprocess.DEVNULL,
@@ -119,7 +119,8 @@ def _wait(ready: Any) -> None:
     raise TimeoutError(f"no answer within {PATIENCE_SECONDS} s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

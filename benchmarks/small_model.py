@@ -21,9 +21,15 @@ def make_model(folder: Path) -> str:
     """Trains and exports a model; returns its directory."""
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     mlflow.create_experiment("fraud-detector", artifact_location=f"file://{folder}/artifacts")
-    table = folder / "transactions.csv"
-    simulate(ROWS, FRAUDS).to_csv(table, index=False)
+    table = make_table(folder)
     with redirect_stdout(StringIO()), open_run("train"):
         trained = train(TrainingConfig(data=str(table)))
     uri = f"models:/{trained.name}/{trained.version}"
     return str(download_artifacts(uri, dst_path=str(folder / "model")))
+
+
+def make_table(folder: Path) -> Path:
+    """Writes its rows as a CSV file."""
+    table = folder / "transactions.csv"
+    simulate(ROWS, FRAUDS).to_csv(table, index=False)
+    return table

@@ -37,7 +37,8 @@ from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
 from fraud_model.review.run_export import write_run
-from fraud_model.tracking import name_run, reach_server
+from fraud_model.stores import reach_store
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
     add_thresholds(parser)
     arguments = parse(parser)
     stage, compared = versions.parse_stage(arguments.stage), parse_champion(arguments.champion)
-    reach_server()
+    reach_store()
     name_run(f"compare {arguments.model_name} {arguments.version}")
     thresholds = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)

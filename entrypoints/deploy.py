@@ -23,7 +23,8 @@ from fraud_model.delivery import space
 from fraud_model.delivery.bundle import assemble
 from fraud_model.errors import ParameterError, SpaceError
 from fraud_model.registry import versions
-from fraud_model.tracking import name_run, reach_server
+from fraud_model.stores import reach_store
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
     if not token and not dry_run:
         raise ParameterError("HF_TOKEN is not set. Export a token with write access to the Space.")
     if not arguments.model_dir:
-        reach_server()
+        reach_store()
     name_run(f"deploy to {name}")
     with tempfile.TemporaryDirectory() as folder:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)

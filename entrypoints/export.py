@@ -16,7 +16,8 @@ from pathlib import Path
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.registry.export import export
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
-from fraud_model.tracking import name_run, reach_server
+from fraud_model.stores import reach_store
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     add_option(parser, "output", "model")
     arguments = parse(parser)
     name, stage = arguments.model_name, parse_stage(arguments.stage)
-    reach_server()
+    reach_store()
     name_run(f"export {name} {stage}")
     origin = export(name, stage, Path(arguments.output))
     name_run(f"export {name} version {origin['model_version']}")

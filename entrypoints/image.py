@@ -18,7 +18,8 @@ from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.delivery.bundle import assemble
 from fraud_model.delivery.image import DEFAULT_NAME, build_image
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
-from fraud_model.tracking import name_run, reach_server
+from fraud_model.stores import reach_store
+from fraud_model.tracking import name_run
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     arguments = parse(parser)
     stage = parse_stage(arguments.stage)
     if not arguments.model_dir:
-        reach_server()
+        reach_store()
     name_run(f"image {arguments.image}")
     with tempfile.TemporaryDirectory() as folder:
         bundle = assemble(Path(folder), arguments.model_name, stage, arguments.model_dir)

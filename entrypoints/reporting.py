@@ -28,13 +28,13 @@ def entry_point() -> str:
 def run_entry_point(main: Callable[[], None]) -> None:
     """Calls `main`; a FraudModelError becomes `error: …` on stderr and exit status 1.
 
-    A termination signal unwinds like an exception, so that the active run ends FAILED instead of
-    staying RUNNING. An error of MLflow's (a token without rights, say) is one line too.
+    What MLflow, a database or the disk says is one line too: a token without rights, a disk that is
+    full. A termination signal unwinds like an exception, so that the active run ends FAILED instead
+    of staying RUNNING.
     """
     # Here, because `announce` has to come before them.
-    from mlflow.exceptions import MlflowException
-
     from fraud_model.errors import FraudModelError
+    from fraud_model.stores import failure_of
 
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -45,12 +45,13 @@ def run_entry_point(main: Callable[[], None]) -> None:
         main()
     except FraudModelError as error:
         sys.exit(f"error: {error}")
-    except MlflowException as error:
-        # SQLAlchemy says in front of the database's own words that it was flushing.
-        lines = [line for line in str(error).splitlines() if not line.startswith("(raised as")]
-        sys.exit(f"error: MLflow: {lines[0]}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        sys.exit(f"error: {failure}")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

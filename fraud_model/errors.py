@@ -5,9 +5,11 @@ FraudModelError
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── TrainingError         a model that is no better than a plain baseline
-├── TrackingError         a tracking server that does not answer
+├── TrackingError         a tracking store that does not answer
+├── TrackingRefused       a tracking store that lets nobody in
 ├── RegistryError         a model version, stage or alias that does not exist
 │   ├── ModelFailed       a model that does not load or score
+│   ├── CodeChanged       a version whose code is not the code it was trained with
 │   ├── PromotionRefused  a challenger that the gate rejected
 │   └── Overtaken         a version that another command replaced before the move ended
 ├── ImageError            an image that cannot be built, run, or trusted
@@ -40,7 +42,11 @@ class TrainingError(FraudModelError):
 
 
 class TrackingError(FraudModelError):
-    """A tracking server that does not answer."""
+    """A tracking store that does not answer."""
+
+
+class TrackingRefused(FraudModelError):
+    """A tracking store that lets nobody in, or that this environment cannot ask."""
 
 
 class RegistryError(FraudModelError):
@@ -49,6 +55,10 @@ class RegistryError(FraudModelError):
 
 class ModelFailed(RegistryError):
     """A model that does not load, or fails on the transactions that it is asked to score."""
+
+
+class CodeChanged(RegistryError):
+    """A version whose code is not the code that it was trained with."""
 
 
 class PromotionRefused(RegistryError):

@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
-import requests
 from mlflow.entities import Metric, Run
-from mlflow.exceptions import MlflowException
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.time import get_current_time_millis
 
-from fraud_model.errors import TrackingError
+from fraud_model.stores import reach_store
 
 EXPERIMENT = "fraud-detector"
 
 # The tracking store's own limit for one call of log_batch.
 METRICS_PER_BATCH = 1000
 POINTS_PER_CURVE = 100
-
-
-# The first question to a tracking server. MLflow's own patience, over four minutes, is for a busy
-# server in the middle of a run.
-FIRST_ANSWER = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-
-
-def reach_server() -> None:
-    """Makes sure that the tracking server answers; a store without a server is not asked.
-
-    MLFLOW_HTTP_REQUEST_TIMEOUT and MLFLOW_HTTP_REQUEST_MAX_RETRIES, if set, decide how long that
-    may take. Later requests have MLflow's own limits in any case.
-
-    Raises:
-        TrackingError: it does not answer.
-        MlflowException: it answers with an error.
-    """
-    address = mlflow.get_tracking_uri()
-    if not address.startswith(("http://", "https://")):
-        return
-    ours = {name: value for name, value in FIRST_ANSWER.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        mlflow.MlflowClient().search_experiments(max_results=1)
-    except MlflowException as error:
-        cause = error.__cause__ or error.__context__
-        if not isinstance(cause, requests.RequestException):
-            raise
-        raise TrackingError(
-            f"the tracking server {_without_secrets(address)} does not answer ({_reason(cause)}). "
-            "Start it, or correct MLFLOW_TRACKING_URI."
-        ) from error
-    finally:
-        for name in ours:
-            del os.environ[name]
 
 
 def name_run(name: str) -> None:
@@ -69,6 +30,7 @@ def name_run(name: str) -> None:
     """
     given = os.environ.get("MLFLOW_RUN_ID")
     if given is not None:
+        reach_store()
         mlflow.MlflowClient().set_tag(given, MLFLOW_RUN_NAME, name)
 
 
@@ -79,7 +41,7 @@ def open_run_in(experiment: str, name: str) -> Iterator[Run]:
     One that `mlflow run` made in another experiment is the parent of the new run. Both end FAILED
     if the block raises, and FINISHED otherwise.
     """
-    reach_server()
+    reach_store()
     known = mlflow.get_experiment_by_name(experiment)
     number = known.experiment_id if known else mlflow.create_experiment(experiment)
     with ExitStack() as outer:
@@ -101,7 +63,7 @@ def open_run(name: str) -> Iterator[Run]:
     """
     nested = mlflow.active_run() is not None
     if not nested:
-        reach_server()
+        reach_store()
     given = "MLFLOW_RUN_ID" in os.environ
     chosen = {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys()
     if not nested and not given and not chosen:
@@ -140,14 +102,6 @@ def log_metrics(metrics: Iterable[Metric]) -> None:
         client.log_batch(_active_run_id(), metrics=batch)
 
 
-def without_credentials(uri: str) -> str:
-    """The URI of a store without user and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def git_commit() -> str:
     """The commit that the active run was started from, or `unknown` outside a git checkout."""
     tags = mlflow.get_run(_active_run_id()).data.tags
@@ -157,17 +111,6 @@ def git_commit() -> str:
 def user() -> str:
     """Who started the active run, as MLflow recorded it."""
     return str(mlflow.get_run(_active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
-
-
-def _without_secrets(address: str) -> str:
-    return re.sub(r"//[^/]*@", "//", address)
-
-
-def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s"
-    told = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(error))
-    return told.group(1) if told else type(error).__name__
 
 
 def _active_run_id() -> str:

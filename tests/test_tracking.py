@@ -9,7 +9,8 @@ import mlflow
 import pytest
 
 from fraud_model.errors import TrackingError
-from fraud_model.tracking import EXPERIMENT, name_run, open_run_in, reach_server
+from fraud_model.stores import reach_store
+from fraud_model.tracking import EXPERIMENT, name_run, open_run_in
 from tests.support.store import Store
 
 
@@ -58,7 +59,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(f"http://me:secret@{address}")
         with pytest.raises(TrackingError, match=rf"http://{address} .*1 s.*MLFLOW_TRACKING_URI"):
-            reach_server()
+            reach_store()
         mlflow.set_tracking_uri(before)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ

@@ -14,6 +14,7 @@ import pandas as pd
 from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.export import export
+from fraud_model.registry.files import CODE_DIGEST, check_code
 from fraud_model.registry.versions import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,7 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
 
     Raises:
         RegistryError: the stage is empty, or the model has no known rows.
+        CodeChanged: the model's code is not the code that it was trained with.
         ParameterError: `model_dir` holds no exported model.
     """
     if model_dir:
@@ -84,6 +86,8 @@ def assemble(folder: Path, name: str, stage: Stage, model_dir: str = "") -> Bund
 
 def _copy_exported(model: Path, target: Path) -> dict[str, str]:
     origin = ModelDirectory(model).required_origin()
+    label = f"{model}, {origin['model_name']} version {origin['model_version']}"
+    check_code(ModelDirectory(model), label, origin.get(CODE_DIGEST, ""))
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("__pycache__"))
     # An earlier release may have exported it.
     drop_paths_in(target)

@@ -11,14 +11,17 @@ A version of another origin (a plain scikit-learn classifier, say) has only `MLm
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MODEL_CODE_PATH
+from mlflow.pyfunc import CODE, DATA, FLAVOR_NAME, MAIN
 
 from fraud_model.arrays import Floats
 from fraud_model.commands import mlflow_run
@@ -30,6 +33,11 @@ ORIGIN_FILE = "origin.json"
 KNOWN_ROWS_FILE = "known_rows.json"
 PROFILE_FILE = "profile.json"
 CARD_FILE = "model_card.md"
+
+# Source, bytecode, compiled modules, and pickles, which are code as well.
+CODE_SUFFIXES = {".py", ".pyc", ".pyd", ".so", ".pkl", ".pickle", ".cloudpickle"}
+# What decides, in the pyfunc flavor of `MLmodel`, which code runs.
+LOADED = (MAIN, CODE, DATA, MODEL_CODE_PATH, "python_model")
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,37 @@ class ModelDirectory:
     def signature(self) -> ModelSignature | None:
         """The signature, or None where the model was logged without one."""
         return self.metadata.signature
+
+    @property
+    def code_files(self) -> list[str]:
+        """The files of the version that Python runs, relative to the directory, in order.
+
+        Whoever loads a version leaves bytecode beside them, which is not counted.
+        """
+        return sorted(
+            path.relative_to(self.path).as_posix()
+            for path in self.path.rglob("*")
+            if path.suffix in CODE_SUFFIXES and "__pycache__" not in path.parts and path.is_file()
+        )
+
+    @property
+    def code_digest(self) -> str:
+        """SHA-256, as hexadecimal digits, of the code files and of what `MLmodel` says to run.
+
+        An export has the digest of the version that it was written from.
+
+        Raises:
+            RegistryError: `MLmodel` cannot be read.
+        """
+        pyfunc = self.metadata.flavors.get(FLAVOR_NAME, {})
+        loaded = {key: pyfunc.get(key) for key in LOADED}
+        # Older versions name the path on the machine that trained them.
+        loaded[MODEL_CODE_PATH] = PurePath(loaded[MODEL_CODE_PATH] or "").name
+        files = {
+            name: hashlib.sha256((self.path / name).read_bytes()).hexdigest()
+            for name in self.code_files
+        }
+        return hashlib.sha256(json.dumps([loaded, files]).encode()).hexdigest()
 
     @property
     def run_id(self) -> str:

@@ -72,7 +72,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Scores:
-    """The fraud probabilities of transactions that the trees did not learn from.
+    """The fraud probabilities that the served model gives the validation and holdout parts.
 
     `counts`, of shape (blocks, bins), counts them in consecutive blocks of time, so that a
     bootstrap over blocks knows how much the distribution changes over a day by itself. A block

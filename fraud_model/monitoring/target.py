@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.data.audit_log import AuditTraffic
@@ -19,6 +18,7 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.labels import Labels, read_labels
 from fraud_model.registry import versions
+from fraud_model.registry.files import download
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monito
     """The version in `stage`, or in an exported directory.
 
     Raises:
-        RegistryError: the stage is empty, or the version has no reference profile.
+        RegistryError: the stage is empty, or the version has no files or no reference profile.
         ParameterError: the directory holds no exported model.
     """
     if model_dir:
@@ -53,8 +53,7 @@ def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monito
     version = versions.require_current(name, stage, "monitor")
     number = str(version.version)
     with tempfile.TemporaryDirectory() as folder:
-        uri = f"models:/{name}/{number}"
-        path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+        path = download(f"models:/{name}/{number}", f"{name} version {number}", Path(folder))
         yield _monitored(name, number, path, version)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import mlflow.artifacts
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.errors import ParameterError
 from fraud_model.evaluation.learned import TIME_TAGS
 from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.registry import versions
+from fraud_model.registry import files, versions
 
 # What the gate asks of an exported champion whose run is not here.
 EXPORTED_TAGS = (*TIME_TAGS, "decision", "holdout_average_precision")
@@ -22,7 +21,8 @@ def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
     """Writes the version that stands in `stage` as the model directory `output`.
 
     Raises:
-        RegistryError: nothing stands in the stage.
+        RegistryError: nothing stands in the stage, or its files are gone.
+        CodeChanged: its code is not the code that it was trained with.
         ParameterError: `output` exists and is no exported model.
     """
     _refuse_other_directory(output)
@@ -37,9 +37,13 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
     the new one is complete.
 
     Raises:
+        RegistryError: the version's files are gone.
+        CodeChanged: its code is not the code that it was trained with.
         ParameterError: `output` exists and is no exported model.
     """
     _refuse_other_directory(output)
+    label = f"{version.name} version {version.version}"
+    recorded = version.tags.get(files.CODE_DIGEST, "")
     origin = {
         "model_name": str(version.name),
         "model_version": str(version.version),
@@ -47,19 +51,23 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
         "run_id": str(version.run_id or ""),
         "data_kind": version.tags.get("data_kind", "unknown"),
         **{tag: version.tags[tag] for tag in EXPORTED_TAGS if tag in version.tags},
+        files.CODE_DIGEST: recorded,
     }
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    uri = f"models:/{version.name}/{version.version}"
-    mlflow.artifacts.download_artifacts(uri, dst_path=str(partial))
-    # Where the registry lies on this machine, whoever has loaded the model left bytecode there.
-    for cache in list(partial.rglob("__pycache__")):
-        shutil.rmtree(cache)
-    drop_paths_in(partial)
-    ModelDirectory(partial).write_origin(origin)
-    shutil.rmtree(output, ignore_errors=True)
-    partial.rename(output)
+    try:
+        files.download(f"models:/{version.name}/{version.version}", label, partial)
+        # Where the registry lies on this machine, whoever has loaded the model left bytecode there.
+        for cache in list(partial.rglob("__pycache__")):
+            shutil.rmtree(cache)
+        files.check_code(ModelDirectory(partial), label, recorded)
+        drop_paths_in(partial)
+        ModelDirectory(partial).write_origin(origin)
+        shutil.rmtree(output, ignore_errors=True)
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return origin
 
 

@@ -80,7 +80,8 @@ def run_gate(
     checks = [loads, _provenance(candidate, opponents.champion)]
     if not loads.passed:
         return GateResult(checks)
-    bench = _bench(Knowledge(candidate), thresholds)
+    label = f"{candidate.label} of {challenger.name}"
+    bench = _bench(Knowledge(candidate), label, thresholds)
     if opponents.champion is None or not opponents.compared:
         value = "no champion" if opponents.compared else "not compared: champion=none was given"
         own = bench.score(candidate, "evaluation")
@@ -101,6 +102,8 @@ def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> Ga
     own = bench.score(mine.candidate, "evaluation")
     checks = decision_checks.floors(own, thresholds)
     try:
+        # Whether it can be scored at all comes before what it has learned.
+        bench.score(champion.candidate, "evaluation")
         pair = bench.compare(mine, champion)
         verdict = against_champion(pair, mine, champion, thresholds)
         trusted = on_trusted_rows(mine, champion, thresholds, verdict.standing)
@@ -128,13 +131,12 @@ def smoke_check(candidate: Candidate) -> Check:
     return Check("loads and scores known rows", tried.text, "as recorded", tried.passed)
 
 
-def _bench(own: Knowledge, thresholds: GateThresholds) -> Bench:
-    candidate = own.candidate
-    label = f"{candidate.label} ({candidate.uri})"
-    kept = read_scores(candidate.run_id, label)
+def _bench(own: Knowledge, label: str, thresholds: GateThresholds) -> Bench:
+    run_id = own.candidate.run_id
+    kept = read_scores(run_id, label)
     if kept is not None:
         return Bench(own, thresholds, None, kept)
-    return Bench(own, thresholds, read_holdout(candidate.run_id, label))
+    return Bench(own, thresholds, read_holdout(run_id, label))
 
 
 def _broken_champion(champion: Candidate, error: ModelFailed) -> Check:

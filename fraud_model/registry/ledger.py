@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal
 
 import mlflow
+from mlflow.entities import Run
 
 from fraud_model.registry.versions import Stage
 from fraud_model.tracking import user
@@ -18,6 +19,8 @@ Outcome = Literal["refused", "moving", "done", "interrupted", "overtaken"]
 COUNTED = ("moving", "done")
 
 MOST_ENTRIES = 10_000
+# More than can be at work at once.
+AT_WORK = 100
 
 
 @dataclass(frozen=True)
@@ -71,37 +74,45 @@ def end(entry: Entry) -> None:
 
 def unfinished(name: str) -> list[Entry]:
     """The entries of a model, in any stage, whose moves are not known to have ended."""
-    both = [entry for stage in get_args(Stage) for entry in entries(name, stage)]
-    return [entry for entry in both if entry.outcome == "moving"]
+    return _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.outcome` = 'moving'")
 
 
-def entries(name: str, stage: Stage) -> list[Entry]:
-    """All entries of a model's stage, the earliest first."""
-    experiments = [e.experiment_id for e in mlflow.search_experiments()]
+def interrupted(name: str, target: str) -> bool:
+    """Whether a move of a version, into any stage, was closed as interrupted."""
+    version = f"tags.`ledger.model` = '{name}' and tags.`ledger.to` = '{target}'"
+    return bool(_found(f"{version} and tags.`ledger.outcome` = 'interrupted'", most=1))
+
+
+def entries(name: str, stage: Stage, most: int = MOST_ENTRIES) -> list[Entry]:
+    """The entries of a model's stage, the earliest first; of more than `most`, those begun last."""
+    return _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.stage` = '{stage}'", most)
+
+
+def _found(condition: str, most: int = MOST_ENTRIES) -> list[Entry]:
     runs = mlflow.search_runs(
-        experiment_ids=experiments,
-        filter_string=f"tags.`ledger.model` = '{name}' and tags.`ledger.stage` = '{stage}'",
-        max_results=MOST_ENTRIES,
+        search_all_experiments=True,
+        filter_string=condition,
+        max_results=most,
+        order_by=["attributes.start_time DESC"],
         output_format="list",
     )
-    found = []
-    for run in runs:
-        tags = run.data.tags
-        origin = tags["ledger.from"]
-        found.append(
-            Entry(
-                run_id=run.info.run_id,
-                ended=run.info.status == "FINISHED",
-                stage=stage,
-                action=tags["ledger.action"],
-                outcome=tags["ledger.outcome"],
-                origin=None if origin == "none" else origin,
-                target=tags["ledger.to"],
-                who=tags["ledger.who"],
-                when=tags["ledger.when"],
-            )
-        )
-    return sorted(found, key=lambda entry: entry.when)
+    return sorted(map(_entry, runs), key=lambda entry: entry.when)
+
+
+def _entry(run: Run) -> Entry:
+    tags = run.data.tags
+    origin = tags["ledger.from"]
+    return Entry(
+        run_id=run.info.run_id,
+        ended=run.info.status == "FINISHED",
+        stage=tags["ledger.stage"],
+        action=tags["ledger.action"],
+        outcome=tags["ledger.outcome"],
+        origin=None if origin == "none" else origin,
+        target=tags["ledger.to"],
+        who=tags["ledger.who"],
+        when=tags["ledger.when"],
+    )
 
 
 def earlier_version(history: list[Entry], current: str) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
@@ -19,8 +18,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import RegistryError
-from fraud_model.registry import versions
-from fraud_model.registry.versions import Stage
+from fraud_model.registry.versions import Stage, State
 
 # Bounds the repair loop; two moves settle within a few turns.
 MOST_REPAIRS = 30
@@ -28,47 +26,6 @@ ATTEMPTS = 4
 # What is to leave Staging for Production leaves before Staging is looked at.
 PRODUCTION_FIRST: tuple[Stage, ...] = ("Production", "Staging")
 LASTING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
-
-
-@dataclass(frozen=True)
-class State:
-    """The versions in each stage, and the one that carries its alias."""
-
-    standing: dict[Stage, set[str]]
-    alias: dict[Stage, str | None]
-
-    @classmethod
-    def of(cls, name: str) -> State:
-        """Asks the registry."""
-        known = versions.all_versions(name)
-        aliases = mlflow.MlflowClient().get_registered_model(name).aliases
-        return cls(
-            {s: {str(v.version) for v in known if v.current_stage == s} for s in get_args(Stage)},
-            {s: str(aliases[s.lower()]) if s.lower() in aliases else None for s in get_args(Stage)},
-        )
-
-    def settled(self, stage: Stage) -> bool:
-        """Whether the stage holds the version of its alias alone, or both are empty."""
-        meant = self.alias[stage]
-        return self.standing[stage] == (set() if meant is None else {meant})
-
-    def holds(self, stage: Stage, version: str) -> bool:
-        """Whether `version` stands alone in `stage`, with the alias."""
-        return self.settled(stage) and self.alias[stage] == version
-
-    def current(self, stage: Stage) -> str | None:
-        """The version that a stage stands for, where an interrupted move left two there too."""
-        there, meant = self.standing[stage], self.alias[stage]
-        return meant if meant in there else max(there, key=int, default=None)
-
-    def text(self, stage: Stage) -> str:
-        """What stands in a stage."""
-        if not self.standing[stage]:
-            return f"nothing stands in {stage} now"
-        numbers = sorted(self.standing[stage], key=int)
-        if len(numbers) == 1:
-            return f"version {numbers[0]} stands in {stage} now"
-        return f"versions {', '.join(numbers)} stand in {stage} now"
 
 
 def move(name: str, version: str, stage: Stage) -> State:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
@@ -14,10 +14,8 @@ from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.champions import earlier_champions
 from fraud_model.registry.gate import GateResult, Opponents
 from fraud_model.registry.gate_thresholds import Check, GateThresholds, table
-from fraud_model.registry.moves import State
-from fraud_model.registry.versions import Stage
-
-log = logging.getLogger("fraud_model.registry")
+from fraud_model.registry.recovery import finish_interrupted
+from fraud_model.registry.versions import Stage, State
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ def promote(
     challenger = versions.find_version(name, version)
     number = str(challenger.version)
     finish_interrupted(name)
-    champion = versions.current_version(name, stage)
-    before = None if champion is None else str(champion.version)
+    # The version in the stage, not that of an alias which nothing let in through the gate.
+    before = State.of(name).current(stage)
     if before == number:
         _require(moves.move(name, number, stage), name, stage, number)
         return Moved(name, stage, number, number, [])
@@ -63,9 +61,9 @@ def promote(
     if claimed:
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(f"version {number} of {name} stays out of {stage}: {claimed}")
-    standing = None if champion is None else Candidate.registered(champion)
-    earlier = earlier_champions(name, stage, number, before or "") if standing else []
-    opponents = Opponents(standing, earlier, compared)
+    champion = before and Candidate.registered(versions.find_version(name, before))
+    earlier = earlier_champions(name, stage, number, before or "") if champion else []
+    opponents = Opponents(champion or None, earlier, compared)
     result = gate.run_gate(challenger, opponents, thresholds)
     _record(result)
     if result.failed:
@@ -90,8 +88,11 @@ def rollback(name: str, stage: Stage) -> Moved:
             nothing has changed.
         Overtaken: it moved, and another command put another version there.
     """
+    versions.check_model_name(name)
     finish_interrupted(name)
-    number = str(versions.require_current(name, stage, "roll back").version)
+    number = State.of(name).current(stage)
+    if number is None:
+        raise versions.nothing_stands(name, stage, "roll back")
     history = ledger.entries(name, stage)
     interrupted = _interrupted_rollback(history, number)
     if interrupted is not None:
@@ -103,7 +104,7 @@ def rollback(name: str, stage: Stage) -> Moved:
             f"{name}: the ledger names no version before {number} in {stage}. "
             f"Choose one yourself: {mlflow_run('promote', version='N', stage=stage)}"
         )
-    earlier = versions.find_version(name, target)
+    earlier = _earlier(name, stage, target)
     claimed = _claimed_by_production(name, target, stage)
     check = gate.smoke_check(Candidate.registered(earlier))
     _record(GateResult([check]))
@@ -117,29 +118,14 @@ def rollback(name: str, stage: Stage) -> Moved:
     return _move("rollback", name, stage, number, target, [check])
 
 
-def finish_interrupted(name: str) -> None:
-    """Finishes what killed promotions and rollbacks of a model left undone, and says so.
-
-    One that was killed before it moved anything is closed in the ledger as interrupted.
-    """
-    for entry in ledger.unfinished(name):
-        state = State.of(name)
-        if entry.target in state.alias.values():
-            state = moves.finish(name, entry.target, entry.stage)
-        moved = state.alias[entry.stage] == entry.target
-        ledger.close(entry, "done" if moved else "interrupted")
-        what = (
-            f"promotion of version {entry.target} to {entry.stage}"
-            if entry.action == "promote"
-            else f"rollback of {entry.stage} to version {entry.target}"
-        )
-        log.warning(
-            "%s: the %s, begun at %s, had not ended; %s",
-            name,
-            what,
-            entry.when,
-            "it is finished now" if moved else f"it moved nothing, and {state.text(entry.stage)}",
-        )
+def _earlier(name: str, stage: Stage, number: str) -> ModelVersion:
+    try:
+        return versions.find_version(name, number)
+    except RegistryError as error:
+        raise RegistryError(
+            f"{error} Version {number} is the one that the ledger names. "
+            f"Choose another: {mlflow_run('promote', version='N', stage=stage)}"
+        ) from error
 
 
 def _move(
@@ -150,7 +136,7 @@ def _move(
     number: str,
     checks: list[Check],
 ) -> Moved:
-    known = {entry.run_id for entry in ledger.entries(name, stage) if entry.outcome == "done"}
+    known = {entry.run_id for entry in _done_lately(name, stage)}
     ledger.write(action, name, stage, before, number, "moving")
     state = State.of(name)
     claimed = _claimed_by_production(name, number, stage)
@@ -158,7 +144,7 @@ def _move(
         ledger.write(action, name, stage, before, number, "refused")
         raise PromotionRefused(
             f"version {number} of {name} stays out of {stage}: another command came first. "
-            f"{claimed or state.text(stage) + '; run this one again.'}"
+            f"{claimed or state.text(stage) + ' now; run this one again.'}"
         )
     moves.move(name, number, stage)
     before = _origin(name, stage, before, number, known)
@@ -178,17 +164,22 @@ def _origin(
     """What this move replaced: not `before`, where another one ended since then."""
     since = [
         entry.target
-        for entry in ledger.entries(name, stage)
-        if entry.outcome == "done" and entry.run_id not in known and entry.target != number
+        for entry in _done_lately(name, stage)
+        if entry.run_id not in known and entry.target != number
     ]
     return since[-1] if since else before
+
+
+def _done_lately(name: str, stage: Stage) -> list[ledger.Entry]:
+    lately = ledger.entries(name, stage, ledger.AT_WORK)
+    return [entry for entry in lately if entry.outcome == "done"]
 
 
 def _require(state: State, name: str, stage: Stage, number: str) -> None:
     if not state.holds(stage, number):
         raise Overtaken(
             f"{name}: version {number} was put into {stage}, but another command overtook this "
-            f"one: {state.text(stage)}."
+            f"one: {state.text(stage)} now."
             + (f" Version {number} is in Production." if state.holds("Production", number) else "")
         )
 

@@ -33,6 +33,7 @@ from fraud_model.serving.health import WORKERS
 from fraud_model.serving.origin import find_model, limit_patience
 from fraud_model.serving.prometheus import SHARED_FOLDER
 from fraud_model.serving.settings import Settings
+from fraud_model.stores import failure_of
 from fraud_model.tracking import name_run
 
 log = logging.getLogger("fraud_model.serving")
@@ -69,6 +70,11 @@ def main() -> None:
         serve(arguments.model_uri, arguments.host, arguments.port, arguments.workers)
     except FraudModelError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        sys.exit(f"error: {failure}")
 
 
 def serve(model_uri: str, host: str, port: int, workers: int) -> None:
@@ -126,6 +132,8 @@ def _name_run() -> None:
     limit_patience()
     try:
         name_run("serve")
+    except FraudModelError as error:
+        log.warning("the run of this server keeps its random name (%s)", error)
     except MlflowException as error:
         log.warning("the run of this server keeps its random name (%s)", error.error_code)
 

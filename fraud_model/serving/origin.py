@@ -18,8 +18,9 @@ from fraud_model.commands import mlflow_run
 from fraud_model.errors import RegistryError, TrackingError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
+from fraud_model.registry.files import download
 from fraud_model.serving.settings import Settings
-from fraud_model.tracking import without_credentials
+from fraud_model.stores import reach_databases, without_credentials
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -106,7 +107,7 @@ def resolve(uri: str) -> Origin:
         where = without_credentials(mlflow.get_registry_uri())
         if _is_out_of_reach(error):
             raise TrackingError(f"{uri}: the registry at {where} is out of reach.") from error
-        kind = error.error_code if isinstance(error, MlflowException) else error.strerror
+        kind = error.error_code if isinstance(error, MlflowException) else str(error)
         raise RegistryError(
             f"{uri}: the registry at {where} does not answer with it ({kind})."
         ) from error
@@ -156,6 +157,7 @@ def _stand_in(settings: Settings) -> tuple[Origin | None, str]:
 
 def _from_registry(registered: re.Match[str]) -> Origin:
     limit_patience()
+    reach_databases()
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     client = mlflow.MlflowClient()
     stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
@@ -165,11 +167,13 @@ def _from_registry(registered: re.Match[str]) -> Origin:
         version = versions.require_current(name, stages[which.lower()], "serve")
     else:
         version = versions.find_version(name, which)
+    number = version.version
+    path = download(f"models:/{name}/{number}", f"{name} version {number}")
     return Origin(
-        path=mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}"),
+        path=str(path),
         source="registry",
         model_name=name,
-        model_version=str(version.version),
+        model_version=str(number),
         model_stage="" if version.current_stage == "None" else str(version.current_stage),
         run_id=str(version.run_id or ""),
         tracking_uri=without_credentials(mlflow.get_tracking_uri()),

@@ -13,6 +13,7 @@ from fraud_model.evaluation.learned import Learned
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
+from fraud_model.registry.files import CODE_DIGEST, code_digest
 from fraud_model.registry.kept_scores import keep_scores
 from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
@@ -61,7 +62,7 @@ def train(config: TrainingConfig) -> Trained:
         model.model_id,
         model.run_id,
         description=run_log.version_description(result),
-        tags=tags,
+        tags={**tags, CODE_DIGEST: code_digest(model.model_uri)},
     )
     return Trained(config.model_name, str(version.version), result)
 

@@ -20,6 +20,7 @@ import yaml
 
 from fraud_model.model.directory import ModelDirectory
 from tests.support.environment import REPOSITORY, has_docker, own_environment
+from tests.support.postgresql import PASSWORD, needs_postgresql, postgresql
 from tests.support.server import free_port, serving
 from tests.support.waiting import is_up, wait_until
 
@@ -33,9 +34,6 @@ EXPRESSIONS = sorted({t["expr"] for panel in DASHBOARD["panels"] for t in panel[
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
     reason="needs Prometheus",
-)
-needs_postgresql = pytest.mark.skipif(
-    not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")), reason="needs PostgreSQL"
 )
 
 
@@ -227,54 +225,6 @@ def answered(url: str, expression: str) -> bool:
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A database cluster of its own; yields the URI that compose.yaml uses, with another host."""
-    (initdb, *_) = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
-    data = folder / "cluster"
-    data.mkdir(mode=0o700)
-    # PostgreSQL does not run as root.
-    user: dict[str, Any] = {}
-    if os.getuid() == 0:
-        shutil.chown(data, "postgres", "postgres")
-        for parent in data.parents:
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-        user = {"user": "postgres"}
-    password = folder / "password"
-    password.write_text("s3cret")
-    password.chmod(0o644)
-    options = [
-        f"--pgdata={data}",
-        "--username=mlflow",
-        f"--pwfile={password}",
-        "--auth=scram-sha-256",
-    ]
-    subprocess.run([initdb, *options], check=True, stdout=subprocess.DEVNULL, cwd="/", **user)
-    port = free_port()
-    server = subprocess.Popen(
-        [initdb.with_name("postgres"), "-D", data, "-p", str(port), "-k", data],
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        **user,
-    )
-    try:
-        environment = {**os.environ, "PGPASSWORD": "s3cret"}
-        where = ["--host=127.0.0.1", f"--port={port}", "--username=mlflow"]
-        pg_isready = [str(initdb.with_name("pg_isready")), *where]
-        wait_until(
-            lambda: subprocess.run(pg_isready, check=False).returncode == 0,
-            what="PostgreSQL takes connections",
-        )
-        subprocess.run(
-            [initdb.with_name("createdb"), *where, "mlflow"], env=environment, check=True
-        )
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-@contextlib.contextmanager
 def tracking_server(database: str, folder: Path) -> Iterator[str]:
     """`mlflow server` with the command of compose.yaml; yields its address."""
     port = free_port()
@@ -294,7 +244,7 @@ def tracking_server(database: str, folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [executable, *command[1:]],
             cwd=folder,
-            env=own_environment(PGPASSWORD="s3cret", PATH=path),
+            env=own_environment(PGPASSWORD=PASSWORD, PATH=path),
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -367,7 +317,10 @@ def test_the_journey_on_postgresql(table_csv: Path, tmp_path: Path) -> None:
         status, said = outcome(entry_point("promote", store, "--version", "1"))
         assert status == 0, said
 
-        racing = [entry_point("promote", store, "--version", number) for number in ("2", "3")]
+        racing = [
+            entry_point("promote", store, "--version", number, "--min-new-days", "0")
+            for number in ("2", "3")
+        ]
         ended = [outcome(process) for process in racing]
         assert 0 in [status for status, _ in ended], ended
         client = mlflow.MlflowClient(tracking_uri=store, registry_uri=store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
@@ -16,9 +17,9 @@ from fraud_model.errors import FraudModelError, Overtaken, PromotionRefused
 from fraud_model.registry import ledger, versions
 from fraud_model.registry.gate import GateResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
-from fraud_model.registry.moves import State, move
+from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import Moved, promote, rollback
-from fraud_model.registry.versions import Stage
+from fraud_model.registry.versions import Stage, State
 from fraud_model.tracking import open_run
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store
@@ -244,12 +245,50 @@ def test_an_alias_moved_by_hand_is_told_and_moves_nothing(
     assert State.of(name).holds("Production", "1")
 
 
+def test_production_that_a_late_promotion_to_staging_emptied_is_told_and_filled(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = store.new_model(versions=3)
+    promoted(name, "1")
+    # A promotion of version 2 to Staging stops before its last write, …
+    with open_run("promote"):
+        ledger.write("promote", name, "Staging", None, "2", "moving")
+    # … Production gets that version meanwhile, and then the write comes, and a kill.
+    promoted(name, "2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        mlflow.MlflowClient().transition_model_version_stage(name, "2", "Staging")
+    assert State.of(name).standing["Production"] == set()
+
+    with caplog.at_level(logging.WARNING):
+        held = versions.require_current(name, "Production", "serve")
+    assert str(held.version) == "2"
+    assert "nothing stands in Production, but the alias production is on version 2" in caplog.text
+
+    promoted(name, "3", "Staging")
+    assert State.of(name).standing == {"Production": {"2"}, "Staging": {"3"}}
+    assert_settled(name)
+    assert rolled_back(name).version == "1"
+
+
+def test_an_alias_without_a_stage_lets_no_version_past_the_gate(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store.new_model()
+    mlflow.MlflowClient().set_registered_model_alias(name, "production", "1")
+    failed = GateResult([Check("none", "", "", False)])
+    monkeypatch.setattr("fraud_model.registry.gate.run_gate", lambda *_: failed)
+    with pytest.raises(PromotionRefused):
+        promoted(name, "1")
+    assert State.of(name).standing["Production"] == set()
+
+
 def test_a_deleted_version_is_named_by_the_rollback_that_needs_it(store: Store) -> None:
     name = store.new_model(versions=2)
     promoted(name, "1")
     promoted(name, "2")
     mlflow.MlflowClient().delete_model_version(name, "1")
-    with pytest.raises(FraudModelError, match=r"has no version 1\. There are: 2"):
+    with pytest.raises(FraudModelError, match=r"has no version 1\. There are: 2\. .* the ledger"):
         rolled_back(name)
     assert State.of(name).holds("Production", "2")
 
@@ -268,6 +307,7 @@ def test_a_database_that_cannot_be_written_is_one_line_and_production_stays(stor
     )
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: MLflow: ")
+    assert last.startswith("error: the database of the tracking store, sqlite:///")
     assert "readonly database" in last
+    assert "Traceback" not in done.stderr
     assert State.of(name).holds("Production", "1")

@@ -18,10 +18,11 @@ from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.smoke import smoke_test
+from fraud_model.registry.versions import State
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import Trained, train
-from tests.support.store import Store
+from tests.support.store import Store, stages_of
 
 # For promotions that are only a means: what is promoted is the same model again.
 MEANS = GateThresholds(min_new_days=0)
@@ -30,11 +31,7 @@ MEANS = GateThresholds(min_new_days=0)
 def state(name: str) -> dict[str, object]:
     model = mlflow.MlflowClient().get_registered_model(name)
     aliases = {alias: str(version) for alias, version in model.aliases.items()}
-    return {"aliases": aliases, "stages": stages(name)}
-
-
-def stages(name: str) -> dict[str, str]:
-    return {str(v.version): v.current_stage for v in versions.all_versions(name)}
+    return {"aliases": aliases, "stages": stages_of(name)}
 
 
 def move_in(name: str, version: str) -> None:
@@ -175,9 +172,9 @@ def test_promotions_at_once_end_in_one_version_that_the_ledger_names(store: Stor
         promotion.start()
     for promotion in promotions:
         promotion.join(300)
-    (winner,) = (v for v, stage in stages(name).items() if stage == "Production")
+    (winner,) = (v for v, stage in stages_of(name).items() if stage == "Production")
     assert winner in {"2", "3"}
-    assert versions.alias_version(name, "Production") == winner
+    assert State.of(name).alias["Production"] == winner
     outcomes = {e.target: e.outcome for e in ledger.entries(name, "Production")}
     assert outcomes[winner] == "done"
     # The other one was refused, or overtaken, and said so; or it was done first.
@@ -260,4 +257,4 @@ def test_a_promotion_overtaken_by_another_is_refused(
         PromotionRefused, match="version 3 stands in Production now; run this one again"
     ):
         promote(name, "2", "Production", MEANS)
-    assert versions.alias_version(name, "Production") == "3"
+    assert State.of(name).alias["Production"] == "3"

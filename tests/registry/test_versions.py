@@ -12,30 +12,31 @@ from mlflow.exceptions import MlflowException
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.registry import versions
 from fraud_model.registry.moves import move
-from tests.support.store import Store
+from fraud_model.registry.versions import RECENT, State
+from tests.support.store import Store, stages_of
 
 
 def standing(name: str) -> list[str]:
-    return [str(v.version) for v in versions.all_versions(name) if v.current_stage == "Production"]
+    return [v for v, stage in stages_of(name).items() if stage == "Production"]
 
 
 def test_a_move_archives_the_version_before_and_takes_the_alias_along(store: Store) -> None:
     name = store.new_model(versions=2)
     move(name, "1", "Production")
     move(name, "2", "Production")
-    assert {str(v.version): v.current_stage for v in versions.all_versions(name)} == {
+    assert stages_of(name) == {
         "1": "Archived",
         "2": "Production",
     }
-    assert versions.alias_version(name, "Production") == "2"
+    assert State.of(name).alias["Production"] == "2"
 
 
 def test_a_version_that_leaves_staging_loses_that_alias(store: Store) -> None:
     name = store.new_model()
     move(name, "1", "Staging")
-    assert versions.alias_version(name, "Staging") == "1"
+    assert State.of(name).alias["Staging"] == "1"
     move(name, "1", "Production")
-    assert versions.alias_version(name, "Staging") is None
+    assert State.of(name).alias["Staging"] is None
     assert versions.current_version(name, "Staging") is None
 
 
@@ -45,8 +46,28 @@ def test_a_version_is_found_by_number_and_by_latest(store: Store) -> None:
     assert str(versions.find_version(name, "1").version) == "1"
     with pytest.raises(RegistryError, match=r"has no version 9\. There are: 2, 1"):
         versions.find_version(name, "9")
+    with pytest.raises(RegistryError, match=r"has no version 99999999999999999999"):
+        versions.find_version(name, "99999999999999999999")
     with pytest.raises(ParameterError, match=r"version='newest' .* a number, or latest"):
         versions.find_version(name, "newest")
+
+
+def test_what_stands_in_a_stage_is_found_below_many_newer_versions(store: Store) -> None:
+    name = store.new_model(versions=RECENT + 5)
+    client = mlflow.MlflowClient()
+    for version in ("1", "2"):
+        client.transition_model_version_stage(name, version, "Staging")
+    for newer in range(3, RECENT + 4):
+        client.update_model_version(name, str(newer), "changed since")
+    client.set_registered_model_alias(name, "staging", "2")
+    client.transition_model_version_stage(name, "3", "Production")
+    assert State.of(name).standing == {"Staging": {"2"}, "Production": {"3"}}
+    # Two of them there is what moves at the same time leave behind.
+    client.transition_model_version_stage(name, "4", "Production")
+    assert State.of(name).standing["Production"] == {"3", "4"}
+    move(name, "4", "Staging")
+    assert stages_of(name)["1"] == stages_of(name)["2"] == "Archived"
+    assert str(versions.find_version(name, "latest").version) == str(RECENT + 5)
 
 
 def test_an_unknown_model_is_named_with_its_mend(store: Store) -> None:
@@ -119,7 +140,7 @@ def test_a_move_leaves_alone_a_promotion_that_has_just_begun(store: Store) -> No
     move(name, "1", "Production")
     mlflow.MlflowClient().set_registered_model_alias(name, "staging", "2")
     move(name, "3", "Production")
-    assert versions.alias_version(name, "Staging") == "2"
+    assert State.of(name).alias["Staging"] == "2"
 
 
 def keep_moving(uri: str, name: str, version: str, times: int) -> None:
@@ -146,7 +167,7 @@ def test_an_alias_that_another_promotion_sets_first_is_set_again(
     monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", lost_race)
     move(name, "2", "Production")
     assert standing(name) == ["2"]
-    assert versions.alias_version(name, "Production") == "2"
+    assert State.of(name).alias["Production"] == "2"
 
 
 @pytest.mark.slow
@@ -162,4 +183,4 @@ def test_promotions_at_once_end_in_exactly_one_version(store: Store) -> None:
     for mover in movers:
         mover.join(120)
     assert [mover.exitcode for mover in movers] == [0, 0, 0]
-    assert standing(name) == [versions.alias_version(name, "Production")]
+    assert standing(name) == [State.of(name).alias["Production"]]

@@ -18,7 +18,7 @@ from fraud_model.registry.export import export
 from fraud_model.registry.moves import move
 from fraud_model.serving.origin import find_model
 from fraud_model.serving.settings import Settings
-from fraud_model.tracking import without_credentials
+from fraud_model.stores import without_credentials
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.file_server import serve_api
 from tests.support.server import Server, free_port, serving

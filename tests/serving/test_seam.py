@@ -259,7 +259,7 @@ def test_a_scorer_that_does_not_answer_as_predict_is_not_used(
     copied: Path, exported: Path, tmp_path: Path, fault: str
 ) -> None:
     code = copied / "detector.py"
-    head, line, tail = code.read_text().partition("        return self._scored(scaler.transform(")
+    head, line, tail = code.read_text().partition("        return self._scored(values, decision)\n")
     code.write_text(f"{head}        {fault}\n{line}{tail}")
     found = ModelDirectory(exported).required_known_rows()
     known, recorded = found.rows, found.probability.tolist()

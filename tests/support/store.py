@@ -38,3 +38,9 @@ class Store:
             tags={**original.tags, **tags},
         )
         return str(version.version)
+
+
+def stages_of(name: str) -> dict[str, str]:
+    """The stage of every version of a registered model, by version."""
+    found = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
+    return {str(version.version): version.current_stage for version in found}
