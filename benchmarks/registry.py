@@ -42,7 +42,8 @@ import pandas as pd
 from benchmarks import registry_stores
 from fraud_model.errors import FraudModelError
 from fraud_model.registry import gate, ledger, promotion, versions
-from fraud_model.registry.gate import Check, GateResult, GateThresholds
+from fraud_model.registry.gate import GateResult
+from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.versions import Stage, State
 from fraud_model.tracking import open_run
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from entrypoints.reporting import entry_point
 from fraud_model.commands import temporary_copy_of
 from fraud_model.errors import ParameterError
-from fraud_model.registry.gate import GateThresholds
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.tracking import name_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 
@@ -50,8 +50,14 @@ HELP = {
     "seeds": "how many boosters, of seed, seed + 1 and so on, are averaged",
     "min_accuracy": "minimum accuracy on the holdout",
     "min_average_precision": "minimum average precision on the holdout",
-    "min_recall_at_budget": "minimum recall at the alert budget on the holdout",
-    "tolerance": "how much lower than the champion's the average precision may be",
+    "min_recall_at_budget": "minimum share of the recall that the alert budget can reach",
+    "min_recall": "minimum recall of the version's decision on the holdout",
+    "min_precision": "minimum precision of the version's decision on the holdout",
+    "max_miscalibration": "factor by which expected and seen frauds may differ",
+    "tolerance": "how much lower than a champion's average precision, recall or precision may be",
+    "min_frauds": "fewest frauds that neither version has learned from for a comparison",
+    "min_new_days": "days of newer data that let a version pass that is neither better nor worse",
+    "champion": "stage compares with the version in the stage, none with no version",
     "source": "mirror (no account) or kaggle (KAGGLE_USERNAME and KAGGLE_KEY)",
     "output": "file or directory to write",
     "model_dir": "exported model directory to use instead of the registry",
@@ -142,6 +148,17 @@ def add_thresholds(parser: Parser) -> None:
     for field in fields(GateThresholds):
         if not any(field.name == action.dest for action in parser._actions):
             add_option(parser, field.name, field.default)
+
+
+def parse_champion(text: str) -> bool:
+    """Reads `stage` or `none`: whether the champion is compared with.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    if text not in ("stage", "none"):
+        raise ParameterError(f"champion={text!r} is invalid: expected stage or none.")
+    return text == "stage"
 
 
 def parse_truth(name: str, text: str) -> bool:

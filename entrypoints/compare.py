@@ -19,11 +19,20 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
-from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
+from entrypoints.arguments import (
+    add_option,
+    add_thresholds,
+    new_parser,
+    parse,
+    parse_champion,
+    thresholds_from,
+)
 from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
+from fraud_model.registry.champions import earlier_champions
+from fraud_model.registry.gate import Opponents
 from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
@@ -38,6 +47,7 @@ def main() -> None:
     add_option(parser, "version", "latest")
     add_option(parser, "stage", "Production")
     add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
+    add_option(parser, "champion", "stage")
     add_option(parser, "champion_dir", "")
     add_option(parser, "comparison", "comparison")
     add_option(parser, "proposal", "")
@@ -45,24 +55,27 @@ def main() -> None:
     add_option(parser, "labels", "")
     add_thresholds(parser)
     arguments = parse(parser)
-    stage = versions.parse_stage(arguments.stage)
+    stage, compared = versions.parse_stage(arguments.stage), parse_champion(arguments.champion)
     reach_store()
     name_run(f"compare {arguments.model_name} {arguments.version}")
     thresholds = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
     print(f"comparing {challenger.name} version {challenger.version} with the champion")
+    current = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
-        champion = Candidate.exported(Path(arguments.champion_dir))
+        opponents = Opponents(Candidate.exported(Path(arguments.champion_dir)), (), compared)
     else:
-        current = versions.current_version(arguments.model_name, stage)
         champion = Candidate.registered(current) if current else None
+        others = [str(version.version) for version in (challenger, current) if version]
+        earlier = earlier_champions(arguments.model_name, stage, *others) if champion else []
+        opponents = Opponents(champion, earlier, compared)
     live = None
     if arguments.log:
         with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:
             traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
             budget = thresholds.alert_budget
             live = compare_live(traffic, labels, str(challenger.version), budget)
-    comparison = compare(challenger, champion, thresholds, live)
+    comparison = compare(challenger, opponents, thresholds, live)
     write_comparison(comparison, Path(arguments.comparison))
     write_run(challenger.run_id, Path(arguments.comparison) / "run")
     if arguments.proposal and comparison.better:

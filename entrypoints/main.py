@@ -22,10 +22,12 @@ from entrypoints import promote as promotion_report
 from entrypoints import train as training_report
 from entrypoints.arguments import (
     add_config,
+    add_option,
     add_thresholds,
     config_from,
     new_parser,
     parse,
+    parse_champion,
     thresholds_from,
 )
 from fraud_model import commands
@@ -43,15 +45,17 @@ def main() -> None:
     """Trains and promotes; the promotion is a run of its own under the training run."""
     parser = new_parser(__doc__)
     add_config(parser)
+    add_option(parser, "champion", "stage")
     add_thresholds(parser)
     arguments = parse(parser)
     config, limits = config_from(arguments), thresholds_from(arguments)
+    compared = parse_champion(arguments.champion)
     with open_run("train and promote"):
         trained = train(config)
         training_report.report(trained)
         print("checking it against the gate")
         with open_run("promote"):
-            moved = promote(trained.name, trained.version, "Production", limits)
+            moved = promote(trained.name, trained.version, "Production", limits, compared=compared)
     promotion_report.report(moved)
     print(_how_to_use(trained))
 

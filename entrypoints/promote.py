@@ -13,9 +13,16 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
-from entrypoints.arguments import add_option, add_thresholds, new_parser, parse, thresholds_from
+from entrypoints.arguments import (
+    add_option,
+    add_thresholds,
+    new_parser,
+    parse,
+    parse_champion,
+    thresholds_from,
+)
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.registry.gate import table
+from fraud_model.registry.gate_thresholds import table
 from fraud_model.registry.promotion import Moved, promote
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
@@ -28,8 +35,10 @@ def main() -> None:
     add_option(parser, "version", "latest")
     add_option(parser, "model_dir", "")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
+    add_option(parser, "champion", "stage")
     add_thresholds(parser)
     arguments = parse(parser)
+    compared = parse_champion(arguments.champion)
     name, version = arguments.model_name, arguments.version
     if arguments.model_dir:
         origin = ModelDirectory(Path(arguments.model_dir)).required_origin()
@@ -41,6 +50,7 @@ def main() -> None:
             version,
             parse_stage(arguments.stage),
             thresholds_from(arguments),
+            compared=compared,
         )
     report(moved)
 

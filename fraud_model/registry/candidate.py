@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import DataType, Schema
 
-from fraud_model.arrays import Floats
-from fraud_model.data.schema import Columns, days_covered
-from fraud_model.errors import ModelFailed, RegistryError
+from fraud_model.arrays import Flags, Floats
+from fraud_model.data.schema import Columns
+from fraud_model.errors import ModelFailed, ParameterError, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.evaluation.holdout import Holdout
+from fraud_model.evaluation.learned import Which
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.metrics import Metrics
 
-PROBABILITY = "fraud_probability"
+PROBABILITY, FLAG = "fraud_probability", "is_fraud"
 # For models that neither tag nor signature gives one: the usual threshold of a classifier.
 DEFAULT_THRESHOLD = 0.5
 NARROWER = (DataType.integer, DataType.long)
@@ -31,11 +35,37 @@ MOST_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class HoldoutResult:
-    """What a model answered to a holdout, and its metrics at its own threshold."""
+    """What a model answered to a holdout, and its metrics by its own decision.
+
+    `flagged` has shape (rows,); `decision` says for people what it flags.
+    """
 
     scored: Scored
-    threshold: float
+    flagged: Flags
+    decision: str
     metrics: Metrics
+
+    @classmethod
+    def of(
+        cls, scored: Scored, flagged: Flags, decision: str, alert_budget: float
+    ) -> HoldoutResult:
+        """Measures what was answered."""
+        return cls(scored, flagged, decision, evaluate(scored, flagged, alert_budget))
+
+    def among(self, rows: Flags, alert_budget: float) -> HoldoutResult:
+        """The result on some of the rows alone, shape (rows,)."""
+        if rows.all():
+            return self
+        scored = self.scored
+        chosen = replace(
+            scored,
+            labels=scored.labels[rows],
+            probability=scored.probability[rows],
+            amounts=None if scored.amounts is None else scored.amounts[rows],
+            times=None if scored.times is None else scored.times[rows],
+            days=scored.days * float(rows.mean()),
+        )
+        return HoldoutResult.of(chosen, self.flagged[rows], self.decision, alert_budget)
 
 
 @dataclass(frozen=True)
@@ -43,13 +73,16 @@ class Candidate:
     """A model by its address: a version of the registry, or an exported directory.
 
     `label` is what messages call it. `data_kind` tells what it was trained on: `real`, `simulated`
-    or `unknown`. `threshold` is the version's tag, or None where it has none.
+    or `unknown`. `threshold` is the version's tag, or None where it has none. `run_id` is empty
+    where the run is not known. `facts` are the version's tags, or what its export recorded.
     """
 
     uri: str
     label: str
     data_kind: str
     threshold: float | None
+    run_id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def registered(cls, version: ModelVersion) -> Candidate:
@@ -58,49 +91,72 @@ class Candidate:
         Raises:
             RegistryError: its tag `threshold` is no number from 0 to 1.
         """
-        kind = version.tags.get("data_kind", "unknown")
-        uri = f"models:/{version.name}/{version.version}"
-        return cls(uri, f"version {version.version}", kind, _threshold_tag(version))
+        return cls(
+            uri=f"models:/{version.name}/{version.version}",
+            label=f"version {version.version}",
+            data_kind=version.tags.get("data_kind", "unknown"),
+            threshold=_threshold_tag(version),
+            run_id=str(version.run_id or ""),
+            facts=version.tags,
+        )
 
     @classmethod
-    def exported(cls, folder: Path) -> Candidate | None:
-        """The model in an exported directory; None where there is no directory.
+    def exported(cls, folder: Path) -> Candidate:
+        """The model in an exported directory.
 
         Raises:
-            ParameterError: the directory holds something else.
+            ParameterError: there is no such directory, or it holds something else.
         """
         if not folder.exists():
-            return None
+            raise ParameterError(
+                f"champion_dir={str(folder)!r} does not exist. Name an exported model, or compare "
+                "with no champion: -P champion=none"
+            )
         origin = ModelDirectory(folder).required_origin()
         label = f"the exported version {origin['model_version']}"
-        return cls(str(folder), label, origin.get("data_kind", "unknown"), None)
+        kind = origin.get("data_kind", "unknown")
+        return cls(str(folder), label, kind, None, origin.get("run_id", ""), origin)
 
-    def score(self, holdout: pd.DataFrame, columns: Columns, alert_budget: float) -> HoldoutResult:
-        """Scores a holdout, which has `columns`; `alert_budget` is in alerts a day.
+    def score(
+        self, holdout: Holdout, alert_budget: float, which: Which = "evaluation"
+    ) -> HoldoutResult:
+        """Scores a holdout; `alert_budget` is in alerts a day.
 
-        A model that answers no column `fraud_probability` is scored by its answer itself, if that
-        is one-dimensional and holds numbers from 0 to 1.
+        `which` chooses between the model that answers and the one that was measured, where a
+        version was refitted. A model that answers no column `fraud_probability` is scored by its
+        answer itself, if that is one-dimensional and holds numbers from 0 to 1.
 
         Raises:
             ModelFailed: the model does not load, or fails on the holdout.
             RegistryError: the holdout lacks a feature of the model, or the answer holds no
                 probabilities.
         """
-        with self._explained("does not load"):
-            model = mlflow.pyfunc.load_model(self.uri)
-        rows = self._rows(model.metadata.get_input_schema(), holdout, columns)
+        schema = self._model.metadata.get_input_schema()
+        rows = self._rows(schema, holdout.rows, holdout.columns)
         with self._explained("fails on the holdout"):
-            answer = model.predict(rows)
-        scored = Scored.from_part(
-            holdout,
-            columns,
-            self._probability(answer, len(holdout)),
-            days=days_covered(holdout, columns),
-            genuine_weight=1.0,
-        )
-        threshold = self._threshold(model.metadata.signature)
-        flagged = scored.probability >= threshold
-        return HoldoutResult(scored, threshold, evaluate(scored, flagged, alert_budget))
+            answer = self._answer(rows, which)
+        probability = self._probability(answer, len(rows))
+        threshold = self._threshold(self._model.metadata.signature)
+        flagged = probability >= threshold
+        if isinstance(answer, pd.DataFrame) and FLAG in answer.columns:
+            flagged = answer[FLAG].to_numpy(dtype=bool)
+        decision = self.facts.get("decision", f"probability >= {threshold:.4g}")
+        return HoldoutResult.of(holdout.scored(probability), flagged, decision, alert_budget)
+
+    @cached_property
+    def _model(self) -> mlflow.pyfunc.PyFuncModel:
+        with self._explained("does not load"):
+            return mlflow.pyfunc.load_model(self.uri)
+
+    def _answer(self, rows: pd.DataFrame, which: Which) -> Any:
+        if which == "evaluation":
+            try:
+                detector = self._model.unwrap_python_model().evaluation_detector()
+            except (MlflowException, AttributeError):
+                # Another flavor's model, or one of release 0.1.0, which never refitted.
+                return self._model.predict(rows)
+            return detector.predict(None, rows)
+        return self._model.predict(rows)
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:

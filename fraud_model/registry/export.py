@@ -8,9 +8,13 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.errors import ParameterError
+from fraud_model.evaluation.learned import TIME_TAGS
 from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import files, versions
+
+# What the gate asks of an exported champion whose run is not here.
+EXPORTED_TAGS = (*TIME_TAGS, "decision", "holdout_average_precision")
 
 
 def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
@@ -46,6 +50,7 @@ def write_version(version: ModelVersion, stage: versions.Stage, output: Path) ->
         "model_stage": stage,
         "run_id": str(version.run_id or ""),
         "data_kind": version.tags.get("data_kind", "unknown"),
+        **{tag: version.tags[tag] for tag in EXPORTED_TAGS if tag in version.tags},
         files.CODE_DIGEST: recorded,
     }
     partial = output.with_name(f".{output.name}.partial")

@@ -2,123 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from mlflow.entities.model_registry import ModelVersion
 
-from fraud_model.errors import ModelFailed, ParameterError, RegistryError
-from fraud_model.evaluation.bootstrap import Interval, paired_difference
-from fraud_model.evaluation.evaluate import Scored, evaluate
+from fraud_model.commands import mlflow_run
+from fraud_model.errors import ModelFailed, RegistryError
 from fraud_model.evaluation.holdout import read_holdout, read_scores
+from fraud_model.evaluation.intervals import Interval
+from fraud_model.registry import decision_checks
 from fraud_model.registry.candidate import Candidate, HoldoutResult
+from fraud_model.registry.gate_thresholds import Check, GateThresholds
+from fraud_model.registry.knowledge import Knowledge
+from fraud_model.registry.other_direction import collapse_of_champion, on_trusted_rows
+from fraud_model.registry.pairing import Bench, Pair, Untold
 from fraud_model.registry.smoke import smoke_test
-
-DIFFERENCE = "average precision, challenger - champion"
+from fraud_model.registry.verdict import (
+    DIFFERENCE,
+    Verdict,
+    against_champion,
+    against_earlier,
+    champion_check,
+)
 
 
 @dataclass(frozen=True)
-class GateThresholds:
-    """What a challenger must reach on its holdout.
+class Opponents:
+    """Whom a challenger is held against: the champion, if any, and those that stood before it.
 
-    Attributes:
-        min_accuracy: least accuracy, 0 to 1.
-        min_average_precision: least average precision, 0 to 1.
-        min_recall_at_budget: least recall at the alert budget, 0 to 1.
-        tolerance: how much average precision it may lose against the champion at the lower end of
-            the interval, 0 to 1.
-        alert_budget: alerts a day that people can review, more than 0.
+    `compared` is False where somebody said that the champion is no measure (`champion=none`).
     """
 
-    min_accuracy: float = 0.95
-    min_average_precision: float = 0.5
-    min_recall_at_budget: float = 0.1
-    tolerance: float = 0.05
-    alert_budget: float = 100.0
-
-    def __post_init__(self) -> None:
-        for name in ("min_accuracy", "min_average_precision", "min_recall_at_budget", "tolerance"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ParameterError(f"{name}={value} is invalid: expected a number from 0 to 1.")
-        if not self.alert_budget > 0:
-            raise ParameterError(
-                f"alert_budget={self.alert_budget} is invalid: expected more than 0 alerts a day."
-            )
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the gate: a value, what is required of it, and whether it passed."""
-
-    name: str
-    value: str
-    required: str
-    passed: bool
+    champion: Candidate | None = None
+    earlier: Sequence[Candidate] = ()
+    compared: bool = True
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """The checks, and what both models reached on the challenger's holdout.
+    """The checks, and what was measured for them.
 
-    `challenger` is None where it does not even load; `champion` and `difference` are None where
-    there is no champion, or none that can be scored. `difference` is the challenger's average
-    precision minus the champion's, with its interval.
+    `challenger` is its evaluation model on its own holdout, None where it does not even load.
+    `pair` is both models on the rows that neither has learned from, and `verdict` what follows;
+    None where there is no champion, or none that can be scored. `notes` are no checks.
     """
 
     checks: list[Check]
     challenger: HoldoutResult | None = None
-    champion: HoldoutResult | None = None
-    difference: Interval | None = None
+    pair: Pair | None = None
+    verdict: Verdict | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> list[str]:
         """The names of the checks that failed."""
         return [check.name for check in self.checks if not check.passed]
 
+    @property
+    def difference(self) -> Interval | None:
+        """The challenger's average precision minus the champion's."""
+        return None if self.pair is None else self.pair.difference
+
 
 def run_gate(
-    challenger: ModelVersion, champion: Candidate | None, thresholds: GateThresholds
+    challenger: ModelVersion, opponents: Opponents, thresholds: GateThresholds
 ) -> GateResult:
     """Runs every check on a challenger, even after one has failed, so that all are seen.
 
-    Champion and challenger are scored on the challenger's holdout, the newer one. Where its run
-    kept no rows, the scores that it kept are taken.
+    Where its run kept no rows, the scores that it kept are taken.
 
     Raises:
         RegistryError: the challenger cannot be scored on its holdout, or the holdout is gone.
     """
     candidate = Candidate.registered(challenger)
     loads = smoke_check(candidate)
-    checks = [loads, _provenance(candidate, champion)]
+    checks = [loads, _provenance(candidate, opponents.champion)]
     if not loads.passed:
         return GateResult(checks)
-    score = _scoring_on_holdout(challenger, thresholds.alert_budget)
-    mine = score(candidate)
-    metrics = mine.metrics
-    budget = f"recall at {thresholds.alert_budget:g} alerts a day"
-    checks += [
-        _floor("accuracy", metrics.accuracy, thresholds.min_accuracy),
-        _floor("average precision", metrics.average_precision, thresholds.min_average_precision),
-        _floor(budget, metrics.recall_at_budget, thresholds.min_recall_at_budget),
-    ]
-    required = f"lower end >= -{thresholds.tolerance:g}"
-    if champion is None:
-        checks.append(Check(DIFFERENCE, "no champion", required, True))
-        return GateResult(checks, mine)
+    label = f"{candidate.label} of {challenger.name}"
+    bench = _bench(Knowledge(candidate), label, thresholds)
+    if opponents.champion is None or not opponents.compared:
+        value = "no champion" if opponents.compared else "not compared: champion=none was given"
+        own = bench.score(candidate, "evaluation")
+        floors = decision_checks.floors(own, thresholds)
+        return GateResult([*checks, *floors, Check(DIFFERENCE, value, "", True)], own)
+    earlier = [Knowledge(one) for one in opponents.earlier]
+    judged = judge(bench, Knowledge(opponents.champion), earlier)
+    return replace(judged, checks=[*checks, *judged.checks])
+
+
+def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> GateResult:
+    """The checks that need scores, of the challenger whose holdout is on the bench.
+
+    Raises:
+        RegistryError: the challenger cannot be scored on its holdout.
+    """
+    mine, thresholds = bench.own, bench.thresholds
+    own = bench.score(mine.candidate, "evaluation")
+    checks = decision_checks.floors(own, thresholds)
     try:
-        theirs = score(champion)
+        # Whether it can be scored at all comes before what it has learned.
+        bench.score(champion.candidate, "evaluation")
+        pair = bench.compare(mine, champion)
+        verdict = against_champion(pair, mine, champion, thresholds)
+        trusted = on_trusted_rows(mine, champion, thresholds, verdict.standing)
     except ModelFailed as error:
-        # A champion that cannot score protects nobody; refusing would keep it in place.
-        checks.append(Check(DIFFERENCE, f"champion, {champion.label}: {error}", required, True))
-        return GateResult(checks, mine)
+        return GateResult([*checks, _broken_champion(champion.candidate, error)], own)
     except RegistryError as error:
-        checks.append(Check(DIFFERENCE, str(error), required, False))
-        return GateResult(checks, mine)
-    labels = mine.scored.labels
-    difference = paired_difference(labels, mine.scored.probability, theirs.scored.probability)
-    checks.append(_no_worse(difference, required, thresholds.tolerance))
-    return GateResult(checks, mine, theirs, difference)
+        return GateResult([*checks, Check(DIFFERENCE, str(error), "", False)], own)
+    checks += [champion_check(verdict, pair), trusted]
+    if isinstance(pair, Pair):
+        checks.append(decision_checks.against_champion(pair, thresholds.tolerance))
+    checks.append(against_earlier(bench, mine, earlier, thresholds.tolerance))
+    note = collapse_of_champion(pair, champion)
+    return GateResult(
+        checks,
+        own,
+        None if isinstance(pair, Untold) else pair,
+        verdict,
+        [] if note is None else [note],
+    )
 
 
 def smoke_check(candidate: Candidate) -> Check:
@@ -127,50 +131,21 @@ def smoke_check(candidate: Candidate) -> Check:
     return Check("loads and scores known rows", tried.text, "as recorded", tried.passed)
 
 
-def table(checks: Sequence[Check]) -> str:
-    """The checks as a Markdown table."""
-    rows = [("check", "value", "required", "")] + [
-        (c.name, c.value, c.required, "passed" if c.passed else "FAILED") for c in checks
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+def _bench(own: Knowledge, label: str, thresholds: GateThresholds) -> Bench:
+    run_id = own.candidate.run_id
+    kept = read_scores(run_id, label)
+    if kept is not None:
+        return Bench(own, thresholds, None, kept)
+    return Bench(own, thresholds, read_holdout(run_id, label))
 
 
-def _scoring_on_holdout(
-    challenger: ModelVersion, alert_budget: float
-) -> Callable[[Candidate], HoldoutResult]:
-    kept = read_scores(challenger)
-    if kept is None:
-        holdout, columns = read_holdout(challenger)
-        return lambda model: model.score(holdout, columns, alert_budget)
-
-    def look_up(model: Candidate) -> HoldoutResult:
-        if model.uri == Candidate.registered(challenger).uri:
-            found: tuple[Scored, float] | None = (kept.own, kept.threshold)
-        else:
-            found = kept.scored_by(model.uri)
-        if found is None:
-            raise RegistryError(
-                f"cannot be compared: version {challenger.version} was trained with "
-                f"keep_holdout=false, so no holdout rows are left to score {model.label} on, and "
-                "its training did not. Train again while that is the champion, or with "
-                "-P keep_holdout=true"
-            )
-        scored, threshold = found
-        return HoldoutResult(
-            scored, threshold, evaluate(scored, scored.probability >= threshold, alert_budget)
-        )
-
-    return look_up
-
-
-def _floor(name: str, value: float, least: float) -> Check:
-    return Check(name, f"{value:.4f}", f">= {least:g}", value >= least)
+def _broken_champion(champion: Candidate, error: ModelFailed) -> Check:
+    value = (
+        f"the champion, {champion.label}, cannot be compared: {error}. Put the version before it "
+        f"back with {mlflow_run('rollback')}, or let the challenger in without a comparison: "
+        "-P champion=none"
+    )
+    return Check(DIFFERENCE, value, "", False)
 
 
 def _provenance(challenger: Candidate, champion: Candidate | None) -> Check:
@@ -182,9 +157,3 @@ def _provenance(challenger: Candidate, champion: Candidate | None) -> Check:
         "not simulated after real",
         not (mine != "real" and theirs == "real"),
     )
-
-
-def _no_worse(difference: Interval, required: str, tolerance: float) -> Check:
-    verdict = " better" if difference.low > 0 else ""
-    value = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]{verdict}"
-    return Check(DIFFERENCE, value, required, difference.low >= -tolerance)

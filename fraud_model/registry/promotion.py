@@ -11,7 +11,9 @@ from fraud_model.commands import mlflow_run
 from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, moves, versions
 from fraud_model.registry.candidate import Candidate
-from fraud_model.registry.gate import Check, GateThresholds
+from fraud_model.registry.champions import earlier_champions
+from fraud_model.registry.gate import GateResult, Opponents
+from fraud_model.registry.gate_thresholds import Check, GateThresholds, table
 from fraud_model.registry.recovery import finish_interrupted
 from fraud_model.registry.versions import Stage, State
 
@@ -27,11 +29,19 @@ class Moved:
     checks: list[Check]
 
 
-def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -> Moved:
+def promote(
+    name: str,
+    version: str,
+    stage: Stage,
+    thresholds: GateThresholds,
+    *,
+    compared: bool = True,
+) -> Moved:
     """Moves a version into a stage if it passes the gate, inside the active run.
 
-    The champion is the version that stands in `stage` now. A version that stands there already
-    is left alone. What an interrupted command left undone is finished first.
+    The champion is the version that stands in `stage` now; `compared=False` lets the challenger in
+    without a comparison with it. A version that stands there already is left alone. What an
+    interrupted command left undone is finished first.
 
     Raises:
         PromotionRefused: a check failed, another command came first, or the version would leave
@@ -52,14 +62,16 @@ def promote(name: str, version: str, stage: Stage, thresholds: GateThresholds) -
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(f"version {number} of {name} stays out of {stage}: {claimed}")
     champion = before and Candidate.registered(versions.find_version(name, before))
-    result = gate.run_gate(challenger, champion or None, thresholds)
-    _record(result.checks)
+    earlier = earlier_champions(name, stage, number, before or "") if champion else []
+    opponents = Opponents(champion or None, earlier, compared)
+    result = gate.run_gate(challenger, opponents, thresholds)
+    _record(result)
     if result.failed:
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(
             f"version {number} of {name} stays out of {stage}: {'; '.join(result.failed)}. "
             f"{'Version ' + before if before else 'Nothing'} stands there as before.\n"
-            f"{gate.table(result.checks)}"
+            f"{table(result.checks)}"
         )
     return _move("promote", name, stage, before, number, result.checks)
 
@@ -95,7 +107,7 @@ def rollback(name: str, stage: Stage) -> Moved:
     earlier = _earlier(name, stage, target)
     claimed = _claimed_by_production(name, target, stage)
     check = gate.smoke_check(Candidate.registered(earlier))
-    _record([check])
+    _record(GateResult([check]))
     wrong = claimed or ("" if check.passed else f"it is broken: {check.value}.")
     if wrong:
         ledger.write("rollback", name, stage, number, target, "refused")
@@ -194,6 +206,11 @@ def _interrupted_rollback(history: list[ledger.Entry], current: str) -> ledger.E
     return None if active and active.info.run_id == last.run_id else last
 
 
-def _record(checks: list[Check]) -> None:
-    mlflow.log_dict({"checks": [asdict(check) for check in checks]}, "gate.json")
-    mlflow.log_text(gate.table(checks) + "\n", "gate.md")
+def _record(result: GateResult) -> None:
+    content: dict[str, object] = {"checks": [asdict(check) for check in result.checks]}
+    if result.verdict is not None:
+        content["verdict"] = asdict(result.verdict)
+    if result.difference is not None:
+        content["difference"] = asdict(result.difference)
+    mlflow.log_dict({**content, "notes": result.notes}, "gate.json")
+    mlflow.log_text("\n\n".join([table(result.checks), *result.notes]) + "\n", "gate.md")

@@ -12,8 +12,10 @@ from fraud_model.evaluation.plots import draw_comparison
 from fraud_model.model.metrics import shown_rows
 from fraud_model.monitoring import shadow_comparison
 from fraud_model.monitoring.shadow_comparison import ShadowComparison
-from fraud_model.registry.candidate import Candidate, HoldoutResult
-from fraud_model.registry.gate import GateResult, GateThresholds, run_gate, table
+from fraud_model.registry.candidate import HoldoutResult
+from fraud_model.registry.gate import GateResult, Opponents, run_gate
+from fraud_model.registry.gate_thresholds import GateThresholds, table
+from fraud_model.registry.verdict import shown
 
 MARKDOWN_FILE = "comparison.md"
 JSON_FILE = "comparison.json"
@@ -35,34 +37,46 @@ class Comparison:
 
     @property
     def sides(self) -> dict[str, HoldoutResult]:
-        """The results of `challenger` and `champion`; without those that cannot be scored."""
-        both = {"challenger": self.gate.challenger, "champion": self.gate.champion}
-        return {role: side for role, side in both.items() if side is not None}
+        """The results of `challenger` and `champion`; without those that cannot be scored.
+
+        Both are measured on the same rows; the challenger alone on its holdout.
+        """
+        pair, alone = self.gate.pair, self.gate.challenger
+        if pair is not None:
+            return {"challenger": pair.challenger, "champion": pair.champion}
+        return {} if alone is None else {"challenger": alone}
 
     @property
     def better(self) -> bool:
-        """Whether the challenger passes the gate and ranks better than the champion, if any."""
-        difference = self.gate.difference
-        return not self.gate.failed and (difference is None or difference.value > 0)
+        """Whether the challenger may replace the champion, or stand where there is none."""
+        return not self.gate.failed
 
     @property
     def verdict(self) -> str:
-        """One sentence: better or not, and why."""
-        difference = self.gate.difference
-        if self.gate.failed:
-            return f"{self.challenger} does not pass the gate: {'; '.join(self.gate.failed)}."
-        if difference is None:
+        """One sentence: whether it may replace the champion, and why."""
+        verdict = self.gate.verdict
+        if verdict is None:
+            if self.gate.failed:
+                return f"{self.challenger} does not pass the gate: {'; '.join(self.gate.failed)}."
             return f"{self.challenger} passes the gate; there is no champion to compare it with."
-        better = "better than" if self.better else "no better than"
+        stands = {
+            "better": "is better than the champion",
+            "worse": "is worse than the champion",
+            "not distinguishable": "is not distinguishable from the champion",
+        }.get(verdict.standing, "cannot be compared with the champion")
+        passes = "does not pass the gate" if self.gate.failed else "may replace it"
+        failed = f" ({'; '.join(self.gate.failed)})" if self.gate.failed else ""
+        difference = self.gate.difference
+        by = f": average precision {shown(difference)}" if difference else ""
         return (
-            f"{self.challenger} is {better} the champion, {self.champion}: average precision "
-            f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]."
+            f"{self.challenger} {stands}, {self.champion}{by}. It {passes}{failed}: "
+            f"{verdict.reason}."
         )
 
 
 def compare(
     challenger: ModelVersion,
-    champion: Candidate | None,
+    opponents: Opponents,
     thresholds: GateThresholds,
     live: ShadowComparison | None = None,
 ) -> Comparison:
@@ -73,8 +87,8 @@ def compare(
     """
     return Comparison(
         challenger=f"{challenger.name} version {challenger.version}",
-        champion=champion.label if champion else "none",
-        gate=run_gate(challenger, champion, thresholds),
+        champion=opponents.champion.label if opponents.champion else "none",
+        gate=run_gate(challenger, opponents, thresholds),
         live=live,
     )
 
@@ -89,10 +103,12 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         "champion": comparison.champion,
         "better": comparison.better,
         "verdict": comparison.verdict,
+        "standing": gate.verdict.standing if gate.verdict else None,
         "difference": asdict(gate.difference) if gate.difference else None,
         "metrics": {role: side.metrics.by_name() for role, side in comparison.sides.items()},
-        "thresholds": {role: side.threshold for role, side in comparison.sides.items()},
+        "decisions": {role: side.decision for role, side in comparison.sides.items()},
         "checks": [asdict(check) for check in gate.checks],
+        "notes": gate.notes,
         "live": comparison.live.summary() if comparison.live else None,
     }
     (folder / JSON_FILE).write_text(json.dumps(content, indent=1) + "\n")
@@ -110,12 +126,14 @@ def markdown(comparison: Comparison) -> str:
         comparison.verdict,
         "",
     ]
+    lines += [text for note in comparison.gate.notes for text in (f"**{note}**", "")]
     if sides:
-        thresholds = " | ".join(f"{side.threshold:.4g}" for side in sides.values())
+        pair = comparison.gate.pair
+        rows = f"{pair.text}" if pair else "the challenger's evaluation model on its holdout"
         lines += [
-            f"| on the challenger's holdout | {' | '.join(sides)} |",
+            f"| {rows} | {' | '.join(sides)} |",
             "|---|" + "---|" * len(sides),
-            f"| threshold | {thresholds} |",
+            f"| flagged where | {' | '.join(side.decision for side in sides.values())} |",
             *shown_rows([side.metrics for side in sides.values()]),
             "",
         ]

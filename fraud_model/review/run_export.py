@@ -13,13 +13,14 @@ import mlflow
 import mlflow.artifacts
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
-from fraud_model.evaluation.holdout import FOLDER
+from fraud_model.evaluation import holdout, learned
 
 RUN_FILE = "run.json"
 
 
 def write_run(run_id: str, folder: Path) -> None:
-    """Writes parameters, metrics and tags of a run as JSON, and its artifacts but the holdout.
+    """Writes parameters, metrics and tags of a run as JSON, and its artifacts but the holdout
+    and what it has learned.
 
     Of a local path, the JSON holds the last part alone.
     """
@@ -34,7 +35,7 @@ def write_run(run_id: str, folder: Path) -> None:
     }
     (folder / RUN_FILE).write_text(json.dumps(content, indent=1) + "\n")
     for entry in client.list_artifacts(run_id):
-        if entry.path != FOLDER:
+        if entry.path not in (holdout.FOLDER, learned.FOLDER):
             mlflow.artifacts.download_artifacts(
                 run_id=run_id, artifact_path=entry.path, dst_path=str(folder)
             )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import get_args
 
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.download import public
 from fraud_model.data.split import split
-from fraud_model.errors import ModelFailed, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
-from fraud_model.evaluation.holdout import KeptScores, log_holdout, log_scores
+from fraud_model.evaluation.holdout import Holdout, log_holdout
+from fraud_model.evaluation.learned import Learned
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
-from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.files import CODE_DIGEST, code_digest
+from fraud_model.registry.kept_scores import keep_scores
 from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
 from fraud_model.training.card import write_card
@@ -45,11 +44,15 @@ def train(config: TrainingConfig) -> Trained:
     result = _fit_and_evaluate(config)
     print("drawing plots and logging the run")
     run_log.log_result(result)
-    _log_holdout(config, result)
+    learned = Learned.of(
+        result.dataset.table, result.parts, result.dataset.columns, refitted=result.refitted
+    )
+    learned.log()
+    _log_holdout(config, result, learned)
     commit = git_commit()
     card = write_card(config.model_name, result, commit)
     run_log.log_card(card)
-    tags = run_log.version_tags(result, commit)
+    tags = run_log.version_tags(result, commit) | learned.tags()
     profile = result.profile()
     known_rows = make_known_rows(result.detector, profile, result.dataset.table)
     model = log_detector(result.detector, known_rows, card, profile, tags)
@@ -64,25 +67,14 @@ def train(config: TrainingConfig) -> Trained:
     return Trained(config.model_name, str(version.version), result)
 
 
-def _log_holdout(config: TrainingConfig, result: TrainingResult) -> None:
-    holdout, columns = result.parts.holdout, result.dataset.columns
+def _log_holdout(config: TrainingConfig, result: TrainingResult, learned: Learned) -> None:
+    own = result.scored["holdout"]
+    holdout = Holdout(result.parts.holdout, result.dataset.columns, own.days, result.genuine_weight)
     if config.keep_holdout:
-        log_holdout(holdout, columns)
+        log_holdout(holdout)
         return
-    # The gate cannot score a champion later, so those of now are scored here.
-    champions = {}
-    for stage in get_args(versions.Stage):
-        standing = versions.current_version(config.model_name, stage)
-        if standing is None:
-            continue
-        try:
-            champion = Candidate.registered(standing)
-            scored = champion.score(holdout, columns, config.alert_budget)
-        except (ModelFailed, RegistryError) as error:
-            print(f"{error}; its scores are not kept")
-            continue
-        champions[champion.uri] = KeptScores(scored.scored.probability, scored.threshold)
-    log_scores(result.scored["holdout"], result.decision.threshold or 0.5, champions)
+    flagged = result.decision.flags(own.probability, own.amounts)
+    keep_scores(config.model_name, holdout, own, flagged, learned, config.alert_budget)
 
 
 def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:

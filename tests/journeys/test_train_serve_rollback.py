@@ -106,7 +106,8 @@ def test_train_promote_serve_and_roll_back(project: Project, transactions_csv: P
         *("-e", "train", "-P", f"data={transactions_csv}", "-P", "threshold=precision:0.9"),
         *("-P", "seed=1"),
     )
-    assert "version 1 is archived" in project.run("-e", "promote")
+    means = ("-P", "min_new_days=0", "-P", "tolerance=0.1")
+    assert "version 1 is archived" in project.run("-e", "promote", *means)
 
     rows = pd.read_csv(transactions_csv).drop(columns="Class").astype(float).tail(50)
     with project.serve("models:/fraud-detector/Production") as url:

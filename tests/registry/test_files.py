@@ -16,7 +16,7 @@ from fraud_model.monitoring.target import resolve
 from fraud_model.registry import versions
 from fraud_model.registry.export import export
 from fraud_model.registry.files import CODE_DIGEST
-from fraud_model.registry.gate import GateThresholds
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote
 from fraud_model.registry.smoke import smoke_test

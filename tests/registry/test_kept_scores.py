@@ -11,13 +11,15 @@ import pytest
 
 from fraud_model.registry import moves, versions
 from fraud_model.registry.candidate import Candidate
-from fraud_model.registry.gate import DIFFERENCE, GateResult, GateThresholds, run_gate
+from fraud_model.registry.gate import GateResult, Opponents, run_gate
+from fraud_model.registry.gate_thresholds import GateThresholds
+from fraud_model.registry.verdict import DIFFERENCE
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import train
 from tests.support.store import Store
 
-LOOSE = GateThresholds(min_accuracy=0.5, min_average_precision=0.1, tolerance=0.5)
+LOOSE = GateThresholds(min_accuracy=0.5, min_average_precision=0.1, tolerance=0.5, min_new_days=0)
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +41,28 @@ def name(store: Store, table_csv: Path) -> str:
 
 def gate(name: str, champion: str | None) -> GateResult:
     standing = champion and Candidate.registered(versions.find_version(name, champion))
-    return run_gate(versions.find_version(name, "2"), standing or None, LOOSE)
+    return run_gate(versions.find_version(name, "2"), Opponents(standing or None), LOOSE)
 
 
 def test_the_run_keeps_no_feature(name: str, store: Store, tmp_path: Path) -> None:
     run_id = versions.find_version(name, "2").run_id
     folder = mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(tmp_path))
-    (table,) = Path(folder).rglob("*.parquet")
+    (table,) = (Path(folder) / "holdout").rglob("*.parquet")
     kept = pd.read_parquet(table)
-    assert set(kept) == {"label", "amount", "own", f"models:/{name}/1"}
+    answers = {f"models:/{name}/1 evaluation {n}" for n in ("probability", "flagged", "unseen")}
+    assert set(kept) == {"label", "amount", "seconds", "own", "own flagged", *answers}
+    assert kept["seconds"].min() == 0
     assert len(kept) == len(store.trained.result.parts.holdout)
 
 
 def test_it_is_compared_as_rows_would_have_been(name: str, store: Store) -> None:
     result = gate(name, "1")
     assert result.failed == []
-    assert result.champion
+    assert result.pair
     assert result.challenger
     # Both versions come from one table, so the champion's own holdout is the same.
     champion = store.trained.result.metrics["holdout"]
-    assert result.champion.metrics.by_name() == pytest.approx(champion.by_name())
+    assert result.pair.champion.metrics.by_name() == pytest.approx(champion.by_name())
     version = versions.find_version(name, "2")
     reached = result.challenger.metrics.average_precision
     assert f"{reached:.6f}" == version.tags["holdout_average_precision"]

@@ -15,7 +15,8 @@ import pytest
 
 from fraud_model.errors import FraudModelError, Overtaken, PromotionRefused
 from fraud_model.registry import ledger, versions
-from fraud_model.registry.gate import Check, GateResult, GateThresholds
+from fraud_model.registry.gate import GateResult
+from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import Moved, promote, rollback
 from fraud_model.registry.versions import Stage, State

@@ -13,7 +13,8 @@ import pytest
 
 from fraud_model.errors import PromotionRefused, RegistryError
 from fraud_model.registry import ledger, versions
-from fraud_model.registry.gate import GateThresholds, run_gate
+from fraud_model.registry.gate import run_gate
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
 from fraud_model.registry.smoke import smoke_test
@@ -22,6 +23,9 @@ from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import Trained, train
 from tests.support.store import Store, stages_of
+
+# For promotions that are only a means: what is promoted is the same model again.
+MEANS = GateThresholds(min_new_days=0)
 
 
 def state(name: str) -> dict[str, object]:
@@ -32,7 +36,7 @@ def state(name: str) -> dict[str, object]:
 
 def move_in(name: str, version: str) -> None:
     with open_run("promote"):
-        promote(name, version, "Production", GateThresholds())
+        promote(name, version, "Production", MEANS)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +99,7 @@ def test_a_worse_challenger_is_refused_on_the_same_holdout(
     version = store.new_version(name, weak)
     before = state(name)
     thresholds = GateThresholds(min_average_precision=0, min_recall_at_budget=0, min_accuracy=0)
-    with pytest.raises(PromotionRefused, match="challenger - champion"):
+    with pytest.raises(PromotionRefused, match=r"average precision, challenger - champion"):
         promote(name, version, "Production", thresholds)
     assert state(name) == before
 
@@ -184,7 +188,7 @@ def test_staging_and_production_are_held_apart(store: Store) -> None:
     name = store.new_model(versions=2)
     move_in(name, "1")
     with open_run("promote"):
-        promote(name, "2", "Staging", GateThresholds())
+        promote(name, "2", "Staging", MEANS)
     assert state(name)["aliases"] == {"production": "1", "staging": "2"}
     move_in(name, "2")
     assert state(name) == {
@@ -209,7 +213,7 @@ def test_promoting_what_stands_there_finishes_an_interrupted_promotion(
 
     monkeypatch.setattr("fraud_model.registry.moves.move", killed_after)
     with pytest.raises(Killed), open_run("promote"):
-        promote(name, "2", "Production", GateThresholds())
+        promote(name, "2", "Production", MEANS)
     monkeypatch.undo()
     assert [e.outcome for e in ledger.entries(name, "Production")] == ["done", "moving"]
     move_in(name, "2")
@@ -252,5 +256,5 @@ def test_a_promotion_overtaken_by_another_is_refused(
     with pytest.raises(
         PromotionRefused, match="version 3 stands in Production now; run this one again"
     ):
-        promote(name, "2", "Production", GateThresholds())
+        promote(name, "2", "Production", MEANS)
     assert State.of(name).alias["Production"] == "3"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import lightgbm
@@ -18,9 +20,11 @@ from fraud_model.evaluation.holdout import read_holdout
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.export import export
-from fraud_model.registry.gate import GateResult, GateThresholds, run_gate
+from fraud_model.registry.gate import GateResult, Opponents, run_gate
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import promote, rollback
+from fraud_model.registry.verdict import DIFFERENCE
 from fraud_model.registry.versions import State
 from fraud_model.review.comparison import compare, markdown
 from fraud_model.review.pull_request import prepare
@@ -28,7 +32,7 @@ from fraud_model.tracking import open_run
 from tests.support.other_models import RELEASE_MODEL, log_other, register
 from tests.support.store import Store
 
-LOOSE = GateThresholds(min_average_precision=0, min_accuracy=0, tolerance=1)
+LOOSE = GateThresholds(min_average_precision=0, min_accuracy=0, tolerance=1, min_new_days=0)
 
 
 class Holdout:
@@ -36,14 +40,14 @@ class Holdout:
 
     def __init__(self, store: Store) -> None:
         version = versions.find_version(store.trained.name, store.trained.version)
-        self.table, self.columns = read_holdout(version)
-        self.features = self.table[list(self.columns.features)]
-        self.labels = self.table[self.columns.target].to_numpy()
+        self.kept = read_holdout(version.run_id, "the shared version")
+        self.features = self.kept.rows[list(self.kept.columns.features)]
+        self.labels = self.kept.rows[self.kept.columns.target].to_numpy()
 
     def score(self, name: str) -> HoldoutResult:
         """What version 1 of a model comes to."""
         candidate = Candidate.registered(versions.find_version(name, "1"))
-        return candidate.score(self.table, self.columns, alert_budget=100)
+        return candidate.score(self.kept, alert_budget=100)
 
 
 @pytest.fixture(scope="module")
@@ -70,23 +74,42 @@ def challenge(store: Store, champion: str) -> GateResult:
     """The gate's result for the shared model against version 1 of a model."""
     standing = Candidate.registered(versions.find_version(champion, "1"))
     challenger = versions.find_version(store.new_model(), "1")
-    return run_gate(challenger, standing, GateThresholds())
+    return run_gate(challenger, Opponents(standing), GateThresholds(min_new_days=0))
+
+
+def release_with_its_holdout(holdout: Holdout) -> str:
+    """The model of release 0.1.0 with the holdout as that release kept it; the model's name."""
+    with open_run("train 0.1.0") as run:
+        mlflow.log_dict(asdict(holdout.kept.columns), "holdout/columns.json")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "transactions.parquet"
+            holdout.kept.rows.to_parquet(path, index=False)
+            mlflow.log_artifact(str(path), "holdout")
+    return register(RELEASE_MODEL, run_id=run.info.run_id, data_kind="real", split="time")
 
 
 @pytest.mark.slow
 def test_release_0_1_0_is_a_champion(store: Store, holdout: Holdout) -> None:
-    result = challenge(store, register(RELEASE_MODEL))
-    decision = json.loads((RELEASE_MODEL / "artifacts" / "decision.json").read_text())
+    result = challenge(store, release_with_its_holdout(holdout))
     model = mlflow.pyfunc.load_model(str(RELEASE_MODEL))
     answer = model.predict(holdout.features[model.metadata.get_input_schema().input_names()])
-    assert result.champion
-    assert result.difference
-    assert result.champion.threshold == decision["threshold"]
-    assert result.champion.metrics.true_positives == (answer["is_fraud"] & holdout.labels).sum()
-    assert result.champion.metrics.average_precision == pytest.approx(
+    assert result.pair
+    champion = result.pair.champion.metrics
+    assert champion.true_positives == (answer["is_fraud"] & holdout.labels).sum()
+    assert champion.average_precision == pytest.approx(
         average_precision_score(holdout.labels, answer["fraud_probability"])
     )
     assert not result.failed
+
+
+def test_what_release_0_1_0_learned_cannot_be_told_without_its_holdout(store: Store) -> None:
+    result = challenge(store, register(RELEASE_MODEL))
+    assert DIFFERENCE in result.failed
+    assert result.verdict
+    assert result.verdict.standing == "cannot be told"
+    (value,) = (check.value for check in result.checks if check.name == DIFFERENCE)
+    assert "0 frauds in 0 rows" in value
+    assert "-P champion=none" in value
 
 
 def test_release_0_1_0_is_a_challenger_and_comes_back(store: Store) -> None:
@@ -106,10 +129,10 @@ def test_a_classifier_that_answers_labels_is_scored_by_them(
 ) -> None:
     labels = classifier.predict(holdout.features)
     name = register(classifier_uri, store)
-    result = run_gate(versions.find_version(name, "1"), None, LOOSE)
+    result = run_gate(versions.find_version(name, "1"), Opponents(), LOOSE)
     scored = result.challenger
     assert scored
-    assert scored.threshold == 0.5
+    assert scored.decision == "probability >= 0.5"
     assert scored.metrics.recall == recall_score(holdout.labels, labels)
     assert scored.metrics.average_precision == pytest.approx(
         average_precision_score(holdout.labels, labels)
@@ -128,7 +151,7 @@ def test_a_booster_is_scored_by_its_probabilities_at_the_threshold_of_its_tag(
     assert scored.metrics.average_precision == pytest.approx(
         average_precision_score(holdout.labels, probability)
     )
-    assert scored.threshold == 0.2
+    assert scored.decision == "probability >= 0.2"
     assert scored.metrics.recall == recall_score(holdout.labels, probability >= 0.2)
 
 
@@ -183,7 +206,7 @@ def test_a_champion_that_answers_no_probabilities_stays(
 
 
 @pytest.mark.slow
-def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
+def test_a_model_that_fails_is_refused_and_as_a_champion_names_the_ways_out(
     store: Store, holdout: Holdout, classifier: LogisticRegression, features: pd.DataFrame
 ) -> None:
     # Its signature wants text.
@@ -195,15 +218,17 @@ def test_a_model_that_fails_is_refused_and_as_a_champion_no_obstacle(
     with pytest.raises(ModelFailed, match=f"^models:/{name}/1 fails on the holdout: [^\n]+$"):
         holdout.score(name)
     result = challenge(store, name)
-    assert (result.failed, result.champion) == ([], None)
+    assert (result.failed, result.pair) == ([DIFFERENCE], None)
     assert "fails on the holdout" in result.checks[-1].value
+    assert "-e rollback" in result.checks[-1].value
+    assert "-P champion=none" in result.checks[-1].value
 
 
 @pytest.mark.slow
 def test_a_challenger_without_a_holdout_is_told_so(store: Store, classifier_uri: str) -> None:
     name = register(classifier_uri)
     with pytest.raises(RegistryError, match=f"version 1 of {name}: the holdout of its run"):
-        run_gate(versions.find_version(name, "1"), None, GateThresholds())
+        run_gate(versions.find_version(name, "1"), Opponents(), GateThresholds())
 
 
 @pytest.mark.slow
@@ -221,10 +246,12 @@ def test_an_exported_classifier_is_compared_and_proposed(
     move(name, "1", "Production")
     export(name, "Production", tmp_path / "model")
     champion = Candidate.exported(tmp_path / "model")
-    compared = compare(versions.find_version(store.new_model(), "1"), champion, GateThresholds())
+    compared = compare(
+        versions.find_version(store.new_model(), "1"), Opponents(champion), GateThresholds()
+    )
     assert compared.better, compared.verdict
     assert set(compared.sides) == {"challenger", "champion"}
-    assert "| threshold | " in markdown(compared)
+    assert "| flagged where | probability >= " in markdown(compared)
 
     prepare(versions.find_version(name, "1"), compared, tmp_path / "proposal")
     text = json.loads((tmp_path / "proposal" / "pull_request.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from fraud_model.errors import ParameterError
 from fraud_model.model.detector import DECISION_FILE
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
-from fraud_model.registry.gate import GateThresholds
+from fraud_model.registry.gate import Opponents
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import prepare, publish
@@ -29,17 +31,18 @@ THRESHOLDS = GateThresholds()
 @pytest.mark.slow
 def test_without_a_champion_the_gate_decides(store: Store) -> None:
     challenger = versions.find_version(store.new_model(), "1")
-    assert compare(challenger, None, THRESHOLDS).better
-    refused = compare(challenger, None, GateThresholds(min_average_precision=1.0))
+    assert compare(challenger, Opponents(), THRESHOLDS).better
+    refused = compare(challenger, Opponents(), GateThresholds(min_average_precision=1.0))
     assert not refused.better
     assert "does not pass the gate: average precision" in refused.verdict
 
 
 def test_the_same_model_is_no_better_than_itself(store: Store, exported: Path) -> None:
     challenger = versions.find_version(store.new_model(), "1")
-    compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
+    compared = compare(challenger, Opponents(Candidate.exported(exported)), THRESHOLDS)
     assert not compared.better
-    assert "is no better than the champion, the exported version 1" in compared.verdict
+    assert "is not distinguishable from the champion, the exported version 1" in compared.verdict
+    assert "min_new_days=0" in compared.verdict
     assert compared.sides["challenger"].metrics == compared.sides["champion"].metrics
 
 
@@ -52,7 +55,7 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     content = json.loads(decision.read_text())
     decision.write_text(json.dumps(content | {"slope": -content["slope"]}))
     challenger = versions.find_version(store.new_model(), "1")
-    compared = compare(challenger, Candidate.exported(worse), THRESHOLDS)
+    compared = compare(challenger, Opponents(Candidate.exported(worse)), THRESHOLDS)
     assert compared.better
     assert compared.gate.difference
     assert compared.gate.difference.low > 0
@@ -63,11 +66,11 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     assert written["metrics"]["challenger"]["average_precision"] == pytest.approx(
         written["metrics"]["champion"]["average_precision"] + written["difference"]["value"]
     )
-    thresholds = {role: side.threshold for role, side in compared.sides.items()}
-    own = float(challenger.tags["threshold"])
-    assert written["thresholds"] == thresholds == {"challenger": own, "champion": own}
+    own = challenger.tags["decision"]
+    assert written["decisions"] == {"challenger": own, "champion": own}
+    assert written["standing"] == "better"
     text = markdown(compared)
-    assert "| on the challenger's holdout | challenger | champion |" in text
+    assert re.search(r"\| evaluation models, .* frauds that neither learned \| challenger \|", text)
     prepare(challenger, compared, tmp_path / "proposal")
     carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
     assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried
@@ -81,15 +84,16 @@ def test_a_challenger_that_does_not_load_is_compared_without_metrics(
     shutil.copytree(exported, broken)
     (broken / "artifacts" / "booster.lgb").write_text("no booster")
     challenger = versions.find_version(register(broken, store), "1")
-    compared = compare(challenger, Candidate.exported(exported), THRESHOLDS)
+    compared = compare(challenger, Opponents(Candidate.exported(exported)), THRESHOLDS)
     assert "does not pass the gate: loads and scores known rows" in compared.verdict
     write_comparison(compared, tmp_path / "comparison")
     written = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert (written["better"], written["metrics"]) == (False, {})
 
 
-def test_no_directory_is_no_champion_and_another_one_is_refused(tmp_path: Path) -> None:
-    assert Candidate.exported(tmp_path / "missing") is None
+def test_a_champion_that_is_no_directory_or_another_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="missing' does not exist"):
+        Candidate.exported(tmp_path / "missing")
     with pytest.raises(ParameterError, match="holds no exported model"):
         Candidate.exported(tmp_path)
 

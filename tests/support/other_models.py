@@ -28,7 +28,9 @@ def log_other(flavor: Any, model: Any, inputs: pd.DataFrame, **more: Any) -> str
         return str(logged.model_uri)
 
 
-def register(source: str | Path, store: Store | None = None, **tags: str) -> str:
+def register(
+    source: str | Path, store: Store | None = None, *, run_id: str | None = None, **tags: str
+) -> str:
     """Registers a model under a new name, which it returns, as version 1.
 
     With a store the version belongs to the store's training run, whose holdout it then has.
@@ -36,7 +38,6 @@ def register(source: str | Path, store: Store | None = None, **tags: str) -> str
     client = mlflow.MlflowClient()
     name = f"other-{uuid.uuid4().hex[:8]}"
     client.create_registered_model(name)
-    run_id = None
     if store is not None:
         run_id = client.get_model_version(store.trained.name, store.trained.version).run_id
     if isinstance(source, Path):

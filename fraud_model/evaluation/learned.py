@@ -1,0 +1,245 @@
+"""Which transactions a version has learned from, so that it is never scored on them.
+
+A run keeps no copy of them: a row is known by a keyed hash of its features' values, and the key is
+the run's own. Labels stand beside the hashes and not in them, since a label that came late makes no
+other row of it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import mlflow
+import mlflow.artifacts
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from scipy.spatial import KDTree
+
+from fraud_model.arrays import Counts, Flags, Labels
+from fraud_model.data.schema import Columns
+from fraud_model.data.split import Parts
+
+FOLDER = "learned"
+ROWS_FILE = "rows.parquet"
+ABOUT_FILE = "learned.json"
+HASH, LABEL, EVALUATION = "hash", "label", "evaluation"
+KEY_BYTES, HASH_BYTES = 16, 8
+
+# Two frauds that differ by less than this many standard deviations in every feature but the time
+# are taken for copies; with fewer features that happens by chance.
+COPY_DISTANCE, COPY_FEATURES = 0.05, 8
+
+# A clock that runs fast dates a few rows too late: they make no newer data.
+MOSTLY = 0.999
+
+# The model that answers, and the one that was measured; the same where nothing was refitted.
+Which = Literal["served", "evaluation"]
+
+
+@dataclass(frozen=True)
+class RowHashes:
+    """Rows that are known by their hashes, and their labels, -1 where there is none.
+
+    `features` are sorted; `hashes` (uint64) and `labels` have the shape (rows,), hashes ascending.
+    """
+
+    key: bytes
+    features: tuple[str, ...]
+    hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    labels: Labels
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, columns: Columns) -> tuple[RowHashes, Counts]:
+        """The rows of a table with these columns, under a new key; and their order in it."""
+        key, features = secrets.token_bytes(KEY_BYTES), tuple(sorted(columns.features))
+        hashes = hash_rows(rows, features, key)
+        order = np.argsort(hashes, kind="stable")
+        return cls(key, features, hashes[order], rows[columns.target].to_numpy()[order]), order
+
+    def can_tell(self, features: Sequence[str]) -> bool:
+        """Whether a table with these features can be looked up."""
+        return set(self.features) <= set(features)
+
+    def places(self, rows: pd.DataFrame) -> Counts:
+        """Where each row stands among the hashes, shape (rows,); -1 for those that do not."""
+        if not len(self.hashes):
+            return np.full(len(rows), -1)
+        hashes = hash_rows(rows, self.features, self.key)
+        found = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        return np.where(self.hashes[found] == hashes, found, -1)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the models of one version have learned from.
+
+    `rows` are those of the served model, and `evaluation`, shape (rows,), marks those of the
+    evaluation model: train and validation part, since validation chose calibration and decision.
+    Times are in seconds, None where the table had none: the earliest and the latest that were
+    learned, and `mostly_until`, by which all but a thousandth of the rows lie. `copies` counts
+    frauds of the holdout that are near copies of learned ones, as a stratified split leaves them
+    on both sides; they stand among the learned rows.
+    """
+
+    rows: RowHashes
+    evaluation: Flags
+    split: str
+    refitted: bool
+    copies: int
+    from_time: float | None
+    evaluation_until: float | None
+    served_until: float | None
+    mostly_until: float | None
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, parts: Parts, columns: Columns, *, refitted: bool) -> Learned:
+        """What training on these parts of a table means, with or without a refit on all of it."""
+        measured = pd.concat([parts.train, parts.validation], ignore_index=True)
+        copies = parts.holdout.iloc[:0]
+        if parts.how == "stratified":
+            copies = near_copies(parts.holdout, measured, columns)
+        known = pd.concat([measured, copies], ignore_index=True)
+        learned = table if refitted else known
+        rows, order = RowHashes.of(learned, columns)
+        evaluation = np.ones(len(learned), dtype=bool)
+        if refitted:
+            evaluation = np.isin(_hashes(learned, columns), _hashes(known, columns))[order]
+        time = columns.time
+        return cls(
+            rows=rows,
+            evaluation=evaluation,
+            split=parts.how,
+            refitted=refitted,
+            copies=len(copies),
+            from_time=float(learned[time].min()) if time else None,
+            evaluation_until=float(measured[time].max()) if time else None,
+            served_until=float(learned[time].max()) if time else None,
+            mostly_until=float(learned[time].quantile(MOSTLY)) if time else None,
+        )
+
+    def seen(self, rows: pd.DataFrame, which: Which) -> Flags:
+        """Which rows of a table that `rows.can_tell` one of the models has learned from."""
+        places = self.rows.places(rows)
+        known = places >= 0
+        return known if which == "served" else known & self.evaluation[places]
+
+    def tags(self) -> dict[str, str]:
+        """The period that was learned, as tags of a version; empty where there is no time."""
+        times = {
+            FROM_TIME: self.from_time,
+            EVALUATION_UNTIL: self.evaluation_until,
+            UNTIL_TIME: self.served_until,
+            MOSTLY_UNTIL: self.mostly_until,
+        }
+        return {name: repr(time) for name, time in times.items() if time is not None}
+
+    def log(self) -> None:
+        """Stores it as artifacts of the active run."""
+        about = {
+            "key": self.rows.key.hex(),
+            "features": self.rows.features,
+            "rows": len(self.rows.hashes),
+            "rows_of_evaluation_model": int(self.evaluation.sum()),
+            "split": self.split,
+            "refitted": self.refitted,
+            "near_copies": self.copies,
+            "from_time": self.from_time,
+            "evaluation_until": self.evaluation_until,
+            "served_until": self.served_until,
+            "mostly_until": self.mostly_until,
+        }
+        table = pd.DataFrame(
+            {
+                HASH: self.rows.hashes,
+                LABEL: self.rows.labels.astype(np.int8),
+                EVALUATION: self.evaluation,
+            }
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            table.to_parquet(Path(folder) / ROWS_FILE, index=False)
+            (Path(folder) / ABOUT_FILE).write_text(json.dumps(about, indent=1))
+            mlflow.log_artifacts(folder, FOLDER)
+
+
+FROM_TIME, UNTIL_TIME = "learned_from_time", "learned_until_time"
+EVALUATION_UNTIL, MOSTLY_UNTIL = "evaluation_until_time", "learned_mostly_until_time"
+TIME_TAGS = (FROM_TIME, EVALUATION_UNTIL, UNTIL_TIME, MOSTLY_UNTIL)
+
+
+def read_learned(run_id: str) -> Learned | None:
+    """What the models of a run have learned from; None where the run or its record is gone."""
+    if not run_id:
+        return None
+    try:
+        with tempfile.TemporaryDirectory() as target:
+            folder = Path(
+                mlflow.artifacts.download_artifacts(
+                    run_id=run_id, artifact_path=FOLDER, dst_path=target
+                )
+            )
+            table = pd.read_parquet(folder / ROWS_FILE)
+            about = json.loads((folder / ABOUT_FILE).read_text())
+    except (MlflowException, OSError):
+        return None
+    return Learned(
+        rows=RowHashes(
+            key=bytes.fromhex(about["key"]),
+            features=tuple(about["features"]),
+            hashes=table[HASH].to_numpy(np.uint64),
+            labels=table[LABEL].to_numpy(np.int64),
+        ),
+        evaluation=table[EVALUATION].to_numpy(bool),
+        split=about["split"],
+        refitted=about["refitted"],
+        copies=about["near_copies"],
+        from_time=about["from_time"],
+        evaluation_until=about["evaluation_until"],
+        served_until=about["served_until"],
+        mostly_until=about["mostly_until"],
+    )
+
+
+def hash_rows(
+    rows: pd.DataFrame, features: Sequence[str], key: bytes
+) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Keyed BLAKE2b hashes of the rows' values as float64, shape (rows,)."""
+    # Adding zero makes 0.0 of -0.0, which compares equal and has other bits.
+    values = np.ascontiguousarray(rows[list(features)].to_numpy(dtype=np.float64) + 0.0)
+    width = values.shape[1] * values.itemsize
+    buffer = memoryview(values.data).cast("B")
+    digests = b"".join(
+        blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
+        for start in range(0, len(values) * width, width)
+    )
+    return np.frombuffer(digests, dtype=np.uint64)
+
+
+def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
+    """Hashes without a key, for a comparison that is not kept."""
+    hashes = pd.util.hash_pandas_object(rows[list(columns.features)], index=False)
+    return hashes.to_numpy().view(np.int64)
+
+
+def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """The frauds of a holdout that lie next to a fraud that was learned, as jittered copies do."""
+    features = [name for name in columns.features if name != columns.time]
+    mine, theirs = (part[part[columns.target] == 1] for part in (holdout, learned))
+    scale = learned[features].std().to_numpy()
+    varying = scale > 0
+    if varying.sum() < COPY_FEATURES:
+        return mine.iloc[:0]
+    tree = KDTree(theirs[features].to_numpy()[:, varying] / scale[varying])
+    distance, _ = tree.query(
+        mine[features].to_numpy()[:, varying] / scale[varying],
+        p=np.inf,
+        distance_upper_bound=COPY_DISTANCE,
+    )
+    return mine[np.isfinite(distance)]
