@@ -10,7 +10,7 @@ from typing import Any
 # What reviewers are shown, in this order, and what it is called.
 SHOWN = {
     "average_precision": "average precision",
-    "average_precision_low": "… lower end of its 95 % bootstrap interval",
+    "average_precision_low": "… lower end of its 95 % interval",
     "average_precision_high": "… upper end",
     "roc_auc": "ROC AUC",
     "brier": "Brier score",
@@ -49,7 +49,7 @@ class Metrics:
         f1: harmonic mean of precision and recall, 0 to 1.
         roc_auc: area under the ROC curve, 0 to 1; 0.5 is chance.
         average_precision: area under the precision-recall curve, 0 to 1; the fraud rate is chance.
-        average_precision_low: lower end of its 95 % bootstrap interval.
+        average_precision_low: lower end of its 95 % interval.
         average_precision_high: upper end of it.
         brier: mean squared error of the probabilities, 0 to 1; 0 is best.
         expected_frauds: sum of the probabilities; calibrated ones come near `frauds`.

@@ -106,7 +106,9 @@ def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> Ga
         bench.score(champion.candidate, "evaluation")
         pair = bench.compare(mine, champion)
         verdict = against_champion(pair, mine, champion, thresholds)
-        trusted = on_trusted_rows(mine, champion, thresholds, verdict.standing)
+        note = collapse_of_champion(pair, champion)
+        collapsed = note is not None
+        trusted = on_trusted_rows(mine, champion, thresholds, verdict.standing, collapsed)
     except ModelFailed as error:
         return GateResult([*checks, _broken_champion(champion.candidate, error)], own)
     except RegistryError as error:
@@ -115,7 +117,6 @@ def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> Ga
     if isinstance(pair, Pair):
         checks.append(decision_checks.against_champion(pair, thresholds.tolerance))
     checks.append(against_earlier(bench, mine, earlier, thresholds.tolerance))
-    note = collapse_of_champion(pair, champion)
     return GateResult(
         checks,
         own,

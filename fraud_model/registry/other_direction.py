@@ -25,14 +25,19 @@ COLLAPSE = 0.2
 
 
 def on_trusted_rows(
-    challenger: Knowledge, champion: Knowledge, thresholds: GateThresholds, standing: Standing
+    challenger: Knowledge,
+    champion: Knowledge,
+    thresholds: GateThresholds,
+    standing: Standing,
+    collapsed: bool,
 ) -> Check:
     """Whether the challenger holds up on the rows that the champion's run kept.
 
     `standing` is how both compare on the challenger's holdout; where nothing can be seen in this
     direction, it has to do that this could be told. One that is better there may lose here by
     chance, beyond which the tolerance holds; any other may not lose by more than a standard error
-    either.
+    either. `collapsed` tells whether the champion collapses on the challenger's holdout, which
+    nothing explains where its own is gone.
 
     Raises:
         ModelFailed, RegistryError: as `Candidate.score`.
@@ -42,7 +47,12 @@ def on_trusted_rows(
     holdout = champion.holdout
     if holdout is None:
         gone = f"the holdout of {champion.candidate.label} is gone or was not kept"
-        return Check(TRUSTED, gone, required, told)
+        if collapsed:
+            gone += (
+                ", and it collapses on the challenger's: whether the labels there are right cannot "
+                "be told. If they are, let the challenger in with -P champion=none"
+            )
+        return Check(TRUSTED, gone, required, told and not collapsed)
     agreement = _agreement(challenger, holdout)
     if agreement is not None and agreement[0] / agreement[1] < LEAST_AGREEMENT:
         same, frauds = agreement
