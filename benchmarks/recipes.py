@@ -88,8 +88,10 @@ def main() -> None:
         }
     schemes["stratified"] = lambda: (fold for seed in seeds for fold in stratified(labels, seed))
     for scheme, folds in schemes.items():
-        reached = run(list(folds()), features, labels, weight)
-        print(f"\n{scheme}, {len(reached.test_over_learned)} folds\n")
+        if not (dealt := list(folds())):
+            continue
+        reached = run(dealt, features, labels, weight)
+        print(f"\n{scheme}, {len(dealt)} folds\n")
         print("| model | learned from | average precision | spread | difference from ours | fit |")
         print("|---|---|---|---|---|---|", *rows(reached), sep="\n", flush=True)
 

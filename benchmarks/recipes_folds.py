@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedKFold
@@ -44,7 +45,7 @@ def rolling(times: Floats, labels: Labels, label_delay: float) -> Iterator[Fold]
     shares = np.linspace(FIRST_ORIGIN, 1, ORIGINS + 1)
     bounds = np.quantile(times[labels == 1], shares)
     bounds[-1] = np.inf
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in pairwise(bounds):
         learn = np.flatnonzero(times < begin - label_delay)
         test = np.flatnonzero((times >= begin) & (times < end))
         yield Fold(learn, test, learn[: int(EARLIER * len(learn))])

@@ -1,4 +1,4 @@
-"""What `recipes` compares: our hyperparameters and their peers, each with its library's defaults."""
+"""What `recipes` compares: our hyperparameters and peers, each at its library's defaults."""
 
 from __future__ import annotations
 

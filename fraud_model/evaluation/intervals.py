@@ -18,9 +18,10 @@ The half-width is the quantile of Student's t times the standard error, for aver
 scale of its log-odds. The degrees of freedom follow the effective number of frauds, or of blocks
 that hold frauds if lower, as in survey sampling (Korn and Graubard).
 
-`benchmarks/intervals.py` measures this against bootstraps: percentile, stratified, of the log-odds
-and BCa. Of these intervals only this one covers the truth often enough at 10 frauds, and it is not
-wider where the others do. Sources: B. Efron, Nonparametric estimates of standard error (1981);
+`benchmarks/intervals.py` measures this against bootstraps: percentile, frauds and genuine apart,
+reflected log-odds and BCa. Of all of them only this one, with times, covers the truth in 50 of 60
+draws at 10 frauds and in 55 at 30, whether frauds come one by one or in bursts. It is wider for it.
+Sources: B. Efron, Nonparametric estimates of standard error (1981);
 A. Agresti, B. Coull, Approximate is better than "exact" for interval estimation of binomial
 proportions (1998); A. Agresti, Y. Min, Effects and non-effects of paired identical observations in
 comparing proportions with binary matched-pairs data (2004); E. Korn, B. Graubard, Confidence

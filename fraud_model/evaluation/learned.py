@@ -37,6 +37,9 @@ KEY_BYTES, HASH_BYTES = 16, 8
 # are taken for copies; with fewer features that happens by chance.
 COPY_DISTANCE, COPY_FEATURES = 0.05, 8
 
+# A clock that runs fast dates a few rows too late: they make no newer data.
+MOSTLY = 0.999
+
 # The model that answers, and the one that was measured; the same where nothing was refitted.
 Which = Literal["served", "evaluation"]
 
@@ -81,8 +84,9 @@ class Learned:
     `rows` are those of the served model, and `evaluation`, shape (rows,), marks those of the
     evaluation model: train and validation part, since validation chose calibration and decision.
     Times are in seconds, None where the table had none: the earliest and the latest that were
-    learned. `copies` counts frauds of the holdout that are near copies of learned ones, as a
-    stratified split leaves them on both sides; they stand among the learned rows.
+    learned, and `mostly_until`, by which all but a thousandth of the rows lie. `copies` counts
+    frauds of the holdout that are near copies of learned ones, as a stratified split leaves them
+    on both sides; they stand among the learned rows.
     """
 
     rows: RowHashes
@@ -93,6 +97,7 @@ class Learned:
     from_time: float | None
     evaluation_until: float | None
     served_until: float | None
+    mostly_until: float | None
 
     @classmethod
     def of(cls, table: pd.DataFrame, parts: Parts, columns: Columns, *, refitted: bool) -> Learned:
@@ -117,6 +122,7 @@ class Learned:
             from_time=float(learned[time].min()) if time else None,
             evaluation_until=float(measured[time].max()) if time else None,
             served_until=float(learned[time].max()) if time else None,
+            mostly_until=float(learned[time].quantile(MOSTLY)) if time else None,
         )
 
     def seen(self, rows: pd.DataFrame, which: Which) -> Flags:
@@ -131,6 +137,7 @@ class Learned:
             FROM_TIME: self.from_time,
             EVALUATION_UNTIL: self.evaluation_until,
             UNTIL_TIME: self.served_until,
+            MOSTLY_UNTIL: self.mostly_until,
         }
         return {name: repr(time) for name, time in times.items() if time is not None}
 
@@ -147,6 +154,7 @@ class Learned:
             "from_time": self.from_time,
             "evaluation_until": self.evaluation_until,
             "served_until": self.served_until,
+            "mostly_until": self.mostly_until,
         }
         table = pd.DataFrame(
             {
@@ -162,8 +170,8 @@ class Learned:
 
 
 FROM_TIME, UNTIL_TIME = "learned_from_time", "learned_until_time"
-EVALUATION_UNTIL = "evaluation_until_time"
-TIME_TAGS = (FROM_TIME, EVALUATION_UNTIL, UNTIL_TIME)
+EVALUATION_UNTIL, MOSTLY_UNTIL = "evaluation_until_time", "learned_mostly_until_time"
+TIME_TAGS = (FROM_TIME, EVALUATION_UNTIL, UNTIL_TIME, MOSTLY_UNTIL)
 
 
 def read_learned(run_id: str) -> Learned | None:
@@ -195,6 +203,7 @@ def read_learned(run_id: str) -> Learned | None:
         from_time=about["from_time"],
         evaluation_until=about["evaluation_until"],
         served_until=about["served_until"],
+        mostly_until=about["mostly_until"],
     )
 
 

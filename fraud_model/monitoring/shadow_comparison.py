@@ -12,8 +12,8 @@ from fraud_model.arrays import Counts, Floats
 from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.traffic import Shadowed, Traffic
 from fraud_model.errors import DataError
-from fraud_model.evaluation.bootstrap import Interval, paired_difference
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate, ranked_within
+from fraud_model.evaluation.intervals import Interval, paired_difference
 from fraud_model.model.metrics import SHOWN, Metrics
 from fraud_model.monitoring.labels import UNKNOWN, Labels
 from fraud_model.monitoring.performance import FEWEST_FRAUDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fraud_model.evaluation.bootstrap import count_interval, paired_metric_difference
+from fraud_model.evaluation.intervals import count_interval, paired_metric_difference
 from fraud_model.registry.candidate import HoldoutResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.pairing import Pair

@@ -9,8 +9,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import ModelFailed, RegistryError
-from fraud_model.evaluation.bootstrap import Interval
 from fraud_model.evaluation.holdout import read_holdout, read_scores
+from fraud_model.evaluation.intervals import Interval
 from fraud_model.registry import decision_checks
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds

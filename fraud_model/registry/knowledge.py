@@ -15,6 +15,7 @@ from fraud_model.evaluation.holdout import Holdout, read_holdout
 from fraud_model.evaluation.learned import (
     EVALUATION_UNTIL,
     FROM_TIME,
+    MOSTLY_UNTIL,
     UNTIL_TIME,
     Learned,
     RowHashes,
@@ -79,9 +80,19 @@ class Knowledge:
         return None if first is None or last is None else (first, last)
 
     def new_days(self, champion: Knowledge) -> float | None:
-        """By how many days it has learned further than a champion; None where nothing tells."""
-        mine, theirs = self.until("served"), champion.until("served")
-        return None if mine is None or theirs is None else (mine - theirs) / SECONDS_PER_DAY
+        """By how many days it has learned further than a champion; None where nothing tells.
+
+        A few rows with a late time count for nothing. Rounded to a tenth: two nightly tables end
+        some seconds less, or more, than a day apart.
+        """
+        mine, theirs = self._mostly_until(), champion._mostly_until()
+        if mine is None or theirs is None:
+            return None
+        return round((mine - theirs) / SECONDS_PER_DAY, 1)
+
+    def _mostly_until(self) -> float | None:
+        found = self._fact(MOSTLY_UNTIL)
+        return self.until("served") if found is None else found
 
     def _fact(self, tag: str) -> float | None:
         text = self.candidate.facts.get(tag)

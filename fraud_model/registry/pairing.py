@@ -9,8 +9,8 @@ import numpy as np
 
 from fraud_model.arrays import Flags
 from fraud_model.errors import RegistryError
-from fraud_model.evaluation.bootstrap import Interval, paired_difference
 from fraud_model.evaluation.holdout import Answers, Holdout, ScoredHoldout
+from fraud_model.evaluation.intervals import Interval, paired_difference
 from fraud_model.evaluation.learned import Which
 from fraud_model.registry.candidate import Candidate, HoldoutResult
 from fraud_model.registry.gate_thresholds import GateThresholds
@@ -80,15 +80,14 @@ class Bench:
         Raises:
             ModelFailed, RegistryError: as `Candidate.score`.
         """
-        most = {"frauds": 0, "rows": 0}
+        most = (0, 0)
         for which in MODELS:
             unseen = self._unseen(challenger, champion, which)
             if unseen is None:
                 continue
             labels = self._labels[unseen]
             frauds = int(labels.sum())
-            if frauds > most["frauds"]:
-                most = {"frauds": frauds, "rows": len(labels)}
+            most = max(most, (frauds, len(labels)))
             if frauds < self.thresholds.min_frauds or len(labels) - frauds < frauds:
                 continue
             mine, theirs = (
@@ -105,7 +104,7 @@ class Bench:
             )
             return Pair(mine, theirs, difference, which)
         return Untold(
-            f"{most['frauds']} frauds in {most['rows']:,} rows are known to be unseen by both; "
+            f"{most[0]} frauds in {most[1]:,} rows are known to be unseen by both; "
             f"at least {self.thresholds.min_frauds} are needed (min_frauds), among more genuine "
             "rows"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fraud_model.errors import RegistryError
-from fraud_model.evaluation.bootstrap import Interval
+from fraud_model.evaluation.intervals import Interval
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
 from fraud_model.registry.pairing import Bench, Pair, Untold

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score
 
 from fraud_model.arrays import Floats
-from fraud_model.evaluation.bootstrap import bootstrap_average_precision, paired_difference
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate
+from fraud_model.evaluation.intervals import average_precision_interval, paired_difference
 
 random = np.random.default_rng(0)
 LABELS = (random.random(3_000) < 0.03).astype(np.int64)
@@ -81,8 +81,8 @@ def test_without_amounts_there_is_no_fraud_value() -> None:
 
 
 def test_the_interval_narrows_with_more_frauds() -> None:
-    few = bootstrap_average_precision(SCORED.labels, SCORED.probability)
-    many = bootstrap_average_precision(np.tile(LABELS, 4), np.tile(SCORES, 4))
+    few = average_precision_interval(SCORED.labels, SCORED.probability)
+    many = average_precision_interval(np.tile(LABELS, 4), np.tile(SCORES, 4))
     assert many.high - many.low == pytest.approx((few.high - few.low) / 2, rel=0.2)
 
 

@@ -105,6 +105,15 @@ def test_a_model_does_not_differ_from_itself() -> None:
         assert (found.low, found.value, found.high) == (0, 0, 0)
 
 
+def test_models_that_agree_on_few_frauds_alone_may_still_differ() -> None:
+    random = np.random.default_rng(7)
+    labels = np.repeat([1, 0], [5, GENUINE])
+    champion, challenger = (np.append(np.ones(5), random.random(GENUINE)) for _ in range(2))
+    found = paired_difference(labels, challenger, champion)
+    assert found.value == 0
+    assert found.low < -0.01 < 0.01 < found.high
+
+
 def test_a_decision_that_flags_less_catches_less_with_fewer_false_alarms() -> None:
     scores, _ = draw(np.random.default_rng(5))
     recall = paired_metric_difference(LABELS, scores > 4, scores > -1, "recall")

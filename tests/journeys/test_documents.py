@@ -63,7 +63,8 @@ ELSEWHERE = {
 
 # What makes the benchmarks short, by module, and what each of them prints.
 SHORT = {
-    "recipes": ("--repeats 1", "| XGBoost |"),
+    "recipes": ("--repeats 0", "| XGBoost |"),
+    "intervals": ("--draws 2", "| ours, blocks of time |"),
     "overhead": ("--repeats 1", "| scoring |"),
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
     "abuse": ("--scale 0.1", "s after SIGTERM"),

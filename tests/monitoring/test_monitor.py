@@ -207,11 +207,11 @@ def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None
 
 def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:
     lines = []
-    for day, drift in enumerate((None, Drift(shift={"V3": 0.7}), None)):
+    for day, drift in enumerate((None, Drift(shift={"V24": 0.7}), None)):
         table = evening(ROWS, 50 + day, drift)
         lines += scored_lines(monitored.detector, table, day=day, name=monitored.name)
     said = monitored.run("--log", str(write_lines(monitored.folder / "audit.jsonl", lines)))
-    assert "note: V3 has moved" in said
+    assert "note: V24 has moved" in said
     assert "never 2 in a row" in said
 
 
