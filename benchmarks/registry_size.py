@@ -43,7 +43,7 @@ SMALL = 2
 NAME = versions.DEFAULT_MODEL_NAME
 # `rollback` undoes `promote`, so that they can be repeated.
 COMMANDS = {
-    "promote": ["-m", "entrypoints.promote", "--tolerance=1"],
+    "promote": ["-m", "entrypoints.promote", "--tolerance=1", "--min-new-days=0"],
     "rollback": ["-m", "entrypoints.rollback"],
     "compare": ["-m", "entrypoints.compare"],
     "export": ["-m", "entrypoints.export"],

@@ -82,14 +82,24 @@ def run_gate(
         return GateResult(checks)
     label = f"{candidate.label} of {challenger.name}"
     bench = _bench(Knowledge(candidate), label, thresholds)
-    if opponents.champion is None or not opponents.compared:
-        value = "no champion" if opponents.compared else "not compared: champion=none was given"
+    untold = _not_compared(candidate, opponents)
+    if opponents.champion is None or untold is not None:
+        value = untold or "no champion"
         own = bench.score(candidate, "evaluation")
         floors = decision_checks.floors(own, thresholds)
         return GateResult([*checks, *floors, Check(DIFFERENCE, value, "", True)], own)
     earlier = [Knowledge(one) for one in opponents.earlier]
     judged = judge(bench, Knowledge(opponents.champion), earlier)
     return replace(judged, checks=[*checks, *judged.checks])
+
+
+def _not_compared(challenger: Candidate, opponents: Opponents) -> str | None:
+    champion = opponents.champion
+    if not opponents.compared:
+        return "not compared: champion=none was given"
+    if champion and champion.data_kind == "simulated" and challenger.data_kind == "real":
+        return f"not compared: {champion.label} was trained on simulated data"
+    return None
 
 
 def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> GateResult:

@@ -65,6 +65,7 @@ ELSEWHERE = {
 SHORT = {
     "recipes": ("--repeats 0", "| XGBoost |"),
     "intervals": ("--draws 2", "| ours, blocks of time |"),
+    "gate": ("--draws 1 --chains 1", "| `even` |"),
     "overhead": ("--repeats 1", "| scoring |"),
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
     "abuse": ("--scale 0.1", "s after SIGTERM"),
