@@ -98,7 +98,9 @@ def _refit(result: TrainingResult) -> list[str]:
         "How well that carries over could not be checked: the train part has too few frauds."
         if handed is None
         else "One step earlier in time the same hand-over expected "
-        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds:,} came, and was to flag "
+        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds.value:,.0f} came, "
+        f"{'within' if handed.agrees else 'beyond'} chance (95 % interval "
+        f"{handed.frauds.low:,.1f} to {handed.frauds.high:,.1f}), and was to flag "
         f"{handed.planned:.3%} of the transactions where it flagged {handed.came:.3%}."
     )
     return [

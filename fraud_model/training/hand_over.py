@@ -18,6 +18,7 @@ from fraud_model.data.schema import Columns, days_covered
 from fraud_model.data.split import FEWEST_FRAUDS, Parts
 from fraud_model.errors import FraudModelError
 from fraud_model.evaluation.evaluate import Scored
+from fraud_model.evaluation.intervals import Interval, count_interval
 from fraud_model.evaluation.threshold import Policy, decide
 from fraud_model.model.detector import Decision
 from fraud_model.training.config import Hyperparameters
@@ -30,14 +31,20 @@ EARLIER_SHARE = 2 / 3
 class HandOver:
     """What a decision that was handed over did on later transactions.
 
-    `expected_frauds` is the sum of the probabilities, `frauds` what there was. `planned` and `came`
-    are the shares of transactions that it flagged: where it was made, and afterwards.
+    `expected_frauds` is the sum of the probabilities; `frauds` what there was, with the interval
+    that the expected number must lie in to agree with it. `planned` and `came` are the shares of
+    transactions that it flagged: where it was made, and afterwards.
     """
 
-    frauds: int
+    frauds: Interval
     expected_frauds: float
     planned: float
     came: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the number of frauds expected lies within chance of the number seen."""
+        return self.frauds.low <= self.expected_frauds <= self.frauds.high
 
 
 def check_hand_over(
@@ -84,8 +91,11 @@ def check_hand_over(
         genuine_weight=genuine_weight,
     )
 
+    frauds = after.labels == 1
     return HandOver(
-        frauds=int(after.labels.sum()),
+        frauds=count_interval(
+            int(frauds.sum()), None if after.times is None else after.times[frauds]
+        ),
         expected_frauds=float((after.weights * after.probability).sum()),
         planned=_share_flagged(decision, before),
         came=_share_flagged(decision, after),

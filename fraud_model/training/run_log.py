@@ -78,7 +78,7 @@ def log_result(result: TrainingResult) -> None:
     if decision.review_cost is not None:
         own["model/review_cost"] = decision.review_cost
     if handed is not None:
-        own["hand_over/frauds"] = handed.frauds
+        own["hand_over/frauds"] = handed.frauds.value
         own["hand_over/expected_frauds"] = handed.expected_frauds
         own["hand_over/flagged_share_planned"] = handed.planned
         own["hand_over/flagged_share"] = handed.came

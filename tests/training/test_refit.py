@@ -64,7 +64,7 @@ def test_tags_card_and_description_say_whose_metrics_they_are(store: Store) -> N
     assert "These metrics are those of the evaluation model" in card
     handed = trained.result.hand_over
     assert handed is not None
-    assert f"where {handed.frauds:,} came" in card
+    assert f"where {handed.frauds.value:,.0f} came, within chance" in card
 
 
 def test_without_a_refit_the_measured_model_is_served(store: Store, table_csv: Path) -> None:
@@ -90,9 +90,10 @@ def test_a_hand_over_is_measured_on_later_rows(store: Store) -> None:
     result = store.trained.result
     handed = result.hand_over
     assert handed is not None
-    assert handed.frauds == int(result.parts.validation["Class"].sum())
+    assert handed.frauds.value == result.parts.validation["Class"].sum()
     # Simulated days are alike, so what was calibrated on one part holds on the next.
-    assert handed.expected_frauds == pytest.approx(handed.frauds, rel=0.3)
+    assert handed.agrees
+    assert handed.expected_frauds == pytest.approx(handed.frauds.value, rel=0.3)
     assert handed.came == pytest.approx(handed.planned, rel=0.3)
 
 
