@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def transactions_csv(
     path = tmp_path_factory.mktemp("simulated") / "creditcard.csv"
     simulate(rows=14_772, frauds=307, seed=7).to_csv(path, index=False)
     return path
+
+
+def pytest_configure() -> None:
+    """Lets the processes that tests start be interrupted.
+
+    A shell without job control starts what it puts in the background with SIGINT ignored, and
+    children inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
