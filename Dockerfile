@@ -17,7 +17,7 @@ RUN apt-get update \
 COPY requirements.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --no-compile --constraint /tmp/requirements.txt \
     mlflow-skinny lightgbm numpy pandas scipy cloudpickle pyarrow \
-    uvicorn starlette uvloop httptools orjson prometheus-client pyyaml requests \
+    uvicorn starlette uvloop httptools orjson prometheus-client pyyaml requests sqlalchemy \
     && find /usr/local/lib -type d -name tests -prune -exec rm -r {} + \
     && python -c "import mlflow.pyfunc.scoring_server, lightgbm, pyarrow.parquet, uvicorn, \
 uvloop, httptools, orjson, prometheus_client.multiprocess, starlette.middleware.cors"

@@ -76,13 +76,14 @@ def run_job(
             shutil.copytree(artifacts / options["name"], clone / options["path"])
         if "run" not in step:
             continue
-        output, summary = temporary / "output", temporary / "summary"
+        output, summary, later = (temporary / name for name in ("output", "summary", "env"))
         output.write_text("")
         summary.write_text("")
+        later.write_text("")
         variables |= {
             "GITHUB_OUTPUT": str(output),
             "GITHUB_STEP_SUMMARY": str(summary),
-            "GITHUB_ENV": str(temporary / "env"),
+            "GITHUB_ENV": str(later),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         process = subprocess.run(
@@ -99,6 +100,9 @@ def run_job(
         for line in output.read_text().splitlines():
             name, _, text = line.partition("=")
             done.outputs[name] = text
+        for line in later.read_text().splitlines():
+            name, _, text = line.partition("=")
+            job_variables[name] = text
         done.failed = done.failed or process.returncode != 0
     return done
 
