@@ -73,6 +73,7 @@ SHORT = {
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
+    "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
 }
 
 WITH_COMMANDS = {

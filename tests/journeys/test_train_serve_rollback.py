@@ -96,7 +96,7 @@ def test_train_promote_serve_and_roll_back(project: Project, transactions_csv: P
     first = project.run("-e", "train", "-P", f"data={transactions_csv}")
     assert "fraud-detector version 1, trained on real data" in first
     assert "split by time" in first
-    assert "average_precision" in first, "no progress while rounds run"
+    assert "round 50 of" in first, "no progress while rounds run"
     project.run("-e", "promote", "-P", "stage=Staging")
     assert "version 1 is now in Production" in project.run(
         "-e", "promote", "-P", "stage=Production"
