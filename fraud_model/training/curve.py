@@ -11,17 +11,21 @@ from sklearn.metrics import average_precision_score, log_loss
 from fraud_model.arrays import Floats, Labels
 from fraud_model.training.config import Hyperparameters
 
-POINTS = 40
+POINTS = 20
 # A curve whose best point lies among its last tenth has not had enough rounds.
 LAST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Metrics by name after some of the rounds; each list has the length of `rounds`."""
+    """Metrics by name after some of the rounds; each list has the length of `rounds`.
+
+    `log_odds` are the raw scores after the last of them, shape (validation rows,).
+    """
 
     rounds: list[int]
     metrics: dict[str, list[float]]
+    log_odds: Floats
 
     @property
     def best_round(self) -> int:
@@ -39,7 +43,7 @@ def trace(
     last = booster.current_iteration()
     apart = -(-last // POINTS)
     log_odds = np.zeros(len(labels))
-    curve = LearningCurve([], {"average_precision": [], "binary_logloss": []})
+    curve = LearningCurve([], {"average_precision": [], "binary_logloss": []}, log_odds)
     for start in range(0, last, apart):
         more = min(apart, last - start)
         log_odds += np.asarray(

@@ -72,7 +72,9 @@ def fit(
     ]
     booster = average(boosters)
     curve = trace(boosters[0], x_validation, y_validation, weights)
-    log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
+    log_odds = curve.log_odds
+    if len(boosters) > 1:
+        log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
 
     baseline = LogisticRegression(max_iter=1000).fit(x_train, y_train)
     reached, to_beat = (

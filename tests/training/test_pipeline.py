@@ -37,7 +37,7 @@ def test_the_learning_curve_is_logged_by_round(logged: mlflow.entities.Run) -> N
     history = mlflow.MlflowClient().get_metric_history(
         logged.info.run_id, "learning_curve/average_precision"
     )
-    assert [point.step for point in history] == list(range(2, 61, 2))
+    assert [point.step for point in history] == list(range(3, 61, 3))
 
 
 def test_the_dataset_is_logged_with_digest_size_and_fraud_rate(

@@ -10,7 +10,9 @@ from tests.support.plots import check
 
 
 def test_learning_curve_and_importance_draw() -> None:
-    curve = LearningCurve([1, 2], {"average_precision": [0.1, 0.5], "binary_logloss": [0.3, 0.2]})
+    curve = LearningCurve(
+        [1, 2], {"average_precision": [0.1, 0.5], "binary_logloss": [0.3, 0.2]}, np.zeros(3)
+    )
     check(draw_learning_curve(curve, 2))
     figure = draw_importance(["a", "b"], np.array([3.0, 1.0]), np.array([[0.1, -2.0]]))
     check(figure)
