@@ -23,7 +23,7 @@ class Detector:
         artifacts = (model or Path(os.environ[MODEL])) / "artifacts"
         scaler = json.loads((artifacts / "scaler.json").read_text())
         decision = json.loads((artifacts / "decision.json").read_text())
-        self.booster = lightgbm.Booster(model_file=artifacts / "model.lgb")
+        self.booster = lightgbm.Booster(model_file=artifacts / "booster.lgb")
         self.features: list[str] = scaler["features"]
         self.center = np.array(scaler["center"])
         self.scale = np.array(scaler["scale"])
