@@ -46,9 +46,12 @@ class Distribution:
     @classmethod
     def of(cls, values: Floats, weights: Floats | None = None) -> Distribution:
         """The distribution of finite values, each counted `weights` times, shape (rows,)."""
-        order = np.argsort(values, kind="stable")
-        ordered = values[order]
-        upto = np.cumsum(np.ones(len(values)) if weights is None else weights[order])
+        if weights is None:
+            # Sorting values takes a tenth of the time of sorting places.
+            ordered, upto = np.sort(values), np.arange(1.0, len(values) + 1)
+        else:
+            order = np.argsort(values, kind="stable")
+            ordered, upto = values[order], np.cumsum(weights[order])
         inner = np.searchsorted(upto, LEVELS * upto[-1], side="right")
         below = np.nextafter(ordered[0], -np.inf)
         inner_edges = ordered[np.minimum(inner, len(ordered) - 1)]

@@ -95,7 +95,9 @@ class TrainingResult:
                 float(np.average(seen[columns.amount], weights=weights)) if columns.amount else None
             ),
             features={
-                name: Distribution.of(seen[name].to_numpy(), weights)
+                name: Distribution.of(
+                    seen[name].to_numpy(), None if self.genuine_weight == 1 else weights
+                )
                 for name in columns.features
                 if name != columns.time
             },
