@@ -31,7 +31,6 @@ from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
-from fraud_model.registry.champions import earlier_champions
 from fraud_model.registry.gate import Opponents
 from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
@@ -61,14 +60,11 @@ def main() -> None:
     thresholds = thresholds_from(arguments)
     challenger = versions.find_version(arguments.model_name, arguments.version)
     print(f"comparing {challenger.name} version {challenger.version} with the champion")
-    current = versions.current_version(arguments.model_name, stage)
     if arguments.champion_dir:
         opponents = Opponents(Candidate.exported(Path(arguments.champion_dir)), (), compared)
     else:
-        champion = Candidate.registered(current) if current else None
-        others = [str(version.version) for version in (challenger, current) if version]
-        earlier = earlier_champions(arguments.model_name, stage, *others) if champion else []
-        opponents = Opponents(champion, earlier, compared)
+        current = versions.current_version(arguments.model_name, stage)
+        opponents = Opponents.in_stage(current, challenger, stage, compared)
     live = None
     if arguments.log:
         with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:

@@ -6,11 +6,8 @@ import errno
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
@@ -19,18 +16,9 @@ from fraud_model.stores import failure_of, reach_databases, without_credentials
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.postgresql import PASSWORD, needs_postgresql, postgresql
 from tests.support.server import free_port
+from tests.support.store import store_at
 
 SOON = 30
-
-
-@contextmanager
-def store_at(uri: str) -> Iterator[None]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def refusal(uri: str, kind: type[FraudModelError]) -> str:

@@ -33,6 +33,11 @@ ABOUT_FILE = "learned.json"
 HASH, LABEL, EVALUATION = "hash", "label", "evaluation"
 KEY_BYTES, HASH_BYTES = 16, 8
 
+# The tags of a version that tell the period it has learned.
+FROM_TIME, UNTIL_TIME = "learned_from_time", "learned_until_time"
+EVALUATION_UNTIL, MOSTLY_UNTIL = "evaluation_until_time", "learned_mostly_until_time"
+TIME_TAGS = (FROM_TIME, EVALUATION_UNTIL, UNTIL_TIME, MOSTLY_UNTIL)
+
 # Two frauds that differ by less than this many standard deviations in every feature but the time
 # are taken for copies; with fewer features that happens by chance.
 COPY_DISTANCE, COPY_FEATURES = 0.05, 8
@@ -167,11 +172,6 @@ class Learned:
             table.to_parquet(Path(folder) / ROWS_FILE, index=False)
             (Path(folder) / ABOUT_FILE).write_text(json.dumps(about, indent=1))
             mlflow.log_artifacts(folder, FOLDER)
-
-
-FROM_TIME, UNTIL_TIME = "learned_from_time", "learned_until_time"
-EVALUATION_UNTIL, MOSTLY_UNTIL = "evaluation_until_time", "learned_mostly_until_time"
-TIME_TAGS = (FROM_TIME, EVALUATION_UNTIL, UNTIL_TIME, MOSTLY_UNTIL)
 
 
 def read_learned(run_id: str) -> Learned | None:

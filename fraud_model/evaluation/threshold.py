@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from fraud_model.arrays import Flags, Floats
+from fraud_model.arrays import Counts, Flags, Floats
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.model.detector import Decision
@@ -105,12 +105,10 @@ def parse_risk_bounds(text: str) -> tuple[float, float] | None:
 
 def operating_points(scored: Scored) -> Operating:
     """The operating point of each distinct score, from the strictest to the laxest."""
-    order = np.argsort(-scored.probability, kind="stable")
-    ranked = scored.probability[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    order, last = _ranked(scored)
     caught = np.cumsum(scored.labels[order])[last]
     return Operating(
-        ranked[last],
+        scored.probability[order][last],
         np.cumsum(scored.weights[order])[last],
         caught.astype(np.float64),
         float(scored.labels.sum()),
@@ -123,9 +121,7 @@ def total_cost(scored: Scored, amounts: Floats, review: float) -> tuple[Floats, 
     A flagged transaction costs a review of the fixed sum `review`, a missed fraud its amount.
     """
     points = operating_points(scored)
-    order = np.argsort(-scored.probability, kind="stable")
-    ranked = scored.probability[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    order, last = _ranked(scored)
     at_stake = amounts * scored.labels
     saved = np.cumsum(at_stake[order])[last]
     return points.threshold, float(at_stake.sum()) - saved + review * points.flagged
@@ -210,6 +206,13 @@ def choose_threshold(policy: Policy, scored: Scored) -> float:
         case _:
             best = int(np.argmax(points.f1))
     return _between(points.threshold, best)
+
+
+def _ranked(scored: Scored) -> tuple[Counts, Counts]:
+    """The rows by descending score, and the place of the last one of each distinct score."""
+    order = np.argsort(-scored.probability, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scored.probability[order])), len(order) - 1)
+    return order, last
 
 
 def _between(thresholds: Floats, best: int) -> float:

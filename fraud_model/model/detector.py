@@ -91,18 +91,18 @@ class Decision:
 
         `amounts` may be None where a threshold decides.
         """
-        if self.review_cost is not None and amounts is not None:
-            return np.asarray(probability * amounts >= self.review_cost)
-        if self.threshold is None:
-            raise ValueError("a review's cost decides, and there are no amounts")
-        return np.asarray(probability >= self.threshold)
+        return flags(probability, amounts, self.threshold, self.review_cost)
 
     def risk_levels(
         self, probability: Floats, flagged: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.object_]:
         """The names of the risk levels, shape (rows,)."""
-        levels = np.searchsorted((self.medium, self.high), probability, side="right")
+        levels = self._bounds.searchsorted(probability, side="right")
         return RISK_LEVELS[np.maximum(levels, flagged)]
+
+    @cached_property
+    def _bounds(self) -> Floats:
+        return np.array([self.medium, self.high])
 
 
 class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -311,6 +311,17 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             [{"feature": features[i], "contribution": float(row[i])} for i in top]
             for row, top in zip(shap, ranked, strict=True)
         ]
+
+
+def flags(
+    probability: Floats, amounts: Floats | None, threshold: float | None, review_cost: float | None
+) -> npt.NDArray[np.bool_]:
+    """What a decision flags, by its threshold or its cost of a review; see `Decision`."""
+    if review_cost is not None and amounts is not None:
+        return np.asarray(probability * amounts >= review_cost)
+    if threshold is None:
+        raise ValueError("a review's cost decides, and there are no amounts")
+    return np.asarray(probability >= threshold)
 
 
 def _read(artifacts: dict[str, str], prefix: str = "") -> tuple[lightgbm.Booster, Scaler]:

@@ -7,7 +7,6 @@ holds shares and counts between quantiles, no transaction.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fraud_model.arrays import Counts, Flags, Floats
+from fraud_model.model.detector import flags
 from fraud_model.model.metrics import Metrics
 
 # Finer at both ends, where a distribution moves first.
@@ -160,9 +160,7 @@ class Profile:
 
     def flags(self, probability: Floats, amounts: Floats | None) -> Flags:
         """Which transactions the version's own decision flags; all arrays of shape (rows,)."""
-        if self.review_cost is None or amounts is None:
-            return probability >= (math.inf if self.threshold is None else self.threshold)
-        return np.asarray(probability * amounts >= self.review_cost)
+        return flags(probability, amounts, self.threshold, self.review_cost)
 
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""

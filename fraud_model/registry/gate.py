@@ -13,6 +13,7 @@ from fraud_model.evaluation.holdout import read_holdout, read_scores
 from fraud_model.evaluation.intervals import Interval
 from fraud_model.registry import decision_checks
 from fraud_model.registry.candidate import Candidate, HoldoutResult
+from fraud_model.registry.champions import earlier_champions
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
 from fraud_model.registry.other_direction import collapse_of_champion, on_trusted_rows
@@ -25,6 +26,7 @@ from fraud_model.registry.verdict import (
     against_earlier,
     champion_check,
 )
+from fraud_model.registry.versions import Stage
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,25 @@ class Opponents:
     champion: Candidate | None = None
     earlier: Sequence[Candidate] = ()
     compared: bool = True
+
+    @classmethod
+    def in_stage(
+        cls,
+        champion: ModelVersion | None,
+        challenger: ModelVersion,
+        stage: Stage,
+        compared: bool,
+    ) -> Opponents:
+        """The champion of a stage, and those that the ledger names before it.
+
+        Raises:
+            RegistryError: a tag of the champion cannot be read.
+        """
+        if champion is None:
+            return cls(compared=compared)
+        others = (str(challenger.version), str(champion.version))
+        earlier = earlier_champions(challenger.name, stage, *others) if compared else []
+        return cls(Candidate.registered(champion), earlier, compared)
 
 
 @dataclass(frozen=True)
@@ -144,10 +165,7 @@ def smoke_check(candidate: Candidate) -> Check:
 
 def _bench(own: Knowledge, label: str, thresholds: GateThresholds) -> Bench:
     run_id = own.candidate.run_id
-    kept = read_scores(run_id, label)
-    if kept is not None:
-        return Bench(own, thresholds, None, kept)
-    return Bench(own, thresholds, read_holdout(run_id, label))
+    return Bench(own, thresholds, read_scores(run_id, label) or read_holdout(run_id, label))
 
 
 def _broken_champion(champion: Candidate, error: ModelFailed) -> Check:

@@ -14,6 +14,7 @@ from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.champions import earlier_champions
 from fraud_model.registry.knowledge import Knowledge
+from fraud_model.registry.pairing import MODELS
 from fraud_model.registry.versions import Stage
 
 
@@ -26,7 +27,7 @@ def keep_scores(
     """
     kept: dict[tuple[str, Which], Answers] = {}
     # A refitted model has learned its holdout, so served models are never compared on it.
-    models: tuple[Which, ...] = ("evaluation",) if learned.refitted else ("served", "evaluation")
+    models: tuple[Which, ...] = ("evaluation",) if learned.refitted else MODELS
     for champion in _champions(name):
         knowledge = Knowledge(champion)
         for which in models:

@@ -51,15 +51,14 @@ class Untold:
 class Bench:
     """Scores models on a holdout, each of them once.
 
-    `kept` are the answers that the run kept where it kept no rows; then `own` is the version whose
-    run that is.
+    `own` is the version whose run kept the holdout: its rows, or the answers to them.
     """
 
     own: Knowledge
     thresholds: GateThresholds
-    holdout: Holdout | None
-    kept: ScoredHoldout | None = None
+    holdout: Holdout | ScoredHoldout
     _scored: dict[tuple[str, Which], HoldoutResult] = field(default_factory=dict)
+    _unseen: dict[tuple[str, Which], Flags] = field(default_factory=dict)
 
     def score(self, model: Candidate, which: Which) -> HoldoutResult:
         """A model on all rows.
@@ -82,7 +81,7 @@ class Bench:
         """
         most = (0, 0)
         for which in MODELS:
-            unseen = self._unseen(challenger, champion, which)
+            unseen = self._unseen_by_both(challenger, champion, which)
             if unseen is None:
                 continue
             labels = self._labels[unseen]
@@ -111,41 +110,51 @@ class Bench:
 
     @property
     def _labels(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        if self.holdout is not None:
-            return self.holdout.rows[self.holdout.columns.target].to_numpy()
-        assert self.kept is not None
-        return self.kept.own.labels
+        if isinstance(self.holdout, ScoredHoldout):
+            return self.holdout.own.labels
+        return self.holdout.rows[self.holdout.columns.target].to_numpy()
 
-    def _unseen(self, challenger: Knowledge, champion: Knowledge, which: Which) -> Flags | None:
-        if self.holdout is not None:
-            rows, columns = self.holdout.rows, self.holdout.columns
-            return challenger.unseen(rows, columns, which) & champion.unseen(rows, columns, which)
+    def _unseen_by_both(
+        self, challenger: Knowledge, champion: Knowledge, which: Which
+    ) -> Flags | None:
+        if isinstance(self.holdout, Holdout):
+            mine, theirs = (
+                self._unseen_by(side, self.holdout, which) for side in (challenger, champion)
+            )
+            return mine & theirs
         other = champion if challenger is self.own else challenger
-        answers = self._kept_of(other.candidate)
+        answers = self._kept_of(other.candidate, self.holdout)
         found = answers.get((other.candidate.uri, which))
         return None if found is None else found.unseen
 
+    def _unseen_by(self, side: Knowledge, holdout: Holdout, which: Which) -> Flags:
+        key = (side.candidate.uri, which)
+        if key not in self._unseen:
+            # Hashing the rows takes longer than scoring them, and one side meets several others.
+            self._unseen[key] = side.unseen(holdout.rows, holdout.columns, which)
+        return self._unseen[key]
+
     def _score(self, model: Candidate, which: Which) -> HoldoutResult:
         budget = self.thresholds.alert_budget
-        if self.holdout is not None:
-            return model.score(self.holdout, budget, which)
-        assert self.kept is not None
-        own = self.own.candidate
+        kept, own = self.holdout, self.own.candidate
+        if isinstance(kept, Holdout):
+            return model.score(kept, budget, which)
         if model.uri == own.uri:
             decision = own.facts.get("decision", "")
-            return HoldoutResult.of(self.kept.own, self.kept.flagged, decision, budget)
-        answers = self._kept_of(model)[(model.uri, which)]
-        scored = self.kept.scored_by(answers)
+            return HoldoutResult.of(kept.own, kept.flagged, decision, budget)
+        answers = self._kept_of(model, kept)[(model.uri, which)]
+        scored = kept.scored_by(answers)
         decision = model.facts.get("decision", "its own decision")
         return HoldoutResult.of(scored, answers.flagged, decision, budget)
 
-    def _kept_of(self, model: Candidate) -> Mapping[tuple[str, Which], Answers]:
-        assert self.kept is not None
-        if not any(uri == model.uri for uri, _ in self.kept.champions):
+    def _kept_of(
+        self, model: Candidate, kept: ScoredHoldout
+    ) -> Mapping[tuple[str, Which], Answers]:
+        if not any(uri == model.uri for uri, _ in kept.champions):
             raise RegistryError(
                 f"cannot be compared: {self.own.candidate.label} was trained with "
                 f"keep_holdout=false, so no holdout rows are left to score {model.label} on, and "
                 "its training did not. Train again while that is the champion, or with "
                 "-P keep_holdout=true"
             )
-        return self.kept.champions
+        return kept.champions

@@ -11,7 +11,6 @@ from fraud_model.commands import mlflow_run
 from fraud_model.errors import Overtaken, PromotionRefused, RegistryError
 from fraud_model.registry import gate, ledger, moves, versions
 from fraud_model.registry.candidate import Candidate
-from fraud_model.registry.champions import earlier_champions
 from fraud_model.registry.gate import GateResult, Opponents
 from fraud_model.registry.gate_thresholds import Check, GateThresholds, table
 from fraud_model.registry.recovery import finish_interrupted
@@ -61,9 +60,8 @@ def promote(
     if claimed:
         ledger.write("promote", name, stage, before, number, "refused")
         raise PromotionRefused(f"version {number} of {name} stays out of {stage}: {claimed}")
-    champion = before and Candidate.registered(versions.find_version(name, before))
-    earlier = earlier_champions(name, stage, number, before or "") if champion else []
-    opponents = Opponents(champion or None, earlier, compared)
+    champion = versions.find_version(name, before) if before else None
+    opponents = Opponents.in_stage(champion, challenger, stage, compared)
     result = gate.run_gate(challenger, opponents, thresholds)
     _record(result)
     if result.failed:

@@ -35,12 +35,12 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "|---|---|---|",
             *shown_rows([metrics["validation"], metrics["holdout"]]),
             "",
-            *_decision(result),
+            _decision(result),
             "",
             f"A logistic regression on the same features has an average precision of "
             f"{result.fitted.baseline_average_precision:.4f} on the validation part.",
             "",
-            *_refit(result),
+            _refit(result),
             "",
             "## Data",
             "",
@@ -78,21 +78,23 @@ def _origin(dataset: Dataset) -> str:
     return "Trained on the labelled transactions of the table named below."
 
 
-def _decision(result: TrainingResult) -> list[str]:
+def _decision(result: TrainingResult) -> str:
     decision, held = result.decision, result.metrics["holdout"]
-    return [
+    return (
         f"Flagged where {decision}, decided on the validation part by `{result.policy}`. The risk "
         f"is Medium from {decision.medium:.4g} or where flagged, and High from "
         f"{decision.high:.4g}. On the holdout that is {held.alerts_per_day:,.1f} alerts a day; the "
         f"budget is {result.alert_budget:g}."
         + (" **That is above the budget.**" if held.alerts_per_day > result.alert_budget else "")
-    ]
+    )
 
 
-def _refit(result: TrainingResult) -> list[str]:
+def _refit(result: TrainingResult) -> str:
     if not result.refitted:
-        return ["The model that is served is the one that was measured: it learned from the train "
-                "part, and was calibrated on the validation part."]  # fmt: skip
+        return (
+            "The model that is served is the one that was measured: it learned from the train "
+            "part, and was calibrated on the validation part."
+        )
     handed = result.hand_over
     carried = (
         "How well that carries over could not be checked: the train part has too few frauds."
@@ -103,11 +105,11 @@ def _refit(result: TrainingResult) -> list[str]:
         f"{handed.frauds.low:,.1f} to {handed.frauds.high:,.1f}), and was to flag "
         f"{handed.planned:.3%} of the transactions where it flagged {handed.came:.3%}."
     )
-    return [
+    return (
         "These metrics are those of the evaluation model, which learned from the train part. The "
         "model that is served was then fitted on all rows with the same hyperparameters and "
         f"rounds, and took calibration and decision over. {carried}"
-    ]
+    )
 
 
 def _labels(result: TrainingResult) -> list[str]:

@@ -22,7 +22,7 @@ from fraud_model.stores import without_credentials
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.file_server import serve_api
 from tests.support.server import Server, free_port, serving
-from tests.support.store import Store
+from tests.support.store import Store, store_at
 
 
 @pytest.fixture
@@ -68,17 +68,6 @@ def exported_name(exported: Path) -> str:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-
-
-@contextmanager
-def registry_at(uri: str) -> Iterator[None]:
-    """Asks the registry at this address until the block ends."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 @contextmanager
@@ -133,7 +122,7 @@ def test_the_exported_stage_stands_in_for_a_registry_out_of_reach(
 ) -> None:
     name = exported_name(exported)
     uri = f"models:/{name}{address}"
-    with OUT_OF_REACH[how]() as url, registry_at(url):
+    with OUT_OF_REACH[how]() as url, store_at(url):
         origin = find_model(Settings(model_uri=uri, model_dir=str(exported)))
     assert (origin.source, origin.model_name, origin.model_version) == ("local", name, "1")
     assert origin.is_stand_in
@@ -151,7 +140,7 @@ def test_nothing_stands_in_for_another_stage_version_or_model(exported: Path, ad
     uri = f"models:/{address.format(name=name)}"
     with (
         nobody() as url,
-        registry_at(url),
+        store_at(url),
         pytest.raises(
             TrackingError, match=f"{uri}: .*exported from {name} in Production"
         ) as caught,
@@ -168,7 +157,7 @@ def test_nothing_stands_in_for_another_stage_version_or_model(exported: Path, ad
 @pytest.mark.usefixtures("store", "impatient")
 def test_a_registry_that_says_no_ends_the_start(exported: Path, how: str, address: str) -> None:
     uri = f"models:/{exported_name(exported)}{address}"
-    with SAYS_NO[how]() as url, registry_at(url), pytest.raises(RegistryError) as caught:
+    with SAYS_NO[how]() as url, store_at(url), pytest.raises(RegistryError) as caught:
         find_model(Settings(model_uri=uri, model_dir=str(exported)))
     assert exported_name(exported) in str(caught.value)
     assert f"-P model_uri={exported}" in str(caught.value)
@@ -189,7 +178,7 @@ def test_what_is_not_in_the_registry_is_not_served_from_a_directory(
 def test_without_both_the_refusal_names_both(tmp_path: Path) -> None:
     with (
         nobody() as url,
-        registry_at(url),
+        store_at(url),
         pytest.raises(TrackingError, match=r"out of reach.*MODEL_DIR=.*no exported model"),
     ):
         find_model(Settings(model_uri="models:/nobody/Production", model_dir=str(tmp_path)))

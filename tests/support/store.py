@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import mlflow
@@ -44,3 +46,14 @@ def stages_of(name: str) -> dict[str, str]:
     """The stage of every version of a registered model, by version."""
     found = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
     return {str(version.version): version.current_stage for version in found}
+
+
+@contextmanager
+def store_at(uri: str) -> Iterator[None]:
+    """Asks the tracking store and registry at this address until the block ends."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
