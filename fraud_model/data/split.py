@@ -68,7 +68,7 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
     return Parts(
         **{name: part.reset_index(drop=True) for name, part in cut.items()},
         how=how,
-        days={name: _days(dataset, part, how) for name, part in cut.items()},
+        days={name: days_of(dataset, part, how) for name, part in cut.items()},
         gap=len(dataset.table) - sum(map(len, cut.values())),
     )
 
@@ -119,8 +119,11 @@ def _check_part(dataset: Dataset, name: str, part: pd.DataFrame, needed: int, ho
     )
 
 
-def _days(dataset: Dataset, part: pd.DataFrame, how: SplitBy) -> float:
-    """Days of traffic that a part stands for: drawn from all days, it is its share of them."""
+def days_of(dataset: Dataset, part: pd.DataFrame, how: SplitBy) -> float:
+    """Days of traffic that some rows of a dataset stand for; 1 if it has no time.
+
+    Drawn from all days, they are their share of them.
+    """
     if how == "time":
         return days_covered(part, dataset.columns)
     whole = days_covered(dataset.table, dataset.columns)

@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fraud_model.data.dataset import Dataset
-from fraud_model.data.schema import Columns, days_covered
-from fraud_model.data.split import FEWEST_FRAUDS, Parts
+from fraud_model.data.split import FEWEST_FRAUDS, Parts, days_of
 from fraud_model.errors import FraudModelError
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.intervals import Interval, count_interval
@@ -76,7 +74,7 @@ def check_hand_over(
             later,
             columns,
             calibration.probability(log_odds),
-            days=_days(parts, later, columns),
+            days=days_of(dataset, later, parts.how),
             genuine_weight=genuine_weight,
         )
         decision = decide(policy, calibration, before, columns.amount, None)
@@ -100,12 +98,6 @@ def check_hand_over(
         planned=_share_flagged(decision, before),
         came=_share_flagged(decision, after),
     )
-
-
-def _days(parts: Parts, rows: pd.DataFrame, columns: Columns) -> float:
-    if parts.how == "time":
-        return days_covered(rows, columns)
-    return parts.days["train"] * len(rows) / len(parts.train)
 
 
 def _share_flagged(decision: Decision, scored: Scored) -> float:
