@@ -35,9 +35,9 @@ import mlflow
 import numpy as np
 from tqdm import tqdm
 
-from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.data.traffic import Batch, Key, Scored, Tally
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile

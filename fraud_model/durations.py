@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+SECONDS_PER_DAY = 86_400
 UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 DURATION = re.compile(r"0*([1-9]\d{0,8})([mhd])", re.ASCII)
 

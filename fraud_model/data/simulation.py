@@ -54,7 +54,7 @@ from fraud_model.arrays import Floats
 from fraud_model.data.schema import DEFAULT_AMOUNT as AMOUNT
 from fraud_model.data.schema import DEFAULT_TARGET as TARGET
 from fraud_model.data.schema import DEFAULT_TIME as TIME
-from fraud_model.data.schema import SECONDS_PER_DAY
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import ParameterError
 
 _FIGURES: dict[str, Any] = json.loads(

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from fraud_model.data.dataset import Dataset
-from fraud_model.data.schema import SECONDS_PER_DAY, days_covered
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError, ParameterError
 
 TRAIN_SHARE = 0.6
@@ -82,26 +82,26 @@ def _by_time(dataset: Dataset) -> dict[str, pd.DataFrame]:
         "validation": table.iloc[first:second],
         "holdout": table.iloc[second:],
     }
-    if delay:
-        times = table[dataset.columns.time]
-        for name, end in (("train", first), ("validation", second)):
-            part = cut[name]
-            cut[name] = part[part[dataset.columns.time] <= times.iloc[end] - delay]
+    seconds = dataset.columns.seconds(table)
+    if delay and seconds is not None:
+        for name, start, end in (("train", 0, first), ("validation", first, second)):
+            cut[name] = cut[name][seconds[start:end] <= seconds[end] - delay]
     return cut
 
 
 def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
-    table, target = dataset.table, dataset.columns.target
+    """Deals rows that look alike to one part: they would tell a model what it is asked there."""
+    table, columns = dataset.table, dataset.columns
+    alike = pd.util.hash_pandas_object(table[list(columns.features)], index=False)
+    frauds = table.groupby(alike.to_numpy())[columns.target].max()
     train, rest = train_test_split(
-        table, train_size=TRAIN_SHARE, stratify=table[target], random_state=seed
+        frauds, train_size=TRAIN_SHARE, stratify=frauds, random_state=seed
     )
     validation, holdout = train_test_split(
-        rest,
-        train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE),
-        stratify=rest[target],
-        random_state=seed,
+        rest, train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE), stratify=rest, random_state=seed
     )
-    return {"train": train, "validation": validation, "holdout": holdout}
+    parts = {"train": train, "validation": validation, "holdout": holdout}
+    return {name: table[alike.isin(part.index)] for name, part in parts.items()}
 
 
 def _check_part(dataset: Dataset, name: str, part: pd.DataFrame, needed: int, how: SplitBy) -> None:
@@ -125,6 +125,6 @@ def days_of(dataset: Dataset, part: pd.DataFrame, how: SplitBy) -> float:
     Drawn from all days, they are their share of them.
     """
     if how == "time":
-        return days_covered(part, dataset.columns)
-    whole = days_covered(dataset.table, dataset.columns)
+        return dataset.columns.days_covered(part)
+    whole = dataset.columns.days_covered(dataset.table)
     return whole if dataset.columns.time is None else whole * len(part) / len(dataset.table)

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from fraud_model.arrays import Counts, Flags, Floats, Labels
-from fraud_model.data.schema import Columns
+from fraud_model.data.columns import Columns
 from fraud_model.evaluation.intervals import average_precision_interval
 from fraud_model.model.metrics import Metrics
 
@@ -50,9 +50,9 @@ class Scored:
         return cls(
             labels=part[columns.target].to_numpy(),
             probability=probability,
-            amounts=part[columns.amount].to_numpy() if columns.amount else None,
+            amounts=columns.amounts(part),
             days=days,
-            times=part[columns.time].to_numpy() if columns.time else None,
+            times=columns.seconds(part),
             genuine_weight=genuine_weight,
         )
 

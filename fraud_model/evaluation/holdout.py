@@ -19,7 +19,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from fraud_model.arrays import Flags, Floats
-from fraud_model.data.schema import Columns, days_covered
+from fraud_model.data.columns import Columns
 from fraud_model.errors import RegistryError
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.learned import Which
@@ -169,15 +169,9 @@ def read_holdout(run_id: str, label: str) -> Holdout:
     with _downloaded(run_id, label) as folder:
         rows = pd.read_parquet(folder / ROWS_FILE)
         about = json.loads((folder / COLUMNS_FILE).read_text())
-    columns = Columns(
-        target=about["target"],
-        features=tuple(about["features"]),
-        time=about["time"],
-        amount=about["amount"],
-        ignored=tuple(about["ignored"]),
-    )
+    columns = Columns.read(about)
     # Release 0.1.0 kept neither.
-    days = about.get("days", days_covered(rows, columns))
+    days = about.get("days", columns.days_covered(rows))
     return Holdout(rows, columns, days, about.get("genuine_weight", 1.0))
 
 

@@ -23,9 +23,10 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from scipy.spatial import KDTree
 
-from fraud_model.arrays import Counts, Flags, Labels
-from fraud_model.data.schema import Columns
+from fraud_model.arrays import Counts, Flags, Floats, Labels
+from fraud_model.data.columns import Columns
 from fraud_model.data.split import Parts
+from fraud_model.model.feature import Feature
 
 FOLDER = "learned"
 ROWS_FILE = "rows.parquet"
@@ -117,17 +118,17 @@ class Learned:
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:
             evaluation = np.isin(_hashes(learned, columns), _hashes(known, columns))[order]
-        time = columns.time
+        seconds, until = columns.seconds(learned), columns.seconds(measured)
         return cls(
             rows=rows,
             evaluation=evaluation,
             split=parts.how,
             refitted=refitted,
             copies=len(copies),
-            from_time=float(learned[time].min()) if time else None,
-            evaluation_until=float(measured[time].max()) if time else None,
-            served_until=float(learned[time].max()) if time else None,
-            mostly_until=float(learned[time].quantile(MOSTLY)) if time else None,
+            from_time=None if seconds is None else float(seconds.min()),
+            evaluation_until=None if until is None else float(until.max()),
+            served_until=None if seconds is None else float(seconds.max()),
+            mostly_until=None if seconds is None else float(np.quantile(seconds, MOSTLY)),
         )
 
     def seen(self, rows: pd.DataFrame, which: Which) -> Flags:
@@ -210,9 +211,13 @@ def read_learned(run_id: str) -> Learned | None:
 def hash_rows(
     rows: pd.DataFrame, features: Sequence[str], key: bytes
 ) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Keyed BLAKE2b hashes of the rows' values as float64, shape (rows,)."""
-    # Adding zero makes 0.0 of -0.0, which compares equal and has other bits.
-    values = np.ascontiguousarray(rows[list(features)].to_numpy(dtype=np.float64) + 0.0)
+    """Keyed BLAKE2b hashes of the rows' values, shape (rows,).
+
+    Numbers count as float64, and other values as 64 bits of a hash of theirs.
+    """
+    values = np.empty((len(rows), len(features)))
+    for place, name in enumerate(features):
+        values[:, place] = _bits_of(rows[name])
     width = values.shape[1] * values.itemsize
     buffer = memoryview(values.data).cast("B")
     digests = b"".join(
@@ -222,6 +227,14 @@ def hash_rows(
     return np.frombuffer(digests, dtype=np.uint64)
 
 
+def _bits_of(values: pd.Series) -> Floats:
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        # Adding zero makes 0.0 of -0.0, which compares equal and has other bits.
+        return values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
+    hashes = pd.util.hash_pandas_object(values, index=False).to_numpy()
+    return hashes.view(np.float64)
+
+
 def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
     """Hashes without a key, for a comparison that is not kept."""
     hashes = pd.util.hash_pandas_object(rows[list(columns.features)], index=False)
@@ -229,8 +242,11 @@ def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
 
 
 def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """The frauds of a holdout that lie next to a fraud that was learned, as jittered copies do."""
-    features = [name for name in columns.features if name != columns.time]
+    """The frauds of a holdout that lie next to a fraud that was learned, as jittered copies do.
+
+    Only numbers that are never missing are compared.
+    """
+    features = [f.name for f in columns.described.values() if _is_complete_number(f)]
     mine, theirs = (part[part[columns.target] == 1] for part in (holdout, learned))
     scale = learned[features].std().to_numpy()
     varying = scale > 0
@@ -243,3 +259,7 @@ def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) 
         distance_upper_bound=COPY_DISTANCE,
     )
     return mine[np.isfinite(distance)]
+
+
+def _is_complete_number(feature: Feature) -> bool:
+    return feature.kind == "number" and feature.payload == "double" and not feature.missing

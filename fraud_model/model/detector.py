@@ -1,8 +1,8 @@
-"""The model that MLflow serves: scaler, booster, calibration and threshold as one pyfunc.
+"""The model that MLflow serves: encoder, scaler, booster, calibration and threshold as one pyfunc.
 
-MLflow logs this file itself with every model version (models from code), so a version keeps the
-code that it was trained with. It therefore stands alone: it imports what the model's own
-requirements list and nothing else of this project.
+MLflow logs this code itself with every model version (models from code), so a version keeps what it
+was trained with. It therefore stands alone: `feature`, `encoding` and this module travel as one
+file, and import what the model's own requirements list and nothing else of this project.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 
-Floats = npt.NDArray[np.float64]
+from fraud_model.model.encoding import Encoder
+from fraud_model.model.feature import Floats
 
 DECISION_FILE = "decision.json"
 
@@ -37,14 +38,13 @@ ROWS_WORTH_THREADS = 256
 
 @dataclass(frozen=True)
 class Scaler:
-    """Standardises features: (value - center) / scale, one of each per feature, in order."""
+    """Standardises inputs: (value - center) / scale, one of each per input, in order."""
 
-    features: tuple[str, ...]
     center: tuple[float, ...]
     scale: tuple[float, ...]
 
     def transform(self, values: Floats) -> Floats:
-        """Scales an array of shape (rows, features); returns a new one of the same shape."""
+        """Scales an array of shape (rows, inputs); returns a new one of the same shape."""
         center, scale = self._arrays
         return (values - center) / scale
 
@@ -108,7 +108,7 @@ class Decision:
 class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Scores card transactions.
 
-    `predict` takes one named column of doubles per feature and returns, row by row,
+    `predict` takes one named column per feature, as the signature says, and returns, row by row,
     `fraud_probability` (float64), `is_fraud` (bool) and `risk_level` (Low, Medium or High; see
     `Decision`).
 
@@ -116,65 +116,75 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     so that the others could measure it.
 
     Attributes:
-        scoring_protocol: announces `features`, `threshold` and `score` to a server; the protocol
-            is described where the server lives, in `fraud_model.model.protocol`.
+        scoring_protocol: announces `features`, `threshold`, `encode_rows` and `score` to a server;
+            the protocol is described where the server lives, in `fraud_model.model.protocol`.
     """
 
-    scoring_protocol = 1
+    scoring_protocol = 2
 
     def __init__(
         self,
         booster: lightgbm.Booster | None = None,
+        encoder: Encoder | None = None,
         scaler: Scaler | None = None,
         decision: Decision | None = None,
         evaluation: FraudDetector | None = None,
     ) -> None:
         self._booster = booster
+        self._encoder = encoder
         self._scaler = scaler
         self._decision = decision
         self._evaluation = evaluation
         self._artifacts: dict[str, str] = {}
 
     def load_context(self, context: Any) -> None:
-        """Reads booster, scaler and decision from the artifacts of a model version."""
+        """Reads booster, encoder, scaler and decision from the artifacts of a model version."""
         self._artifacts = context.artifacts
         self._decision = Decision(**json.loads(Path(context.artifacts["decision"]).read_text()))
-        self._booster, self._scaler = _read(context.artifacts)
+        self._booster, self._encoder, self._scaler = _read(context.artifacts)
 
     def save(self, folder: Path) -> dict[str, str]:
         """Writes the artifacts to `folder` as text, and returns their paths by name."""
-        _, _, decision = self.parts
+        *_, decision = self.parts
         paths = {"decision": folder / DECISION_FILE}
         paths["decision"].write_text(json.dumps(asdict(decision), indent=1))
         evaluation = self.evaluation_detector()
         models = {"": self} if evaluation is self else {"": self, EVALUATION: evaluation}
         for prefix, model in models.items():
-            booster, scaler, _ = model.parts
+            booster, encoder, scaler, _ = model.parts
             paths[f"{prefix}booster"] = folder / f"{prefix}booster.lgb"
-            paths[f"{prefix}scaler"] = folder / f"{prefix}scaler.json"
             booster.save_model(paths[f"{prefix}booster"])
-            paths[f"{prefix}scaler"].write_text(json.dumps(asdict(scaler), indent=1))
+            for name, part in (("encoder", encoder), ("scaler", scaler)):
+                paths[f"{prefix}{name}"] = folder / f"{prefix}{name}.json"
+                paths[f"{prefix}{name}"].write_text(json.dumps(asdict(part), indent=1))
         return {name: str(path) for name, path in paths.items()}
 
     def evaluation_detector(self) -> FraudDetector:
         """The model that the version's metrics belong to; this one where it was not refitted."""
         if self._evaluation is None and f"{EVALUATION}booster" in self._artifacts:
-            _, _, decision = self.parts
+            *_, decision = self.parts
             self._evaluation = FraudDetector(*_read(self._artifacts, EVALUATION), decision)
         return self._evaluation or self
 
     @property
-    def parts(self) -> tuple[lightgbm.Booster, Scaler, Decision]:
-        """The loaded booster, scaler and decision."""
-        if self._booster is None or self._scaler is None or self._decision is None:
+    def parts(self) -> tuple[lightgbm.Booster, Encoder, Scaler, Decision]:
+        """The loaded booster, encoder, scaler and decision."""
+        booster, encoder = self._booster, self._encoder
+        scaler, decision = self._scaler, self._decision
+        if booster is None or encoder is None or scaler is None or decision is None:
             raise RuntimeError("the model is not loaded: call load_context first")
-        return self._booster, self._scaler, self._decision
+        return booster, encoder, scaler, decision
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features, in the order of `score`'s columns."""
-        _, scaler, _ = self.parts
-        return scaler.features
+        """Names of the features, in the order of the signature."""
+        return self.encoder.names
+
+    @property
+    def encoder(self) -> Encoder:
+        """What turns a table into the booster's inputs."""
+        _, encoder, *_ = self.parts
+        return encoder
 
     @property
     def threshold(self) -> float | None:
@@ -182,19 +192,19 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
         None where a review's cost decides.
         """
-        _, _, decision = self.parts
+        *_, decision = self.parts
         return decision.threshold
 
     @property
     def decision(self) -> str:
         """What is flagged without `params`, for people."""
-        _, _, decision = self.parts
+        *_, decision = self.parts
         return str(decision)
 
     def with_decision(self, decision: Decision) -> FraudDetector:
         """The same detector with another decision."""
-        booster, scaler, _ = self.parts
-        return FraudDetector(booster, scaler, decision)
+        booster, encoder, scaler, _ = self.parts
+        return FraudDetector(booster, encoder, scaler, decision)
 
     def predict(
         self,
@@ -210,47 +220,52 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         their contributions in log-odds (SHAP values of the trees).
 
         Raises:
-            MlflowException: a value is not finite, or a parameter is out of range; the scoring
+            MlflowException: a value cannot be scored, or a parameter is out of range; the scoring
                 server answers it with status 400.
         """
-        _, scaler, _ = self.parts
+        features = self.features
         params = params or {}
         decision = self._decision_of(params)
         explain = int(params.get("explain", 0))
-        if not 0 <= explain <= len(scaler.features):
+        if not 0 <= explain <= len(features):
             raise _invalid(
-                f"params: explain={explain} is invalid: expected 0 to {len(scaler.features)}, the "
+                f"params: explain={explain} is invalid: expected 0 to {len(features)}, the "
                 "number of features."
             )
-        values = self._values(model_input)
-        scored = pd.DataFrame(self._scored(values, decision), index=model_input.index)
+        inputs = self.encoder.encode(model_input)
+        scored = pd.DataFrame(self._scored(inputs, decision), index=model_input.index)
         if explain:
-            reasons = self._reasons(scaler.transform(values), scaler.features, explain)
+            reasons = self._reasons(inputs, features, explain)
             scored["reasons"] = pd.Series(reasons, index=scored.index, dtype=object)
         return scored
 
-    def score(self, values: Floats) -> dict[str, npt.NDArray[Any]]:
-        """The columns of `predict` without `params`, for values that are known to be finite.
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Floats | None:
+        """The inputs of the rows of a JSON request, shape (rows, inputs); see `Encoder`.
 
-        `values` has shape (rows, features), the columns as in `features`. For a server that has
-        checked a request's rows itself and needs no table around them.
+        None where `predict` has to say what becomes of them.
         """
-        _, _, decision = self.parts
-        return self._scored(values, decision)
+        return self.encoder.encode_rows(rows)
+
+    def score(self, inputs: Floats) -> dict[str, npt.NDArray[Any]]:
+        """The columns of `predict` without `params`, for what `encode_rows` returned.
+
+        For a server that needs no table around a request's rows.
+        """
+        *_, decision = self.parts
+        return self._scored(inputs, decision)
 
     def probability(self, model_input: pd.DataFrame) -> Floats:
         """Calibrated fraud probabilities, shape (rows,), without the rest of the answer."""
-        _, scaler, decision = self.parts
-        return decision.probability(self._log_odds(scaler.transform(self._values(model_input))))
+        *_, decision = self.parts
+        return decision.probability(self._log_odds(self.encoder.encode(model_input)))
 
     def contributions(self, model_input: pd.DataFrame) -> Floats:
         """SHAP values in log-odds, shape (rows, features)."""
-        _, scaler, _ = self.parts
-        return self._contributions(scaler.transform(self._values(model_input)))
+        return self._contributions(self.encoder.encode(model_input))
 
     def _decision_of(self, params: dict[str, Any]) -> Decision:
         """The version's decision with what `params` replace in it."""
-        _, _, decision = self.parts
+        *_, decision = self.parts
         if decision.threshold is not None:
             threshold = float(params.get("threshold", decision.threshold))
             if not 0 <= threshold <= 1:
@@ -261,26 +276,11 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             raise _invalid(f"params: review_cost={review_cost} is invalid: expected more than 0.")
         return replace(decision, review_cost=review_cost)
 
-    def _values(self, table: pd.DataFrame) -> Floats:
-        features = self.features
-        values = table[list(features)].to_numpy(dtype=np.float64)
-        finite = np.isfinite(values)
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            found = values[row, column]
-            raise _invalid(
-                f"row {row + 1}, column {features[column]!r} is "
-                f"{'missing (NaN)' if np.isnan(found) else 'infinite'}; every feature must be a "
-                "finite number. Leave the row out, or fill the value as the training data did."
-            )
-        return values
-
-    def _scored(self, values: Floats, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        _, scaler, _ = self.parts
-        probability = decision.probability(self._log_odds(scaler.transform(values)))
+    def _scored(self, inputs: Floats, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        probability = decision.probability(self._log_odds(inputs))
         amounts = None
         if decision.amount is not None:
-            amounts = values[:, scaler.features.index(decision.amount)]
+            amounts = inputs[:, self.encoder.inputs.index(decision.amount)]
         flagged = decision.flags(probability, amounts)
         return {
             "fraud_probability": probability,
@@ -288,24 +288,29 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             "risk_level": decision.risk_levels(probability, flagged),
         }
 
-    def _log_odds(self, scaled: Floats) -> Floats:
-        booster, _, _ = self.parts
-        if len(scaled) == 0:
+    def _log_odds(self, inputs: Floats) -> Floats:
+        booster, _, scaler, _ = self.parts
+        if len(inputs) == 0:
             return np.empty(0)
-        threads = 1 if len(scaled) < ROWS_WORTH_THREADS else 0
+        threads = 1 if len(inputs) < ROWS_WORTH_THREADS else 0
+        scaled = scaler.transform(inputs)
         return np.asarray(booster.predict(scaled, raw_score=True, num_threads=threads))
 
-    def _contributions(self, scaled: Floats) -> Floats:
-        booster, _, decision = self.parts
+    def _contributions(self, inputs: Floats) -> Floats:
+        booster, encoder, scaler, decision = self.parts
+        scaled = scaler.transform(inputs)
         # The sigmoid is fed slope * log-odds, so contributions scale with it.
-        return decision.slope * np.asarray(booster.predict(scaled, pred_contrib=True))[:, :-1]
+        shap = decision.slope * np.asarray(booster.predict(scaled, pred_contrib=True))[:, :-1]
+        # Those of a feature are the sum of those of its inputs.
+        first = np.searchsorted(encoder.owners, np.arange(len(encoder.names)))
+        return np.add.reduceat(shap, first, axis=1)
 
     def _reasons(
-        self, scaled: Floats, features: Sequence[str], most: int
+        self, inputs: Floats, features: Sequence[str], most: int
     ) -> list[list[dict[str, str | float]]]:
-        if len(scaled) == 0:
+        if len(inputs) == 0:
             return []
-        shap = self._contributions(scaled)
+        shap = self._contributions(inputs)
         ranked = np.argsort(-np.abs(shap), axis=1, kind="stable")[:, :most]
         return [
             [{"feature": features[i], "contribution": float(row[i])} for i in top]
@@ -324,11 +329,14 @@ def flags(
     return np.asarray(probability >= threshold)
 
 
-def _read(artifacts: dict[str, str], prefix: str = "") -> tuple[lightgbm.Booster, Scaler]:
-    scaler = json.loads(Path(artifacts[f"{prefix}scaler"]).read_text())
+def _read(artifacts: dict[str, str], prefix: str = "") -> tuple[lightgbm.Booster, Encoder, Scaler]:
+    encoder, scaler = (
+        json.loads(Path(artifacts[f"{prefix}{name}"]).read_text()) for name in ("encoder", "scaler")
+    )
     return (
         lightgbm.Booster(model_file=artifacts[f"{prefix}booster"]),
-        Scaler(*(tuple(scaler[key]) for key in ("features", "center", "scale"))),
+        Encoder.read(encoder),
+        Scaler(tuple(scaler["center"]), tuple(scaler["scale"])),
     )
 
 

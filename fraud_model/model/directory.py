@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
+from typing import Any
 
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MODEL_CODE_PATH
 from mlflow.pyfunc import CODE, DATA, FLAVOR_NAME, MAIN
+from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
 from fraud_model.arrays import Floats
 from fraud_model.commands import mlflow_run
@@ -56,11 +58,16 @@ class KnownRows:
         content = {
             "dataframe_split": {
                 "columns": list(self.rows.columns),
-                "data": self.rows.to_numpy().tolist(),
+                "data": [list(row) for row in zip(*map(_as_json, self._columns), strict=True)],
             },
             "fraud_probability": self.probability.tolist(),
         }
         path.write_text(json.dumps(content))
+
+
+    @property
+    def _columns(self) -> list[pd.Series]:
+        return [self.rows[name] for name in self.rows]
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,10 @@ class ModelDirectory:
             return None
         known = json.loads(path.read_text())
         rows = pd.DataFrame(**known["dataframe_split"])
+        inputs = self.metadata.get_input_schema()
+        if inputs is not None:
+            # Dates, and numbers with gaps, as the signature has them.
+            rows = cast_df_types_according_to_schema(rows, inputs)
         return KnownRows(rows, pd.Series(known["fraud_probability"], dtype=float).to_numpy())
 
     def required_known_rows(self) -> KnownRows:
@@ -216,3 +227,11 @@ class ModelDirectory:
     def _artifact(self, name: str) -> Path:
         # Where mlflow.pyfunc.save_model puts the files it is given.
         return self.path / "artifacts" / name
+
+
+def _as_json(values: pd.Series) -> list[Any]:
+    """The values of a column as JSON has them: dates in ISO 8601, null for a missing one."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        values = values.dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    values = values.astype(object)
+    return values.where(values.notna(), None).tolist()

@@ -9,6 +9,7 @@ image.
 
 from __future__ import annotations
 
+import ast
 import sys
 import tempfile
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud_model.model import detector as detector_module
+from fraud_model.model import encoding, feature
 from fraud_model.model.description import drop_paths
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import (
@@ -36,8 +38,12 @@ from fraud_model.model.raw_booster import fold
 
 MODEL_NAME_IN_RUN = "model"
 RAW_BOOSTER_FILE = "raw_booster.lgb"
+CODE_FILE = "fraud_detector.py"
 
-# What `fraud_model/model/detector.py` imports, and what LightGBM and MLflow need to load it.
+# The code that travels with a version, each module after those that it imports.
+CODE = (feature, encoding, detector_module)
+
+# What that code imports, and what LightGBM and MLflow need to load it.
 REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy", "scikit-learn", "cloudpickle")
 
 
@@ -85,10 +91,13 @@ def save_model(
         artifacts["profile"] = str(Path(folder) / PROFILE_FILE)
         profile.write(Path(artifacts["profile"]))
         artifacts["raw_booster"] = str(Path(folder) / RAW_BOOSTER_FILE)
-        Path(artifacts["raw_booster"]).write_text(fold(*detector.parts))
+        booster, _, scaler, decision = detector.parts
+        Path(artifacts["raw_booster"]).write_text(fold(booster, scaler, decision))
+        code = Path(folder) / CODE_FILE
+        code.write_text(one_file_of_code())
         mlflow.pyfunc.save_model(
             path,
-            python_model=detector_module.__file__,
+            python_model=str(code),
             artifacts=artifacts,
             mlflow_model=mlflow_model,
             signature=signature(detector),
@@ -106,19 +115,46 @@ def save_model(
     mlflow_model.save(str(Path(path) / MODEL_FILE))
 
 
-def signature(detector: FraudDetector) -> ModelSignature:
-    """One required double per feature in; probability, flag and risk level out; two params.
+def one_file_of_code() -> str:
+    """The modules that travel with a version as one, for MLflow logs one file of code.
 
-    The params are the decision's threshold, or its cost of a review; and how many reasons to give.
+    Each keeps its text but for its imports of the others; that of `__future__` comes first.
     """
-    _, scaler, decision = detector.parts
+    own = {module.__name__ for module in CODE}
+    texts: list[str] = []
+    for module in CODE:
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for statement in ast.parse(text).body:
+            if not isinstance(statement, ast.ImportFrom):
+                continue
+            if statement.module in own or (statement.module == "__future__" and texts):
+                assert statement.end_lineno is not None
+                for number in range(statement.lineno - 1, statement.end_lineno):
+                    lines[number] = ""
+        texts.append("\n".join(lines))
+    return "\n\n\n".join(texts) + "\n"
+
+
+def signature(detector: FraudDetector) -> ModelSignature:
+    """A column for each feature in; probability, flag and risk level out; two params.
+
+    A column is required unless its values may be missing. The params are the decision's threshold,
+    or its cost of a review; and how many reasons to give.
+    """
+    _, encoder, _, decision = detector.parts
     rule = (
         ParamSpec("threshold", DataType.double, decision.threshold)
         if decision.review_cost is None
         else ParamSpec("review_cost", DataType.double, decision.review_cost)
     )
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.double, name) for name in scaler.features]),
+        inputs=Schema(
+            [
+                ColSpec(DataType[column.payload], column.name, required=not column.missing)
+                for column in encoder.features
+            ]
+        ),
         outputs=Schema(
             [
                 ColSpec(DataType.double, "fraud_probability"),

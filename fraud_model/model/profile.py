@@ -7,14 +7,18 @@ holds shares and counts between quantiles, no transaction.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fraud_model.arrays import Counts, Flags, Floats
 from fraud_model.model.detector import flags
+from fraud_model.model.feature import Feature
 from fraud_model.model.metrics import Metrics
 
 # Finer at both ends, where a distribution moves first.
@@ -74,6 +78,59 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Categories:
+    """Shares of the reference's values among categories.
+
+    `shares`, of shape (categories + 1,), ends with that of all values that are none of `values`.
+    """
+
+    values: tuple[str, ...]
+    shares: tuple[float, ...]
+
+    def count(self, words: Sequence[str]) -> Counts:
+        """How many texts are each category, and how many are none, shape (categories + 1,)."""
+        return np.bincount(self.places(words), minlength=len(self.shares))
+
+    def places(self, words: Sequence[str]) -> Counts:
+        """The place of each text among the categories, shape (words,)."""
+        return np.array([self._places.get(word, len(self.values)) for word in words], dtype=int)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {word: place for place, word in enumerate(self.values)}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a feature's values were: how they were distributed, and the share that was missing."""
+
+    distribution: Distribution | Categories
+    missing: float = 0.0
+
+
+def reference_of(feature: Feature, values: pd.Series, weights: Floats | None) -> Reference:
+    """The reference of a column, each value counted `weights` times, shape (rows,).
+
+    That of numbers and booleans is a distribution, that of a category the shares of its vocabulary.
+    """
+    read = feature.read(values)
+    known = ~np.isnan(read)
+    weights = np.ones(len(read)) if weights is None and not known.all() else weights
+    missing = 0.0 if weights is None else 1 - float(weights[known].sum() / weights.sum())
+    if feature.kind == "category":
+        codes = read[known].astype(np.int64)
+        counted = np.bincount(
+            codes, None if weights is None else weights[known], len(feature.vocabulary) + 1
+        )
+        shares = np.roll(counted, -1) / max(counted.sum(), 1)
+        return Reference(Categories(feature.vocabulary, tuple(shares.tolist())), missing)
+    if not known.any():
+        return Reference(Distribution((0.0,), (0.0, 0.0)), missing)
+    kept = None if weights is None else weights[known]
+    return Reference(Distribution.of(read[known], kept), missing)
+
+
+@dataclass(frozen=True)
 class Scores:
     """The fraud probabilities that the served model gives the validation and holdout parts.
 
@@ -130,7 +187,7 @@ class Scores:
 class Profile:
     """What a version's traffic is compared with.
 
-    `features` leaves out the time column, which moves by nature; the distributions are those of
+    `features` leaves out times, which move by nature; the distributions are those of
     all transactions that the version was made from. `metrics` are those of the holdout.
     `fraud_rate` is a share of all transactions, and `flagged_rate` one of those behind `scores`.
     The version flags from `threshold`, or where probability x amount reaches `review_cost`; the
@@ -148,7 +205,7 @@ class Profile:
     review_cost: float | None
     alert_budget: float
     mean_amount: float | None
-    features: dict[str, Distribution]
+    features: dict[str, Reference]
     scores: Scores
     metrics: Metrics
 
@@ -182,10 +239,7 @@ class Profile:
         content = {"review_cost": None, **content}
         return cls(
             **{name: content[name] for name in others},
-            features={
-                name: Distribution(tuple(known["edges"]), tuple(known["shares"]))
-                for name, known in content["features"].items()
-            },
+            features={name: _reference(known) for name, known in content["features"].items()},
             scores=Scores(
                 tuple(scores["edges"]),
                 tuple(tuple(block) for block in scores["counts"]),
@@ -193,3 +247,14 @@ class Profile:
             ),
             metrics=Metrics.read(metrics),
         )
+
+
+def _reference(content: Mapping[str, Any]) -> Reference:
+    # Release 0.1.0 had numbers without gaps.
+    if "edges" in content:
+        return Reference(Distribution(tuple(content["edges"]), tuple(content["shares"])))
+    found = content["distribution"]
+    shares = tuple(found["shares"])
+    if "values" in found:
+        return Reference(Categories(tuple(found["values"]), shares), content["missing"])
+    return Reference(Distribution(tuple(found["edges"]), shares), content["missing"])

@@ -8,7 +8,7 @@ meaning of a member below takes the next number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import mlflow.pyfunc
@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from fraud_model.arrays import Floats
 
-SCORING_PROTOCOL = 1
+SCORING_PROTOCOL = 2
 
 
 class Scorer(Protocol):
@@ -25,7 +25,7 @@ class Scorer(Protocol):
 
     Attributes:
         scoring_protocol: the number of the protocol.
-        features: names of the features, in the order that `score` takes them.
+        features: names of the features, in the order that `encode_rows` takes their values.
         threshold: the version's own threshold, a fraud probability from 0 to 1; None where
             something else decides.
         decision: what is flagged without `params`, for people.
@@ -42,8 +42,15 @@ class Scorer(Protocol):
     @property
     def decision(self) -> str: ...
 
-    def score(self, values: Floats) -> Mapping[str, npt.NDArray[Any]]:
-        """Scores finite values of shape (rows, features) as `predict` does without `params`.
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Floats | None:
+        """What `score` takes, for the rows of a JSON request, one value for each feature.
+
+        None where a value is not plainly what the signature asks for: the request is then for
+        `predict`. Any other answer of `score` equals that of `predict`, to the last bit.
+        """
+
+    def score(self, inputs: Floats) -> Mapping[str, npt.NDArray[Any]]:
+        """Scores what `encode_rows` returned as `predict` does without `params`.
 
         Returns:
             The columns of `predict` by name and in its order, each of shape (rows,). Among them are

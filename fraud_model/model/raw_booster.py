@@ -1,7 +1,8 @@
 """The detector as one LightGBM booster that reads raw values: scaling and calibration in its trees.
 
 `mlflow.lightgbm.load_model` loads this booster. The detector's own expects scaled values under the
-same names, and would silently score raw rows wrongly.
+same names, and would silently score raw rows wrongly. Raw values are the encoder's inputs: numbers
+as they are, and codes for categories, whose splits are not scaled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from fraud_model.arrays import Floats
 from fraud_model.model.booster_text import numbers_of, rewritten, split_trees, text_of
 from fraud_model.model.detector import Decision, Scaler
 
-CATEGORICAL = 0b0001
 ZERO_IS_MISSING = 0b0100
 MISSING_KIND = 0b1100
 
@@ -32,7 +32,7 @@ def fold(booster: lightgbm.Booster, scaler: Scaler, decision: Decision) -> str:
     Raises:
         ValueError: the booster has something that cannot be carried over: more than one tree a
             round, an objective other than `binary sigmoid:1`, averaged trees, linear leaves,
-            categorical splits, zeros as missing values, or a scale that is not positive.
+            zeros as missing values, or a scale that is not positive.
     """
     center, scale = np.asarray(scaler.center), np.asarray(scaler.scale)
     if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale > 0).all()):
@@ -78,8 +78,6 @@ def _fold_tree(tree: str, center: Floats, scale: Floats, slope: float, intercept
     if re.search(r"^is_linear=1$", tree, re.MULTILINE):
         raise ValueError("a tree has linear leaves")
     kinds = numbers_of(tree, "decision_type").astype(np.int64)
-    if ((kinds & CATEGORICAL) != 0).any():
-        raise ValueError("a split is categorical")
     if ((kinds & MISSING_KIND) == ZERO_IS_MISSING).any():
         raise ValueError("a split takes zeros for missing values")
     features = numbers_of(tree, "split_feature").astype(np.int64)

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats
-from fraud_model.data.schema import SECONDS_PER_DAY
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.intervals import CONFIDENCE, Interval, count_interval
 from fraud_model.model.profile import Profile

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.arrays import Counts, Floats
-from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.traffic import Shadowed, Traffic
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate, ranked_within
 from fraud_model.evaluation.intervals import Interval, paired_difference

@@ -18,7 +18,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType, Schema
 
 from fraud_model.arrays import Flags, Floats
-from fraud_model.data.schema import Columns
+from fraud_model.data.columns import Columns
 from fraud_model.errors import ModelFailed, ParameterError, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.arrays import Flags
-from fraud_model.data.schema import SECONDS_PER_DAY, Columns
+from fraud_model.data.columns import Columns
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import RegistryError
 from fraud_model.evaluation.holdout import Holdout, read_holdout
 from fraud_model.evaluation.learned import (
@@ -62,8 +63,9 @@ class Knowledge:
             return ~learned.seen(rows, which)
         unseen = np.zeros(len(rows), dtype=bool)
         until = self.until(which)
-        if until is not None and columns.time is not None:
-            unseen |= rows[columns.time].to_numpy() > until
+        seconds = columns.seconds(rows)
+        if until is not None and seconds is not None:
+            unseen |= seconds > until
         hashes = self._own_holdout
         if hashes is not None and hashes.can_tell(columns.features) and self._measured(which):
             unseen |= hashes.places(rows) >= 0
@@ -113,5 +115,5 @@ class Knowledge:
         # Release 0.1.0 kept no record, and its split by time put the holdout last.
         if self.holdout is None or self.candidate.facts.get("split") != "time":
             return None
-        time = self.holdout.columns.time
-        return None if time is None else float(self.holdout.rows[time].min())
+        seconds = self.holdout.columns.seconds(self.holdout.rows)
+        return None if seconds is None else float(seconds.min())

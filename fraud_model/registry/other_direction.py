@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fraud_model.arrays import Flags, Floats
+from fraud_model.arrays import Flags
 from fraud_model.evaluation.holdout import Holdout
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
@@ -105,8 +105,8 @@ def _agreement(challenger: Knowledge, holdout: Holdout) -> tuple[int, int] | Non
     labels = rows[columns.target].to_numpy()
     period = challenger.period()
     inside = np.ones(len(rows), dtype=bool)
-    if columns.time is not None and period is not None:
-        times: Floats = rows[columns.time].to_numpy()
+    times = columns.seconds(rows)
+    if times is not None and period is not None:
         inside = (times >= period[0]) & (times <= period[1])
     places = learned.rows.places(rows)
     known: Flags = places >= 0

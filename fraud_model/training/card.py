@@ -6,8 +6,8 @@ from pathlib import PurePath
 
 from fraud_model import __version__
 from fraud_model.data.dataset import Dataset
-from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.split import Parts
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.model.metrics import shown_rows
 from fraud_model.training.result import TrainingResult
 

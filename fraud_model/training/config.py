@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fraud_model.data.labels import LabelRule
+from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.errors import ParameterError
 from fraud_model.evaluation.threshold import parse_policy, parse_risk_bounds
@@ -84,6 +85,8 @@ class TrainingConfig:
     """What a training run is asked to do; the fields are the entry point's parameters.
 
     Attributes:
+        columns, exclude, include, fraud, missing, time_unit: how columns are read; see
+            `ColumnRules`.
         refit: whether the model to serve learns from all rows, once it has been evaluated.
         label_delay: how late labels are, such as `7d`, or `0`.
         unlabelled: what an empty label means once older than that, `ignore` or `genuine`.
@@ -96,6 +99,12 @@ class TrainingConfig:
     target: str = DEFAULT_TARGET
     time_column: str = DEFAULT_TIME
     amount_column: str = DEFAULT_AMOUNT
+    fraud: str = ""
+    columns: str = ""
+    exclude: str = ""
+    include: str = ""
+    missing: str = "refuse"
+    time_unit: str = "auto"
     split: str = "time"
     threshold: str = "f1"
     alert_budget: float = 100.0
@@ -111,7 +120,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         parse_policy(self.threshold)
         parse_risk_bounds(self.risk_bounds)
-        _ = self.label_rule
+        _ = self.label_rule, self.column_rules
         versions.check_model_name(self.model_name)
         if not 0 <= self.fraud_rate < 1:
             raise ParameterError(
@@ -127,3 +136,15 @@ class TrainingConfig:
     def label_rule(self) -> LabelRule:
         """How late labels are, and what an empty one means."""
         return LabelRule.parse(self.label_delay, self.unlabelled)
+
+    @property
+    def column_rules(self) -> ColumnRules:
+        """What is said of the table's columns."""
+        return ColumnRules(
+            file=self.columns,
+            exclude=self.exclude,
+            include=self.include,
+            fraud=self.fraud,
+            missing=self.missing,
+            time_unit=self.time_unit,
+        )

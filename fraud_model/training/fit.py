@@ -1,10 +1,9 @@
-"""Fits scaler, boosters and calibration, and refuses a model that a plain baseline beats."""
+"""Fits encoder, scaler, boosters and calibration, and refuses what a plain baseline beats."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import lightgbm
@@ -12,14 +11,15 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.preprocessing import StandardScaler
 
 from fraud_model.arrays import Floats, Labels
-from fraud_model.data.schema import Columns
+from fraud_model.data.columns import Columns
 from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
+from fraud_model.model.encoding import Encoder
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, advice, trace
+from fraud_model.training.inputs import booster_names, fit_baseline, fit_encoder, fit_scaler
 from fraud_model.training.seeds import average
 
 ROUNDS_BETWEEN_REPORTS = 50
@@ -59,12 +59,15 @@ def fit(
         TrainingError: a logistic regression on the same standardised features is better on
             `validation` by average precision.
     """
-    scaler = fit_scaler(train, columns)
-    x_train, y_train = _scaled(train, columns, scaler)
-    x_validation, y_validation = _scaled(validation, columns, scaler)
+    encoder = fit_encoder(train, columns)
+    inputs = encoder.encode(train)
+    scaler = fit_scaler(inputs, encoder)
+    x_train, y_train = scaler.transform(inputs), train[columns.target].to_numpy()
+    x_validation = scaler.transform(encoder.encode(validation))
+    y_validation = validation[columns.target].to_numpy()
     weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
-    data = lightgbm.Dataset(x_train, y_train, feature_name=booster_names(columns.features))
+    data = _dataset(x_train, y_train, encoder)
     held_out = lightgbm.Dataset(x_validation, y_validation, reference=data)
     boosters = [
         _train(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
@@ -76,7 +79,7 @@ def fit(
     if len(boosters) > 1:
         log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
 
-    baseline = LogisticRegression(max_iter=1000).fit(x_train, y_train)
+    baseline = fit_baseline(x_train, y_train, encoder)
     reached, to_beat = (
         float(average_precision_score(y_validation, scores, sample_weight=weights))
         for scores in (log_odds, baseline.decision_function(x_validation))
@@ -89,7 +92,7 @@ def fit(
         )
     decision = calibrate(log_odds, y_validation, genuine_weight)
     return Fitted(
-        detector=FraudDetector(booster, scaler, decision),
+        detector=FraudDetector(booster, encoder, scaler, decision),
         log_odds=log_odds,
         validation_probability=decision.probability(log_odds),
         rounds=tuple(each.best_iteration or each.current_iteration() for each in boosters),
@@ -104,16 +107,17 @@ def fit_all(
     columns: Columns,
     hyperparameters: Hyperparameters,
     rounds: tuple[int, ...],
-) -> tuple[lightgbm.Booster, Scaler]:
+) -> tuple[lightgbm.Booster, Encoder, Scaler]:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
-    scaler = fit_scaler(table, columns)
-    values, labels = _scaled(table, columns, scaler)
-    data = lightgbm.Dataset(values, labels, feature_name=booster_names(columns.features))
+    encoder = fit_encoder(table, columns)
+    inputs = encoder.encode(table)
+    scaler = fit_scaler(inputs, encoder)
+    data = _dataset(scaler.transform(inputs), table[columns.target].to_numpy(), encoder)
     boosters = [
         _train(data, each, count)
         for each, count in zip(seeded(hyperparameters), rounds, strict=True)
     ]
-    return average(boosters), scaler
+    return average(boosters), encoder, scaler
 
 
 def refit(
@@ -128,14 +132,8 @@ def refit(
     Calibration and decision are those of `evaluated`, which travels with it: nothing is left to
     measure this one on.
     """
-    _, _, decision = evaluated.parts
+    *_, decision = evaluated.parts
     return FraudDetector(*fit_all(table, columns, hyperparameters, rounds), decision, evaluated)
-
-
-def fit_scaler(table: pd.DataFrame, columns: Columns) -> Scaler:
-    """Standardises to a mean of 0 and a standard deviation of 1 on `table`."""
-    standard = StandardScaler().fit(table[list(columns.features)].to_numpy())
-    return Scaler(columns.features, tuple(standard.mean_.tolist()), tuple(standard.scale_.tolist()))
 
 
 def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
@@ -146,9 +144,13 @@ def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
     ]
 
 
-def _scaled(table: pd.DataFrame, columns: Columns, scaler: Scaler) -> tuple[Floats, Labels]:
-    values = scaler.transform(table[list(columns.features)].to_numpy())
-    return values, table[columns.target].to_numpy()
+def _dataset(values: Floats, labels: Labels, encoder: Encoder) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        values,
+        labels,
+        feature_name=booster_names(encoder.inputs),
+        categorical_feature=list(encoder.categorical),
+    )
 
 
 def _train(
@@ -207,11 +209,3 @@ def calibrate(log_odds: Floats, labels: Labels, genuine_weight: float = 1.0) -> 
         )
     intercept = float(sigmoid.intercept_[0]) - math.log(genuine_weight)
     return Decision(slope, intercept, threshold=0.5, medium=0.5, high=0.5)
-
-
-def booster_names(features: Sequence[str]) -> list[str]:
-    """Names that LightGBM accepts: it refuses white space and JSON's own characters."""
-    names = [re.sub(r"[^\w.\-]", "_", name) for name in features]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{name}_{position}" for position, name in enumerate(names)]

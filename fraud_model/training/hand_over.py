@@ -57,16 +57,16 @@ def check_hand_over(
     columns, train = dataset.columns, parts.train
     cut = round(EARLIER_SHARE * len(train))
     earlier, later = train.iloc[:cut], train.iloc[cut:]
-    if dataset.label_rule.delay and parts.how == "time":
-        last = later[columns.time].iloc[0] - dataset.label_rule.delay
-        earlier = earlier[earlier[columns.time] <= last]
+    seconds = columns.seconds(train)
+    if dataset.label_rule.delay and parts.how == "time" and seconds is not None:
+        earlier = earlier[seconds[:cut] <= seconds[cut] - dataset.label_rule.delay]
     if (
         earlier[columns.target].sum() < FEWEST_FRAUDS["train"]
         or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
     ):
         return None
-    booster, scaler = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    scaled = scaler.transform(later[list(columns.features)].to_numpy())
+    booster, encoder, scaler = fit_all(earlier, columns, hyperparameters, fitted.rounds)
+    scaled = scaler.transform(encoder.encode(later))
     log_odds = np.asarray(booster.predict(scaled, raw_score=True))
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)

@@ -15,7 +15,8 @@ from pandas.util import hash_pandas_object
 
 from fraud_model.arrays import Floats
 from fraud_model.model.detector import FraudDetector
-from fraud_model.model.profile import Distribution, Profile
+from fraud_model.model.feature import ISO, Feature
+from fraud_model.model.profile import Categories, Distribution, Profile, Reference, reference_of
 
 KNOWN_ROWS = 10
 SEED = 0
@@ -27,23 +28,25 @@ PARENTS = 50
 SHARE_CHANGED = 0.25
 # A feature whose values have no more decimals than this, such as an amount or a count, keeps them.
 MOST_DECIMALS = 4
+# What stands for the categories of too few rows to be named.
+INVENTED = "invented"
 
 
 def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     """Invents transactions whose scores spread from low to high, in ascending order of score.
 
     None of them is a row of `table`, the table behind the profile. The same arguments give the
-    same rows. Their columns are the detector's features, in order.
+    same rows. Their columns are the detector's features, in order, as a request has them.
     """
-    features = list(detector.features)
-    columns = [
-        # The profile leaves out the time.
-        profile.features.get(name) or Distribution.of(table[name].to_numpy())
-        for name in features
+    features = detector.encoder.features
+    references = [
+        # The profile leaves out times.
+        profile.features.get(feature.name) or reference_of(feature, table[feature.name], None)
+        for feature in features
     ]
-    known = _hashes(table[features])
+    known = _hashes(table[list(detector.features)])
     for decimals in (MOST_DECIMALS, -1):
-        drawn, probability = _search(detector, columns, decimals)
+        drawn, probability = _search(detector, references, decimals)
         unseen = ~np.isin(_hashes(drawn), known) & ~drawn.duplicated().to_numpy()
         # A table of a few whole numbers may hold all that can be drawn of them.
         if unseen.sum() >= KNOWN_ROWS:
@@ -54,28 +57,70 @@ def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFra
 
 
 def _search(
-    detector: FraudDetector, columns: Sequence[Distribution], decimals: int
+    detector: FraudDetector, references: Sequence[Reference], decimals: int
 ) -> tuple[pd.DataFrame, Floats]:
     """Draws rows with low, middling and high scores; returns them with their probabilities."""
     rng = np.random.default_rng(SEED)
-    rows = pd.DataFrame(_draw(columns, decimals, rng), columns=list(detector.features))
+    features = detector.encoder.features
+
+    def draw() -> pd.DataFrame:
+        pairs = zip(features, references, strict=True)
+        return pd.DataFrame({f.name: _draw(f, known, decimals, rng) for f, known in pairs})
+
+    rows = draw()
     probability = detector.probability(rows)
     for _ in range(GENERATIONS):
-        parents = rows.to_numpy()[np.argsort(-probability, kind="stable")[:PARENTS]]
-        children = parents[rng.integers(PARENTS, size=ROWS_PER_GENERATION)]
+        parents = np.argsort(-probability, kind="stable")[:PARENTS]
+        chosen = parents[rng.integers(len(parents), size=ROWS_PER_GENERATION)]
+        children = rows.iloc[chosen].reset_index(drop=True)
         changed = rng.random(children.shape) < SHARE_CHANGED
-        children = np.where(changed, _draw(columns, decimals, rng), children)
-        made = pd.DataFrame(children, columns=rows.columns)
+        made = children.mask(changed, draw())
         rows = pd.concat([rows, made], ignore_index=True)
         probability = np.concatenate([probability, detector.probability(made)])
     return rows, probability
 
 
-def _draw(columns: Sequence[Distribution], decimals: int, rng: np.random.Generator) -> Floats:
-    return np.column_stack([_draw_one(column, decimals, rng) for column in columns])
+def _draw(feature: Feature, known: Reference, decimals: int, rng: np.random.Generator) -> pd.Series:
+    """Values of one feature as a request has them, shape (ROWS_PER_GENERATION,)."""
+    if isinstance(known.distribution, Categories):
+        values = _draw_category(feature, known.distribution, rng)
+    else:
+        values = _as_payload(feature, _draw_number(known.distribution, decimals, rng))
+    if not known.missing:
+        return values
+    return values.where(rng.random(len(values)) >= known.missing)
 
 
-def _draw_one(distribution: Distribution, most: int, rng: np.random.Generator) -> Floats:
+def _draw_category(feature: Feature, known: Categories, rng: np.random.Generator) -> pd.Series:
+    places = rng.choice(len(known.shares), ROWS_PER_GENERATION, p=known.shares)
+    if feature.payload == "string":
+        return pd.Series(np.array([*known.values, INVENTED], dtype=object)[places], dtype="str")
+    if feature.payload == "boolean":
+        return pd.Series(np.array([word == "True" for word in (*known.values, "")])[places])
+    return pd.Series(np.array([float(word) for word in (*known.values, "-1")])[places])
+
+
+def _as_payload(feature: Feature, values: Floats) -> pd.Series:
+    """Numbers as a request has them: as such, as texts, as true and false, or as dates."""
+    if feature.kind == "time":
+        if feature.payload == "double":
+            return pd.Series(values / feature.seconds)
+        dates = pd.Series(pd.to_datetime(np.rint(values), unit="s")).astype("datetime64[us]")
+        return dates if feature.payload == "datetime" else dates.dt.strftime(_written(feature))
+    if feature.kind == "boolean":
+        truth = pd.Series(values >= 0.5)
+        return truth if feature.payload == "boolean" else truth.astype(object)
+    if feature.payload == "double":
+        return pd.Series(values)
+    texts = pd.Series(values).map(lambda value: f"{value:.10g}")
+    return texts.str.replace(".", feature.format or ".").astype("str")
+
+
+def _written(feature: Feature) -> str:
+    return "%Y-%m-%dT%H:%M:%S" if feature.format in ("", ISO) else feature.format
+
+
+def _draw_number(distribution: Distribution, most: int, rng: np.random.Generator) -> Floats:
     """Draws values between the edges, with the decimals of the edges if these have at most so many.
 
     Below 0, `most` rounds nothing.
@@ -91,8 +136,12 @@ def _draw_one(distribution: Distribution, most: int, rng: np.random.Generator) -
 
 
 def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    numbers = rows.select_dtypes("float64").columns
+    mixed = rows.select_dtypes("object").columns
     # Adding 0 turns -0.0, which has other bits, into 0.0.
-    return np.asarray(hash_pandas_object(rows + 0.0, index=False), dtype=np.uint64)
+    rows = rows.assign(**{name: rows[name] + 0.0 for name in numbers})
+    rows = rows.astype(dict.fromkeys(mixed, "str"))
+    return np.asarray(hash_pandas_object(rows, index=False), dtype=np.uint64)
 
 
 def _spread(probability: Floats) -> list[int]:

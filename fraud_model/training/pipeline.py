@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.download import public
 from fraud_model.data.split import split
+from fraud_model.data.table import show
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout, log_holdout
 from fraud_model.evaluation.learned import Learned
@@ -86,7 +87,9 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         time=config.time_column,
         amount=config.amount_column,
         label_rule=config.label_rule,
+        rules=config.column_rules,
     )
+    print(show(dataset.described))
     parts = split(dataset, config.split, hyperparameters.seed)
     weight = dataset.genuine_weight(config.fraud_rate)
     own = asdict(config)
@@ -109,7 +112,7 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         )
         for name, probability in probabilities.items()
     }
-    _, _, calibration = fitted.detector.parts
+    *_, calibration = fitted.detector.parts
     bounds = parse_risk_bounds(config.risk_bounds)
     decision = decide(policy, calibration, scored["validation"], columns.amount, bounds)
     detector, hand_over = fitted.detector.with_decision(decision), None

@@ -13,7 +13,7 @@ from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy
 from fraud_model.model.detector import Decision, FraudDetector
 from fraud_model.model.metrics import Metrics
-from fraud_model.model.profile import Distribution, Profile, Scores
+from fraud_model.model.profile import Profile, Scores, reference_of
 from fraud_model.training.fit import Fitted
 from fraud_model.training.hand_over import HandOver
 
@@ -43,7 +43,7 @@ class TrainingResult:
     @property
     def decision(self) -> Decision:
         """What is flagged, and how scores become probabilities."""
-        _, _, decision = self.detector.parts
+        *_, decision = self.detector.parts
         return decision
 
     @property
@@ -81,6 +81,7 @@ class TrainingResult:
         seconds = None
         if self.parts.how == "time" and held[0].times is not None and held[1].times is not None:
             seconds = float(held[1].times[-1] - held[0].times[0])
+        amounts = columns.amounts(seen)
         return Profile(
             target=columns.target,
             time=columns.time,
@@ -91,15 +92,13 @@ class TrainingResult:
             threshold=self.decision.threshold,
             review_cost=self.decision.review_cost,
             alert_budget=self.alert_budget,
-            mean_amount=(
-                float(np.average(seen[columns.amount], weights=weights)) if columns.amount else None
-            ),
+            mean_amount=(None if amounts is None else float(np.average(amounts, weights=weights))),
             features={
-                name: Distribution.of(
-                    seen[name].to_numpy(), None if self.genuine_weight == 1 else weights
+                feature.name: reference_of(
+                    feature, seen[feature.name], None if self.genuine_weight == 1 else weights
                 )
-                for name in columns.features
-                if name != columns.time
+                for feature in self.detector.encoder.features
+                if feature.kind != "time"
             },
             scores=Scores.of(probability, self.decision.threshold, seconds, held_weights),
             metrics=self.metrics["holdout"],

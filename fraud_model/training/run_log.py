@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.split import Parts
+from fraud_model.data.table import as_yaml
 from fraud_model.evaluation.plots import draw_curves
 from fraud_model.model.directory import CARD_FILE
 from fraud_model.tracking import log_curve
@@ -25,6 +26,9 @@ from fraud_model.training.result import TrainingResult
 # nothing visible.
 ROWS_EXPLAINED = 300
 DIGEST_SHOWN = 16
+
+# Of the artifacts, what `-P columns=` reads.
+COLUMNS_FILE = "columns.yaml"
 
 
 def log_data(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
@@ -40,8 +44,13 @@ def log_data(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
             "data/labels_unknown": len(dataset.unknown),
         }
     )
+    mlflow.log_text(as_yaml(dataset.described), COLUMNS_FILE)
     # MLflow's own from_pandas looks at every cell to infer this schema: seconds at full size.
-    schema = Schema([ColSpec(DataType.double, name) for name in dataset.table.columns])
+    described = dataset.columns.described.values()
+    schema = Schema(
+        [ColSpec(DataType[f.payload], f.name, required=not f.missing) for f in described]
+        + [ColSpec(DataType.long, dataset.columns.target)]
+    )
     source = _source_of(dataset)
     for context, part in parts.named().items():
         mlflow.log_input(
@@ -141,7 +150,8 @@ def version_description(result: TrainingResult) -> str:
 
 def _log_plots(result: TrainingResult) -> None:
     evaluated = result.detector.evaluation_detector()
-    booster, scaler, decision = evaluated.parts
+    booster, encoder, _, decision = evaluated.parts
+    gain = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     plots = draw_curves(
         result.scored["holdout"],
         result.metrics["holdout"],
@@ -152,8 +162,8 @@ def _log_plots(result: TrainingResult) -> None:
     plots["learning_curve"] = draw_learning_curve(result.fitted.curve, result.fitted.rounds[0])
     holdout = result.parts.holdout
     plots["feature_importance"] = draw_importance(
-        scaler.features,
-        np.asarray(booster.feature_importance("gain"), dtype=np.float64),
+        encoder.names,
+        np.asarray(np.bincount(encoder.owners, gain), dtype=np.float64),
         evaluated.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
     )
     for name, figure in plots.items():
@@ -183,8 +193,6 @@ def _say(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
         )
     if genuine_weight != 1:
         print(f"each genuine transaction stands for {genuine_weight:.4g} of the traffic")
-    if columns.ignored:
-        print(f"columns without numbers, left out: {', '.join(columns.ignored)}")
     if columns.time is None:
         print("no time column: the split is stratified, and each part counts as one day")
     print(

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.data.schema import SECONDS_PER_DAY
 from fraud_model.data.simulation import simulate
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import PromotionRefused
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate

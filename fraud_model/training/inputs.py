@@ -1,0 +1,94 @@
+"""What boosters and baseline learn from: encoder and scaler, fitted on training rows only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from fraud_model.arrays import Floats, Labels
+from fraud_model.data.columns import Columns
+from fraud_model.model.detector import Scaler
+from fraud_model.model.encoding import Encoder
+from fraud_model.model.feature import MISSING_WORDS, Feature, category_of
+
+# A category in fewer rows has no code of its own: little could be learned from it but those rows,
+# and a value that few rows share may name somebody, so it does not travel with a version.
+FEWEST_ROWS_OF_A_CATEGORY = 20
+# Of a column, for the baseline.
+MOST_CATEGORIES = 50
+
+
+def fit_encoder(table: pd.DataFrame, columns: Columns) -> Encoder:
+    """The encoder of a table's features, with the categories that are frequent in it."""
+    return Encoder(
+        tuple(_with_vocabulary(table, feature) for feature in columns.described.values()),
+        columns.time,
+    )
+
+
+def fit_scaler(inputs: Floats, encoder: Encoder) -> Scaler:
+    """Standardises to a mean of 0 and a standard deviation of 1 on `inputs`.
+
+    `inputs` has shape (rows, inputs), where NaN is missing. Codes are left as they are.
+    """
+    standard = StandardScaler().fit(inputs[:, _numbers(encoder)])
+    center, scale = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+    # Without any value there is no mean.
+    center[_numbers(encoder)] = np.nan_to_num(standard.mean_)
+    scale[_numbers(encoder)] = np.nan_to_num(standard.scale_, nan=1.0)
+    return Scaler(tuple(center.tolist()), tuple(scale.tolist()))
+
+
+def fit_baseline(scaled: Floats, labels: Labels, encoder: Encoder) -> Pipeline:
+    """A logistic regression on scaled inputs, shape (rows, inputs).
+
+    Missing numbers count as their mean, with a column that says so, and the most frequent
+    categories have a column each.
+    """
+    steps = [("numbers", SimpleImputer(strategy="constant", fill_value=0.0, add_indicator=True))]
+    numbers, categories = _numbers(encoder), list(encoder.categorical)
+    parts = [(*steps[0], numbers)] if numbers else []
+    if categories:
+        one_hot = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES
+        )
+        parts.append(("categories", one_hot, categories))
+    inputs = ColumnTransformer(parts)
+    return make_pipeline(inputs, LogisticRegression(max_iter=1000)).fit(scaled, labels)
+
+
+def booster_names(inputs: Sequence[str]) -> list[str]:
+    """Names that LightGBM accepts: it refuses white space and JSON's own characters."""
+    names = [re.sub(r"[^\w.\-]", "_", name) for name in inputs]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}_{position}" for position, name in enumerate(names)]
+
+
+def _with_vocabulary(table: pd.DataFrame, feature: Feature) -> Feature:
+    if feature.kind != "category":
+        return feature
+    counts = table[feature.name].value_counts()
+    by_word: dict[str, int] = {}
+    for value, count in counts.items():
+        word = category_of(value)
+        by_word[word] = by_word.get(word, 0) + int(count)
+    frequent = [
+        word
+        for word, count in by_word.items()
+        if count >= FEWEST_ROWS_OF_A_CATEGORY and word not in MISSING_WORDS
+    ]
+    return replace(feature, vocabulary=tuple(sorted(frequent, key=lambda w: (-by_word[w], w))))
+
+
+def _numbers(encoder: Encoder) -> list[int]:
+    return [place for place in range(len(encoder.inputs)) if place not in encoder.categorical]
