@@ -58,16 +58,18 @@ class KnownRows:
         content = {
             "dataframe_split": {
                 "columns": list(self.rows.columns),
-                "data": [list(row) for row in zip(*map(_as_json, self._columns), strict=True)],
+                "data": [list(record.values()) for record in self.records],
             },
             "fraud_probability": self.probability.tolist(),
         }
         path.write_text(json.dumps(content))
 
-
     @property
-    def _columns(self) -> list[pd.Series]:
-        return [self.rows[name] for name in self.rows]
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as a JSON request has them: dates in ISO 8601, None for a missing value."""
+        names = list(map(str, self.rows.columns))
+        columns = [_as_json(self.rows[name]) for name in self.rows]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ holds shares and counts between quantiles, no transaction.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,11 @@ class Distribution:
         counts = np.diff(np.concatenate([[0.0], upto])[places], prepend=0.0, append=upto[-1])
         return cls(tuple(edges.tolist()), tuple((counts / upto[-1]).tolist()))
 
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Distribution:
+        """The distribution that `dataclasses.asdict` wrote."""
+        return cls(tuple(content["edges"]), tuple(content["shares"]))
+
     def count(self, values: Floats) -> Counts:
         """How many finite values lie in each bin, shape (bins,)."""
         return np.bincount(self.places(values), minlength=len(self.shares))
@@ -79,55 +84,58 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Categories:
-    """Shares of the reference's values among categories.
+    """Shares of the reference's values by their code, shape (categories + 1,).
 
-    `shares`, of shape (categories + 1,), ends with that of all values that are none of `values`.
+    The code 0 is that of all that are not in the feature's vocabulary.
     """
 
-    values: tuple[str, ...]
     shares: tuple[float, ...]
 
-    def count(self, words: Sequence[str]) -> Counts:
-        """How many texts are each category, and how many are none, shape (categories + 1,)."""
-        return np.bincount(self.places(words), minlength=len(self.shares))
-
-    def places(self, words: Sequence[str]) -> Counts:
-        """The place of each text among the categories, shape (words,)."""
-        return np.array([self._places.get(word, len(self.values)) for word in words], dtype=int)
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {word: place for place, word in enumerate(self.values)}
+    def count(self, codes: Floats) -> Counts:
+        """How many values have each code, shape (categories + 1,)."""
+        return np.bincount(codes.astype(np.int64), minlength=len(self.shares))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a feature's values were: how they were distributed, and the share that was missing."""
+    """What the values of a feature were, as `feature` reads them.
 
+    `missing` is the share of rows without a value; the others have the `distribution`.
+    """
+
+    feature: Feature
     distribution: Distribution | Categories
     missing: float = 0.0
 
+    @classmethod
+    def of(cls, feature: Feature, values: pd.Series, weights: Floats | None = None) -> Reference:
+        """The reference of a column, each value counted `weights` times, shape (rows,)."""
+        read = feature.read(values)
+        known = ~np.isnan(read)
+        if weights is None and not known.all():
+            weights = np.ones(len(read))
+        missing = 0.0 if weights is None else 1 - float(weights[known].sum() / weights.sum())
+        read, weights = read[known], None if weights is None else weights[known]
+        if feature.kind == "category":
+            counts = np.bincount(read.astype(np.int64), weights, len(feature.vocabulary) + 1)
+            shares = counts / max(counts.sum(), 1)
+            return cls(feature, Categories(tuple(shares.tolist())), missing)
+        if not len(read):
+            return cls(feature, Distribution((0.0,), (1.0, 0.0)), missing)
+        return cls(feature, Distribution.of(read, weights), missing)
 
-def reference_of(feature: Feature, values: pd.Series, weights: Floats | None) -> Reference:
-    """The reference of a column, each value counted `weights` times, shape (rows,).
-
-    That of numbers and booleans is a distribution, that of a category the shares of its vocabulary.
-    """
-    read = feature.read(values)
-    known = ~np.isnan(read)
-    weights = np.ones(len(read)) if weights is None and not known.all() else weights
-    missing = 0.0 if weights is None else 1 - float(weights[known].sum() / weights.sum())
-    if feature.kind == "category":
-        codes = read[known].astype(np.int64)
-        counted = np.bincount(
-            codes, None if weights is None else weights[known], len(feature.vocabulary) + 1
-        )
-        shares = np.roll(counted, -1) / max(counted.sum(), 1)
-        return Reference(Categories(feature.vocabulary, tuple(shares.tolist())), missing)
-    if not known.any():
-        return Reference(Distribution((0.0,), (0.0, 0.0)), missing)
-    kept = None if weights is None else weights[known]
-    return Reference(Distribution.of(read[known], kept), missing)
+    @classmethod
+    def read(cls, name: str, content: Mapping[str, Any]) -> Reference:
+        """The reference that `dataclasses.asdict` wrote, or release 0.1.0, which knew numbers."""
+        if "feature" not in content:
+            return cls(Feature(name), Distribution.read(content))
+        feature, found = Feature.from_dict(content["feature"]), content["distribution"]
+        distribution: Distribution | Categories
+        if feature.kind == "category":
+            distribution = Categories(tuple(found["shares"]))
+        else:
+            distribution = Distribution.read(found)
+        return cls(feature, distribution, content["missing"])
 
 
 @dataclass(frozen=True)
@@ -239,7 +247,9 @@ class Profile:
         content = {"review_cost": None, **content}
         return cls(
             **{name: content[name] for name in others},
-            features={name: _reference(known) for name, known in content["features"].items()},
+            features={
+                name: Reference.read(name, known) for name, known in content["features"].items()
+            },
             scores=Scores(
                 tuple(scores["edges"]),
                 tuple(tuple(block) for block in scores["counts"]),
@@ -247,14 +257,3 @@ class Profile:
             ),
             metrics=Metrics.read(metrics),
         )
-
-
-def _reference(content: Mapping[str, Any]) -> Reference:
-    # Release 0.1.0 had numbers without gaps.
-    if "edges" in content:
-        return Reference(Distribution(tuple(content["edges"]), tuple(content["shares"])))
-    found = content["distribution"]
-    shares = tuple(found["shares"])
-    if "values" in found:
-        return Reference(Categories(tuple(found["values"]), shares), content["missing"])
-    return Reference(Distribution(tuple(found["edges"]), shares), content["missing"])

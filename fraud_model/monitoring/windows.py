@@ -89,7 +89,9 @@ class Window:
     def empty(cls, profile: Profile) -> Window:
         """An empty window."""
         return cls(
-            features=np.zeros(sum(len(d.shares) for d in profile.features.values()), np.int64),
+            features=np.zeros(
+                sum(len(known.distribution.shares) for known in profile.features.values()), np.int64
+            ),
             missing=np.zeros(len(profile.features), np.int64),
             scores=np.zeros(len(profile.scores.edges) + 1, np.int64),
         )
@@ -123,7 +125,7 @@ class Window:
 
     def feature_counts(self, profile: Profile) -> dict[str, Counts]:
         """The counts of each feature's bins."""
-        ends = np.cumsum([len(known.shares) for known in profile.features.values()])
+        ends = np.cumsum([len(known.distribution.shares) for known in profile.features.values()])
         return dict(zip(profile.features, np.split(self.features, ends[:-1]), strict=True))
 
 
@@ -182,7 +184,8 @@ class Windows:
         whole = ~np.isnan(probability)
         window = Window.empty(self._profile)
         first = 0
-        for column, known in enumerate(self._profile.features.values()):
+        for column, reference in enumerate(self._profile.features.values()):
+            known = reference.distribution
             given = values[:, column]
             present = given[~np.isnan(given)]
             window.features[first : first + len(known.shares)] = known.count(present)

@@ -7,7 +7,9 @@ rows the fast path has read already, it only encodes. Every other request it see
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from inspect import Parameter, Signature
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from fraud_model.serving.model import (
     ServedModel,
 )
 
+NUMBERS_OR_NONE = frozenset((int, float, type(None)))
+
 
 class Plain:
     """The rows of a plain request, in place of a model.
@@ -37,10 +41,11 @@ class Plain:
 
     __signature__ = Signature([Parameter("data", Parameter.POSITIONAL_OR_KEYWORD)])
 
-    def __init__(self, scorer: Scorer, values: Floats) -> None:
+    def __init__(self, scorer: Scorer, rows: Sequence[Sequence[Any]], inputs: Floats) -> None:
         self.metadata = self
         self._scorer = scorer
-        self._values = values
+        self._rows = rows
+        self._inputs = inputs
         self._columns: Columns = {}
 
     def get_params_schema(self) -> None:
@@ -55,15 +60,15 @@ class Plain:
         return self
 
     def __call__(self, data: object) -> list[dict[str, Any]]:
-        """Scores the values; returns what the pyfunc's table becomes in JSON."""
-        self._columns = self._scorer.score(self._values)
+        """Scores the inputs; returns what the pyfunc's table becomes in JSON."""
+        self._columns = self._scorer.score(self._inputs)
         names = self._columns.keys()
         columns = (column.tolist() for column in self._columns.values())
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def scored_rows(self) -> ScoredRows:
         """What was scored."""
-        return ScoredRows(self._scorer.features, self._values, self._columns)
+        return ScoredRows(self._scorer.features, _values_of(self._rows), self._columns)
 
 
 class Observed:
@@ -119,6 +124,11 @@ class Observed:
             table = table.astype(np.float64)
         numeric = all(map(pd.api.types.is_numeric_dtype, table.dtypes))
         return table.to_numpy(dtype=np.float64 if numeric else object)
+
+
+def _values_of(rows: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
+    types = set(map(type, chain.from_iterable(rows)))
+    return np.array(rows, dtype=np.float64 if types <= NUMBERS_OR_NONE else object)
 
 
 def _as_table(data: Any) -> pd.DataFrame:

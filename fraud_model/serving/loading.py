@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
@@ -49,14 +50,15 @@ def load_served(origin: Origin) -> ServedModel:
         return replace(served, route_note="the version has no known rows to check it with")
     rows, recorded = known.rows, known.probability
     _check_predict(served, rows, recorded)
+    records = known.records
     examples = {
-        name: {str(feature): float(value) for feature, value in rows.iloc[place].items()}
+        name: records[int(place)]
         for name, place in (("low", np.argmin(recorded)), ("high", np.argmax(recorded)))
     }
     served = replace(served, examples=examples)
     if scorer is None:
         return replace(served, route_note="the version does not announce the scoring protocol")
-    fault = _fault_of(scorer, served, rows)
+    fault = _fault_of(scorer, served, records)
     if fault:
         log.warning("the fast route is not used: %s", fault)
         return replace(served, route_note=fault)
@@ -96,15 +98,18 @@ def _check_predict(served: ServedModel, rows: pd.DataFrame, recorded: Floats) ->
         )
 
 
-def _fault_of(scorer: Scorer, served: ServedModel, rows: pd.DataFrame) -> str:
+def _fault_of(scorer: Scorer, served: ServedModel, records: list[dict[str, Any]]) -> str:
     """What keeps the scorer from being used; empty if nothing does."""
-    body = json.dumps({"dataframe_records": rows.to_dict("records")}).encode()
+    body = json.dumps({"dataframe_records": records}).encode()
     expected = invocations(body, CONTENT_TYPE_JSON, served.pyfunc, served.inputs).response
     try:
-        values = Recogniser(scorer.features).recognise(body)
-        if values is None:
+        rows = Recogniser(scorer.features).recognise(body)
+        if rows is None:
             return "the version's known rows do not have exactly the scorer's features"
-        plain = Plain(scorer, values)
+        inputs = scorer.encode_rows(rows)
+        if inputs is None:
+            return "the scorer does not take the version's known rows"
+        plain = Plain(scorer, rows, inputs)
         answer = invocations({"inputs": None}, CONTENT_TYPE_JSON, plain, None).response
         if scorer.threshold is not None and not 0 <= scorer.threshold <= 1:
             return f"the scorer's threshold={scorer.threshold} does not lie from 0 to 1"

@@ -11,8 +11,8 @@ import mlflow.pyfunc
 import numpy.typing as npt
 import pandas as pd
 from mlflow.types import ColSpec, DataType, ParamSchema, Schema
+from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
-from fraud_model.arrays import Floats
 from fraud_model.model.protocol import Scorer
 from fraud_model.serving.origin import Origin
 
@@ -72,7 +72,7 @@ class ServedModel:
     pyfunc: mlflow.pyfunc.PyFuncModel
     scorer: Scorer | None = None
     route_note: str = ""
-    examples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def route(self) -> Literal["fast", "predict"]:
@@ -137,9 +137,14 @@ class ServedModel:
         answered = {PROBABILITY, FLAG} <= set(outputs.input_names())
         return answered and bool(self.features) and self.required_numbers == self.features
 
-    def score(self, values: Floats) -> Columns:
-        """Scores finite values of shape (rows, features)."""
+    def score(self, values: npt.NDArray[Any]) -> Columns:
+        """Scores the values of rows that another version has scored, shape (rows, features)."""
         if self.scorer is not None:
-            return self.scorer.score(values)
-        table: pd.DataFrame = self.pyfunc.predict(pd.DataFrame(values, columns=[*self.features]))
+            inputs = self.scorer.encode_rows(values.tolist())
+            if inputs is not None:
+                return self.scorer.score(inputs)
+        rows = pd.DataFrame(values, columns=[*self.features])
+        if self.inputs is not None:
+            rows = cast_df_types_according_to_schema(rows, self.inputs)
+        table: pd.DataFrame = self.pyfunc.predict(rows)
         return {name: table[name].to_numpy() for name in table.columns}

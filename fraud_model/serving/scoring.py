@@ -13,11 +13,10 @@ from typing import Any
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from mlflow.pyfunc.utils.serving_data_parser import SUPPORTED_LLM_FORMATS
 
-from fraud_model.arrays import Floats
 from fraud_model.serving.adapters import Observed, Plain
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
-from fraud_model.serving.fast_path import Recogniser
+from fraud_model.serving.fast_path import Recogniser, Rows
 from fraud_model.serving.model import ScoredRows, ServedModel
 from fraud_model.serving.refusal import FORMATS, explain_refusal
 from fraud_model.serving.reply import Reply, refuse
@@ -56,8 +55,8 @@ class Scoring:
         """Answers a plain request; None for any other."""
         if self._scorer is None or not content_type.startswith(CONTENT_TYPE_JSON):
             return None
-        values = self._recogniser.recognise(body)
-        return None if values is None else self._score_values(values, content_type, request_id)
+        rows = self._recogniser.recognise(body)
+        return None if rows is None else self._score_rows(rows, content_type, request_id)
 
     def _score_json(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
         """Answers what needs no more than one look at the parsed body; None for any other."""
@@ -66,20 +65,23 @@ class Scoring:
         except (ValueError, RecursionError):
             # MLflow refuses it, and the refusal says why.
             return None
-        values = None
+        rows = None
         if self._scorer is not None and content_type.startswith(CONTENT_TYPE_JSON):
-            values = self._recogniser.read(payload)
-        if values is not None:
-            reply = self._score_values(values, content_type, request_id)
+            rows = self._recogniser.read(payload)
+        if rows is not None:
+            reply = self._score_rows(rows, content_type, request_id)
             if reply:
                 return reply
         return self._refuse_json(payload)
 
-    def _score_values(self, values: Floats, content_type: str, request_id: str) -> Reply | None:
+    def _score_rows(self, rows: Rows, content_type: str, request_id: str) -> Reply | None:
         assert self._scorer is not None
-        if len(values) > self._settings.max_rows:
+        if len(rows) > self._settings.max_rows:
             return _refused(self._screen.too_many_rows())
-        plain = Plain(self._scorer, values)
+        inputs = self._scorer.encode_rows(rows)
+        if inputs is None:
+            return None
+        plain = Plain(self._scorer, rows, inputs)
         try:
             answer = invocations({"inputs": None}, content_type, plain, None)
         except Exception as error:

@@ -16,7 +16,7 @@ from pandas.util import hash_pandas_object
 from fraud_model.arrays import Floats
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.feature import ISO, Feature
-from fraud_model.model.profile import Categories, Distribution, Profile, Reference, reference_of
+from fraud_model.model.profile import Categories, Distribution, Profile, Reference
 
 KNOWN_ROWS = 10
 SEED = 0
@@ -41,7 +41,7 @@ def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFra
     features = detector.encoder.features
     references = [
         # The profile leaves out times.
-        profile.features.get(feature.name) or reference_of(feature, table[feature.name], None)
+        profile.features.get(feature.name) or Reference.of(feature, table[feature.name])
         for feature in features
     ]
     known = _hashes(table[list(detector.features)])
@@ -94,10 +94,12 @@ def _draw(feature: Feature, known: Reference, decimals: int, rng: np.random.Gene
 def _draw_category(feature: Feature, known: Categories, rng: np.random.Generator) -> pd.Series:
     places = rng.choice(len(known.shares), ROWS_PER_GENERATION, p=known.shares)
     if feature.payload == "string":
-        return pd.Series(np.array([*known.values, INVENTED], dtype=object)[places], dtype="str")
+        return pd.Series(
+            np.array([INVENTED, *feature.vocabulary], dtype=object)[places], dtype="str"
+        )
     if feature.payload == "boolean":
-        return pd.Series(np.array([word == "True" for word in (*known.values, "")])[places])
-    return pd.Series(np.array([float(word) for word in (*known.values, "-1")])[places])
+        return pd.Series(np.array([word == "True" for word in ("", *feature.vocabulary)])[places])
+    return pd.Series(np.array([float(word) for word in ("-1", *feature.vocabulary)])[places])
 
 
 def _as_payload(feature: Feature, values: Floats) -> pd.Series:

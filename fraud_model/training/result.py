@@ -13,7 +13,7 @@ from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy
 from fraud_model.model.detector import Decision, FraudDetector
 from fraud_model.model.metrics import Metrics
-from fraud_model.model.profile import Profile, Scores, reference_of
+from fraud_model.model.profile import Profile, Reference, Scores
 from fraud_model.training.fit import Fitted
 from fraud_model.training.hand_over import HandOver
 
@@ -94,7 +94,7 @@ class TrainingResult:
             alert_budget=self.alert_budget,
             mean_amount=(None if amounts is None else float(np.average(amounts, weights=weights))),
             features={
-                feature.name: reference_of(
+                feature.name: Reference.of(
                     feature, seen[feature.name], None if self.genuine_weight == 1 else weights
                 )
                 for feature in self.detector.encoder.features
