@@ -22,7 +22,18 @@ from fraud_model.data.text_values import (
     numbers_in,
     time_format,
 )
-from fraud_model.model.feature import AGE, HOUR, ISO, MISSING_WORDS, WEEKDAY, Feature, category_of
+from fraud_model.durations import SECONDS_PER_DAY
+from fraud_model.model.feature import (
+    AGE,
+    BOOLEAN_WORDS,
+    HOUR,
+    ISO,
+    MISSING_WORDS,
+    WEEKDAY,
+    Feature,
+    Payload,
+    category_of,
+)
 
 # A column of texts is an identifier where so many of its values are different ones.
 DIFFERENT = 0.9
@@ -140,7 +151,7 @@ def _feature(
     if pd.api.types.is_datetime64_any_dtype(dtype):
         if kind not in ("", "time"):
             raise InTheWay(f"{name!r} holds dates, which are no {kind}")
-        return _time(name, "datetime", optional)
+        return _time(name, "datetime", optional, present)
     if pd.api.types.is_numeric_dtype(dtype):
         return _of_numbers(name, present, kind, role, optional)
     return _of_texts(values, distinct, kind, said, optional)
@@ -174,7 +185,10 @@ def _of_texts(
     name = str(values.name)
     texts = [category_of(value) for value in distinct]
     if kind == "boolean" or (not kind and are_booleans(texts)):
-        return Feature(name, "boolean", "string", optional)
+        good = np.array([text.lower() in BOOLEAN_WORDS for text in texts])
+        if not good.all():
+            raise _not_a(values, texts, good, "true or false")
+        return Feature(name, "boolean", "string", optional, format=_words(texts))
     if kind == "category":
         return Feature(name, "category", "string", optional)
     if not kind and are_codes(texts):
@@ -191,7 +205,7 @@ def _of_texts(
             raise _not_a(values, texts, numbers, "a number")
     if kind in ("", "time"):
         if said.format:
-            return _time(name, "string", optional, said.format)
+            return _time(name, "string", optional, distinct, said.format)
         found = time_format(texts)
         if found and found.others:
             raise InTheWay(
@@ -199,15 +213,28 @@ def _of_texts(
                 f"{' or '.join((found.format, *found.others))}: say which as its format"
             )
         if found:
-            payload = "datetime" if found.is_uniform else "string"
-            return _time(name, payload, optional, found.format)
+            payload: Payload = "datetime" if found.is_uniform else "string"
+            return _time(name, payload, optional, distinct, found.format)
         if kind:
             raise _not_a(values, texts, np.zeros(len(texts), dtype=bool), "a date or time")
     return Feature(name, "category", "string", optional)
 
 
-def _time(name: str, payload: Any, optional: bool, form: str = ISO) -> Feature:
-    return Feature(name, "time", payload, optional, parts=(HOUR, WEEKDAY), format=form)
+def _time(name: str, payload: Payload, optional: bool, distinct: Any, form: str = ISO) -> Feature:
+    feature = Feature(name, "time", payload, optional, format=form)
+    try:
+        seconds = feature.read(pd.Series(distinct))
+    except ValueError as error:
+        raise InTheWay(f"{name!r} holds times that are not written as {form}: {error}") from error
+    # Dates without a time of day have no hour.
+    hours = (seconds % SECONDS_PER_DAY != 0).any()
+    return replace(feature, parts=(HOUR, WEEKDAY) if hours else (WEEKDAY,))
+
+
+def _words(texts: Sequence[str]) -> str:
+    """The words for true and false as the texts have them, with a slash between."""
+    found = {BOOLEAN_WORDS[text.lower()]: text for text in reversed(texts)}
+    return f"{found.get(1.0, 'true')}/{found.get(0.0, 'false')}"
 
 
 def _epoch_unit(present: pd.Series) -> str | None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fraud_model.model.feature import ISO, number_of
 
-LEADING_ZERO = re.compile(r"-?0\d")
+LEADING_ZERO = re.compile(r"-?0\d+")
 # Marks between thousands: every group after the first one has three digits.
 GROUPS = {mark: re.compile(rf"[^\d]*\d{{1,3}}(?:\{mark}\d{{3}})+(?!\d)") for mark in ".,"}
 
@@ -54,7 +54,7 @@ def are_booleans(texts: Sequence[str]) -> bool:
 
 def are_codes(texts: Sequence[str]) -> bool:
     """Whether any text is digits behind a zero, which no number is."""
-    return any(LEADING_ZERO.match(text) for text in texts)
+    return any(LEADING_ZERO.fullmatch(text) for text in texts)
 
 
 def numbers_in(texts: Sequence[str], decimal: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

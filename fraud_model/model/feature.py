@@ -66,7 +66,7 @@ class Feature:
             transaction. The model does not look at a time without any.
         seconds: the unit of a time that is a number.
         format: how a text is written: `ISO8601` or the directives of `strptime` for a time, the
-            decimal mark for a number.
+            decimal mark for a number, and the words for true and false, with a slash between.
     """
 
     name: str
@@ -126,7 +126,8 @@ class Feature:
         found = set(map(type, values))
         if self.missing:
             found.discard(type(None))
-        if not found <= JSON_TYPES[self.payload]:
+        types = JSON_TYPES[self.payload]
+        if not found <= (types | JSON_TYPES["boolean"] if self.kind == "boolean" else types):
             return False
         if self.kind != "time" or self.payload == "double" or self.format not in ("", ISO):
             return True

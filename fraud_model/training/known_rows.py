@@ -110,8 +110,11 @@ def _as_payload(feature: Feature, values: Floats) -> pd.Series:
         dates = pd.Series(pd.to_datetime(np.rint(values), unit="s")).astype("datetime64[us]")
         return dates if feature.payload == "datetime" else dates.dt.strftime(_written(feature))
     if feature.kind == "boolean":
-        truth = pd.Series(values >= 0.5)
-        return truth if feature.payload == "boolean" else truth.astype(object)
+        truth = values >= 0.5
+        if feature.payload == "string":
+            yes, no = feature.format.split("/")
+            return pd.Series(np.where(truth, yes, no), dtype="str")
+        return pd.Series(truth if feature.payload == "boolean" else truth.astype(np.float64))
     if feature.payload == "double":
         return pd.Series(values)
     texts = pd.Series(values).map(lambda value: f"{value:.10g}")
