@@ -33,9 +33,11 @@ import pandas as pd
 from fraud_model.arrays import Floats
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.labels import IGNORE_UNLABELLED
-from fraud_model.data.schema import SECONDS_PER_DAY, resolve_columns
+from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.simulation import simulate
 from fraud_model.data.split import split
+from fraud_model.data.table import columns_of
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.holdout import Holdout
 from fraud_model.evaluation.learned import Learned, Which
@@ -68,7 +70,7 @@ class Model(Candidate):
         self, holdout: Holdout, alert_budget: float, which: Which = "evaluation"
     ) -> HoldoutResult:
         """Scores without MLflow."""
-        _, _, decision = self.detector.parts
+        *_, decision = self.detector.parts
         probability = self.detector.probability(holdout.rows)
         if self.noise:
             # The same rows always get the same noise from one model.
@@ -156,7 +158,7 @@ def train(
     weaken: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part,
 ) -> Known:
     """An evaluation model of a table; the refitted one is never compared, so it is not fitted."""
-    columns = resolve_columns(table, "simulation", "Class", "Time", "Amount")
+    columns, _ = columns_of(table, "simulation", "Class", "Time", "Amount", ColumnRules())
     table = table[[*columns.features, "Class"]]
     dataset = Dataset(
         table, columns, "simulation", "simulated", "", 0, table.iloc[:0], 0, IGNORE_UNLABELLED
@@ -164,8 +166,8 @@ def train(
     parts = split(dataset, by, seed)
     recipe = Hyperparameters(rounds=ROUNDS, seed=seed)
     with contextlib.redirect_stdout(None):
-        booster, scaler = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
-    scaled = scaler.transform(parts.validation[list(columns.features)].to_numpy())
+        booster, encoder, scaler = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
+    scaled = scaler.transform(encoder.encode(parts.validation))
     log_odds = np.asarray(booster.predict(scaled, raw_score=True))
     calibration = calibrate(log_odds, parts.validation["Class"].to_numpy(), 1.0)
     validation = Scored.from_part(
@@ -183,7 +185,7 @@ def train(
         "simulated",
         None,
         facts=learned.tags(),
-        detector=FraudDetector(booster, scaler, decision),
+        detector=FraudDetector(booster, encoder, scaler, decision),
         noise=noise,
     )
     holdout = Holdout(parts.holdout, columns, parts.days["holdout"])

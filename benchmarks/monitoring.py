@@ -143,8 +143,8 @@ class SimulatedTraffic:
         for day, seed in enumerate(self.windows):
             frauds = int(np.random.default_rng(seed).poisson(self._frauds))
             table = simulate(self._rows, frauds, seed, self._drift)
-            _, scaler, decision = self._detector.parts
-            probability = self._detector.probability(table[list(scaler.features)])
+            *_, decision = self._detector.parts
+            probability = self._detector.probability(table)
             labels = table["Class"].map(str)
             yield Batch(
                 Scored(
@@ -201,14 +201,15 @@ def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tupl
     """Seconds and mebibytes of checking an audit log of `lines` lines, median of three."""
     log = folder / "audit.jsonl"
     log.unlink(missing_ok=True)
-    _, scaler, _ = detector.parts
+    features = detector.features
     audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"))
-    values = simulate(50_000, 86)[list(scaler.features)].to_numpy()
-    scored = detector.score(values)
+    table = simulate(50_000, 86)
+    values = table[list(features)].to_numpy()
+    scored = detector.score(detector.encoder.encode(table))
     for first in range(0, lines, LINES_PER_WRITE):
         piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
         columns = {name: column[piece] for name, column in scored.items()}
-        audit.write(str(first), ScoredRows(scaler.features, values[piece], columns))
+        audit.write(str(first), ScoredRows(features, values[piece], columns))
     taken, most = [], 0.0
     for _ in range(3):
         start = time.perf_counter()

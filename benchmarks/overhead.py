@@ -86,9 +86,9 @@ def compare_scoring(path: Path, repeats: int) -> tuple[float, float]:
     """Median seconds of `booster.predict` and of the pyfunc on all rows."""
     trained = _train(path)
     model = mlflow.pyfunc.load_model(f"models:/{trained.name}/{trained.version}")
-    booster, scaler, _ = trained.result.detector.parts
-    rows = trained.result.dataset.table[list(scaler.features)]
-    scaled = scaler.transform(rows.to_numpy())
+    booster, encoder, scaler, _ = trained.result.detector.parts
+    rows = trained.result.dataset.table[list(encoder.names)]
+    scaled = scaler.transform(encoder.encode(rows))
     return _medians(lambda: booster.predict(scaled), lambda: model.predict(rows), repeats)
 
 

@@ -44,7 +44,6 @@ class Dataset:
 
     table: pd.DataFrame
     columns: Columns
-    described: tuple[Column, ...]
     source: str
     kind: Kind
     digest: str
@@ -52,6 +51,7 @@ class Dataset:
     unknown: pd.DataFrame
     young: int
     label_rule: LabelRule
+    described: tuple[Column, ...] = ()
 
     @property
     def frauds(self) -> int:

@@ -176,7 +176,7 @@ class ModelDirectory:
             return None
         known = json.loads(path.read_text())
         rows = pd.DataFrame(**known["dataframe_split"])
-        inputs = self.metadata.get_input_schema()
+        inputs = self.metadata.get_input_schema() if self.is_model else None
         if inputs is not None:
             # Dates, and numbers with gaps, as the signature has them.
             rows = cast_df_types_according_to_schema(rows, inputs)

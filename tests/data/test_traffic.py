@@ -174,7 +174,10 @@ def test_windows_add_up_to_the_traffic(
     assert second.refused_share == pytest.approx(1 / 61)
     assert first.mean_amount == pytest.approx(TABLE["Amount"].mean())
     counts = first.feature_counts(profile)["V4"]
-    assert counts.tolist() == profile.features["V4"].count(TABLE["V4"].to_numpy()).tolist()
+    assert (
+        counts.tolist()
+        == profile.features["V4"].distribution.count(TABLE["V4"].to_numpy()).tolist()
+    )
 
 
 def test_too_many_windows_are_refused(

@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fraud_model.data.columns import Columns
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.labels import IGNORE_UNLABELLED
-from fraud_model.data.schema import Columns, resolve_columns
 from fraud_model.data.split import Parts, split
 from fraud_model.evaluation.learned import Learned, RowHashes, read_learned
 from fraud_model.tracking import open_run
+from tests.support.columns import inferred
 from tests.support.store import Store
 
 
 @pytest.fixture(scope="module")
 def columns(table: pd.DataFrame) -> Columns:
-    return resolve_columns(table, "a test", "Class", "Time", "Amount")
+    return inferred(table)
 
 
 def parts_of(table: pd.DataFrame, columns: Columns, by: str) -> Parts:

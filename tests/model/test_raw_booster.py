@@ -15,6 +15,8 @@ import pytest
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.split import split
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
+from fraud_model.model.encoding import Encoder
+from fraud_model.model.feature import Feature
 from fraud_model.model.raw_booster import fold, raw_thresholds
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import fit
@@ -35,7 +37,8 @@ def test_it_answers_real_rows_as_the_detector_does(sample_csv: Path) -> None:
     detector = fit(
         parts.train, parts.validation, dataset.columns, Hyperparameters(rounds=150)
     ).detector
-    booster = lightgbm.Booster(model_str=fold(*detector.parts))
+    fitted, _, scaler, decision = detector.parts
+    booster = lightgbm.Booster(model_str=fold(fitted, scaler, decision))
     rows = dataset.table.drop(columns="Class")
     check_same(booster, detector.predict(None, rows), rows, 0.5)
     contributions = np.asarray(booster.predict(rows.head(50), pred_contrib=True))
@@ -73,7 +76,7 @@ def test_a_value_on_a_threshold_goes_the_same_way() -> None:
     # Whole numbers and a scale of thirds: many rows lie on a threshold, where rounding decides.
     values = np.random.default_rng(1).integers(-20, 20, size=(4_000, 2)).astype(np.float64)
     labels = (values[:, 0] * values[:, 1] > 30).astype(int)
-    scaler = Scaler(("a", "b"), (1 / 3, -7 / 9), (11 / 3, 1e-3))
+    scaler = Scaler((1 / 3, -7 / 9), (11 / 3, 1e-3))
     booster = lightgbm.train(
         {"objective": "binary", "verbose": -1},
         lightgbm.Dataset(scaler.transform(values), labels, feature_name=["a", "b"]),
@@ -84,7 +87,8 @@ def test_a_value_on_a_threshold_goes_the_same_way() -> None:
     near = np.concatenate([values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)])
     leaves = booster.predict(scaler.transform(near), pred_leaf=True)
     assert (folded.predict(near, pred_leaf=True) == leaves).all()
-    detector = FraudDetector(booster, scaler, decision)
+    encoder = Encoder((Feature("a"), Feature("b")))
+    detector = FraudDetector(booster, encoder, scaler, decision)
     expected = detector.probability(pd.DataFrame(near, columns=["a", "b"]))
     assert np.abs(folded.predict(near) - expected).max() <= 1e-12
 
@@ -97,12 +101,32 @@ def test_a_tree_of_one_leaf_carries_the_intercept() -> None:
         num_boost_round=3,
     )
     decision = Decision(slope=2.0, intercept=0.3, threshold=0.5, medium=0.5, high=0.7)
-    scaler = Scaler(("a",), (0.0,), (1.0,))
+    scaler = Scaler((0.0,), (1.0,))
     folded = lightgbm.Booster(model_str=fold(booster, scaler, decision))
-    expected = FraudDetector(booster, scaler, decision).probability(
-        pd.DataFrame({"a": values[:, 0]})
-    )
+    detector = FraudDetector(booster, Encoder((Feature("a"),)), scaler, decision)
+    expected = detector.probability(pd.DataFrame({"a": values[:, 0]}))
     assert np.abs(np.asarray(folded.predict(values)) - expected).max() <= 1e-12
+
+
+def test_codes_of_categories_are_split_as_they_are() -> None:
+    random = np.random.default_rng(3)
+    values = np.column_stack([random.integers(0, 30, 4_000), random.normal(size=4_000)])
+    values[random.random(4_000) < 0.1, 0] = np.nan
+    labels = (np.isin(values[:, 0], (3, 7, 21)) & (values[:, 1] > 0)).astype(int)
+    scaler = Scaler((0.0, 2.5), (1.0, 0.3))
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1, "min_data_per_group": 5},
+        lightgbm.Dataset(
+            scaler.transform(values), labels, feature_name=["a", "b"], categorical_feature=[0]
+        ),
+        num_boost_round=20,
+    )
+    decision = Decision(slope=1.3, intercept=0.2, threshold=0.5, medium=0.5, high=0.7)
+    folded = lightgbm.Booster(model_str=fold(booster, scaler, decision))
+    log_odds = booster.predict(scaler.transform(values), raw_score=True)
+    expected = decision.probability(np.asarray(log_odds))
+    assert np.abs(np.asarray(folded.predict(values)) - expected).max() <= 1e-12
+    assert np.ptp(expected) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -111,7 +135,6 @@ def test_a_tree_of_one_leaf_carries_the_intercept() -> None:
         ({"objective": "regression"}, "objective"),
         ({"objective": "binary", "sigmoid": 2.0}, "objective"),
         ({"objective": "binary", "linear_tree": True}, "linear"),
-        ({"objective": "binary", "categorical_feature": [0]}, "categorical"),
         ({"objective": "binary", "zero_as_missing": True}, "zeros"),
     ],
 )
@@ -124,6 +147,6 @@ def test_what_cannot_be_carried_over_is_refused(
     booster = lightgbm.train(
         options, lightgbm.Dataset(values, labels, feature_name=["a"], params=options), 5
     )
-    scaler, decision = Scaler(("a",), (0.0,), (1.0,)), Decision(1.0, 0.0, 0.5, 0.5, 0.7)
+    scaler, decision = Scaler((0.0,), (1.0,)), Decision(1.0, 0.0, 0.5, 0.5, 0.7)
     with pytest.raises(ValueError, match=problem):
         fold(booster, scaler, decision)

@@ -7,15 +7,16 @@ import pytest
 
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.labels import IGNORE_UNLABELLED
-from fraud_model.data.schema import SECONDS_PER_DAY, resolve_columns
 from fraud_model.data.split import split
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.evaluation.learned import Learned
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.knowledge import Knowledge
+from tests.support.columns import inferred
 
 
 def known(table: pd.DataFrame) -> Knowledge:
-    columns = resolve_columns(table, "t", "Class", "Time", "Amount")
+    columns = inferred(table)
     dataset = Dataset(table, columns, "t", "real", "", 0, table.iloc[:0], 0, IGNORE_UNLABELLED)
     learned = Learned.of(table, split(dataset, "time", 0), columns, refitted=True)
     return Knowledge(Candidate("models:/m/1", "version 1", "real", None, facts=learned.tags()))

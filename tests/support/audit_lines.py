@@ -25,7 +25,7 @@ def scored_lines(
     version: str = "1",
 ) -> list[dict[str, Any]]:
     """The lines of a table's rows, one a request, spread over a day."""
-    features = list(detector.parts[1].features)
+    features = list(detector.features)
     values = table[features].to_numpy(dtype=np.float64)
     scored = detector.score(values)
     return [

@@ -7,16 +7,18 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss
 
-from fraud_model.data.schema import Columns, resolve_columns
+from fraud_model.data.columns import Columns
 from fraud_model.data.simulation import simulate
 from fraud_model.errors import ParameterError, TrainingError
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.fit import booster_names, fit
+from fraud_model.training.fit import fit
+from fraud_model.training.inputs import booster_names
+from tests.support.columns import inferred
 
 
 @pytest.fixture(scope="module")
 def columns(table: pd.DataFrame) -> Columns:
-    return resolve_columns(table, "t", "Class", "Time", "Amount")
+    return inferred(table)
 
 
 def halves(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,8 +39,8 @@ def test_probabilities_are_calibrated_without_changing_the_order(
 ) -> None:
     train, validation = halves(table)
     detector = fit(train, validation, columns, Hyperparameters()).detector
-    booster, scaler, _ = detector.parts
-    raw = booster.predict(scaler.transform(validation[list(columns.features)].to_numpy()))
+    booster, encoder, scaler, _ = detector.parts
+    raw = booster.predict(scaler.transform(encoder.encode(validation)))
     calibrated = detector.probability(validation)
     labels = validation["Class"].to_numpy()
     assert average_precision_score(labels, calibrated) == pytest.approx(
@@ -50,8 +52,9 @@ def test_probabilities_are_calibrated_without_changing_the_order(
 
 def test_scaling_is_learnt_from_the_train_part_alone(table: pd.DataFrame, columns: Columns) -> None:
     train, validation = halves(table)
-    _, scaler, _ = fit(train, validation, columns, Hyperparameters(rounds=10)).detector.parts
-    assert scaler.center == pytest.approx(train[list(columns.features)].mean().tolist())
+    detector = fit(train, validation, columns, Hyperparameters(rounds=10)).detector
+    _, encoder, scaler, _ = detector.parts
+    assert scaler.center == pytest.approx(encoder.encode(train).mean(axis=0).tolist())
 
 
 def test_the_curve_is_that_of_a_booster_of_so_many_rounds(

@@ -13,7 +13,8 @@ import pytest
 
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.model.profile import Distribution
+from fraud_model.model.feature import Feature
+from fraud_model.model.profile import Reference
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.origin import Origin
 from fraud_model.training.known_rows import make_known_rows
@@ -38,7 +39,7 @@ def test_the_scores_spread_from_low_to_high(store: Store, rows: pd.DataFrame) ->
     assert len(rows) == 10
     assert probability[0] < 0.1
     assert probability[-1] > 0.7
-    assert detector.score(rows.to_numpy())["is_fraud"][-1]
+    assert detector.score(detector.encoder.encode(rows))["is_fraud"][-1]
     assert (np.diff(probability) > 0).all()
     assert (np.diff(probability) < 0.3).all()
 
@@ -90,14 +91,18 @@ def test_the_fast_route_passes_its_check_on_them(exported: Path) -> None:
     assert load_served(Origin(str(exported), "local", "m", "1")).route_note == ""
 
 
+def of(name: str, values: list[float]) -> Reference:
+    return Reference.of(Feature(name), pd.Series(values))
+
+
 def test_a_table_that_holds_every_combination_gets_values_between(store: Store) -> None:
     result = store.trained.result
     features = list(result.detector.features)
     profile = result.profile()
     # Two values a feature: all that can be drawn of whole numbers lies in the table.
     first, second = features[1:3]
-    flags = {name: Distribution.of(np.array([0.0, 1.0])) for name in (first, second)}
-    still = {name: Distribution.of(np.zeros(2)) for name in features[3:]}
+    flags = {name: of(name, [0.0, 1.0]) for name in (first, second)}
+    still = {name: of(name, [0.0, 0.0]) for name in features[3:]}
     table = pd.DataFrame(0.0, index=range(4), columns=features)
     table[first], table[second] = [0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]
     profile.features.update(flags | still)

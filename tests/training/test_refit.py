@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.data.schema import Columns, resolve_columns
+from fraud_model.data.columns import Columns
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.fit import fit, fit_all, seeded
 from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.pipeline import train
+from tests.support.columns import inferred
 from tests.support.store import Store
 
 
 @pytest.fixture(scope="module")
 def columns(table: pd.DataFrame) -> Columns:
-    return resolve_columns(table, "t", "Class", "Time", "Amount")
+    return inferred(table)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,10 @@ def test_the_served_model_is_that_of_all_rows_with_the_same_rounds(
 ) -> None:
     result = store.trained.result
     table = result.dataset.table
-    booster, scaler = fit_all(table, columns, Hyperparameters(rounds=60), result.fitted.rounds)
-    values = scaler.transform(table[list(columns.features)].to_numpy())
+    booster, encoder, scaler = fit_all(
+        table, columns, Hyperparameters(rounds=60), result.fitted.rounds
+    )
+    values = scaler.transform(encoder.encode(table))
     expected = result.decision.probability(np.asarray(booster.predict(values, raw_score=True)))
     assert np.array_equal(model.probability(table), expected)
 
@@ -116,7 +119,7 @@ def test_averaged_seeds_score_as_the_mean_of_their_boosters(
 ) -> None:
     first, rest = table.iloc[:5_000], table.iloc[5_000:]
     three = Hyperparameters(rounds=25, seeds=3)
-    booster, scaler, _ = fit(first, rest, columns, three).detector.parts
+    booster, _, scaler, _ = fit(first, rest, columns, three).detector.parts
     values = scaler.transform(rest[list(columns.features)].to_numpy())
     alone = [
         fit(first, rest, columns, replace(each, seeds=1)).detector.parts[0]
