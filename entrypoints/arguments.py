@@ -18,10 +18,17 @@ from fraud_model.tracking import name_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 
 HELP = {
-    "data": "CSV, CSV.gz or Parquet file, http(s) URL, kaggle, simulated, or auto "
-    "(data/creditcard.csv where it exists, else simulated)",
-    "target": "column that holds 1 for fraud and 0 for genuine",
-    "time_column": "column with the time in seconds; optional under its default name",
+    "data": "CSV, Parquet, JSON or Feather file, folder, pattern, address (https, s3, gs, abfss, a "
+    "database), kaggle, simulated, or auto (data/creditcard.csv where it exists, else simulated)",
+    "query": "SQL that selects the transactions, where data is the address of a database",
+    "target": "column that says which transactions are fraud",
+    "fraud": "value of the target that means fraud, unless that is 1, true or yes",
+    "columns": "YAML file that says what columns are, where that is not to be inferred",
+    "exclude": "names of columns to leave out, with commas between",
+    "include": "names of the only features, with commas between",
+    "missing": "refuse a missing value in a column that had none, or accept it",
+    "time_unit": "unit of a time that is a number: ns, us, ms, s, min, h, d, or auto",
+    "time_column": "column with the time, a date or a number; optional under its default name",
     "amount_column": "column with the amount of money; optional under its default name",
     "split": "time (the last 20 %% are held out) or stratified",
     "threshold": "f1, precision:P, recall:R, alerts:N (a day), cost:C (flags where probability x "
@@ -79,7 +86,7 @@ HELP = {
 # Parameters that name what is written.
 OUTPUTS = frozenset({"output", "report", "comparison", "proposal"})
 # Parameters that name what is read; some take other words too.
-INPUTS = frozenset({"data", "log", "labels", "model_dir", "champion_dir"})
+INPUTS = frozenset({"columns", "data", "log", "labels", "model_dir", "champion_dir"})
 NO_FILES = frozenset({"auto", "kaggle", "simulated"})
 
 KINDS = {int: "a whole number", float: "a number", str: "text"}

@@ -41,6 +41,8 @@ DIFFERENT = 0.9
 FEWEST_ROWS = 50
 # Where so many of a column's texts are numbers, the others stand in the way.
 MOSTLY_NUMBERS = 0.8
+# Whole numbers from here on are those of accounts and cards.
+LONG_NUMBER = 10**11
 # Whole numbers that count the rows lie this close together.
 DENSE = 2
 # From 2001 to 2033 as seconds since 1970, and by how much other units are larger.
@@ -125,14 +127,20 @@ def _left_out(present: pd.Series, distinct: Sequence[Any], missing: int, name: s
         return ""
     if _is_text(present) and len(distinct) >= DIFFERENT * rows:
         texts = [category_of(value) for value in distinct[:FEWEST_ROWS]]
-        plain = time_format(texts) or numbers_in(texts, decimal_mark(texts)).all()
+        plain = time_format(texts) or _mostly_numbers(texts)
         return "" if plain else "identifier"
     if pd.api.types.is_integer_dtype(present.dtype) and len(distinct) == rows:
         spread = int(present.max()) - int(present.min()) + 1
         words = name.lower().replace("-", "_").split("_")
         if spread <= DENSE * rows or "id" in words or name.endswith(("ID", "Id")):
             return "identifier"
+    if pd.api.types.is_integer_dtype(present.dtype) and _epoch_unit(present) is None:
+        return "identifier" if present.abs().median() >= LONG_NUMBER else ""
     return ""
+
+
+def _mostly_numbers(texts: Sequence[str]) -> bool:
+    return bool(numbers_in(texts, decimal_mark(texts)).mean() >= MOSTLY_NUMBERS)
 
 
 def _feature(
@@ -150,7 +158,7 @@ def _feature(
         return Feature(name, "category" if kind == "category" else "boolean", "boolean", optional)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         if kind not in ("", "time"):
-            raise InTheWay(f"{name!r} holds dates, which are no {kind}")
+            raise InTheWay(f"column {name!r} holds dates, which are no {kind}")
         return _time(name, "datetime", optional, present)
     if pd.api.types.is_numeric_dtype(dtype):
         return _of_numbers(name, present, kind, role, optional)
@@ -162,7 +170,9 @@ def _of_numbers(name: str, present: pd.Series, kind: str, role: Role, optional: 
         return Feature(name, "category", missing=optional)
     if kind == "boolean":
         if not present.isin((0, 1)).all():
-            raise InTheWay(f"{name!r} holds {present[~present.isin((0, 1))].iloc[0]!r}, no boolean")
+            raise InTheWay(
+                f"column {name!r} holds {present[~present.isin((0, 1))].iloc[0]!r}, no boolean"
+            )
         return Feature(name, "boolean", missing=optional)
     unit = _epoch_unit(present)
     if role.is_time and role.unit != "auto":
@@ -175,7 +185,7 @@ def _of_numbers(name: str, present: pd.Series, kind: str, role: Role, optional: 
     infinite = np.isinf(present.to_numpy(dtype=np.float64))
     if infinite.any():
         row = int(present.index[int(np.argmax(infinite))]) + 1
-        raise InTheWay(f"{name!r}, row {row}, holds infinity ({_cells(int(infinite.sum()))})")
+        raise InTheWay(f"row {row}, column {name!r} holds infinity ({_cells(int(infinite.sum()))})")
     return Feature(name, "number", missing=optional)
 
 
@@ -209,7 +219,7 @@ def _of_texts(
         found = time_format(texts)
         if found and found.others:
             raise InTheWay(
-                f"{name!r} holds {shorten(texts[0])!r}, which may be "
+                f"column {name!r} holds {shorten(texts[0])!r}, which may be "
                 f"{' or '.join((found.format, *found.others))}: say which as its format"
             )
         if found:
@@ -225,7 +235,9 @@ def _time(name: str, payload: Payload, optional: bool, distinct: Any, form: str 
     try:
         seconds = feature.read(pd.Series(distinct))
     except ValueError as error:
-        raise InTheWay(f"{name!r} holds times that are not written as {form}: {error}") from error
+        raise InTheWay(
+            f"column {name!r} holds times that are not written as {form}: {error}"
+        ) from error
     # Dates without a time of day have no hour.
     hours = (seconds % SECONDS_PER_DAY != 0).any()
     return replace(feature, parts=(HOUR, WEEKDAY) if hours else (WEEKDAY,))
@@ -258,7 +270,7 @@ def _not_a(values: pd.Series, texts: Sequence[str], good: Any, what: str) -> InT
     row = int(np.argmax(found)) + 1
     text = category_of(values.iloc[row - 1])
     return InTheWay(
-        f"{str(values.name)!r}, row {row}, holds {shorten(text)!r} where {what} belongs "
+        f"row {row}, column {str(values.name)!r} holds {shorten(text)!r} where {what} belongs "
         f"({_cells(int(found.sum()))})"
     )
 

@@ -130,7 +130,9 @@ def _infer(values: pd.Series, override: Override, role: Role, rules: ColumnRules
         override = replace(override, missing=rules.missing)
     column = infer(values, override, role)
     if role.is_time and column.missing:
-        raise InTheWay(f"{column.name!r} is missing in {column.missing:,} rows, and orders them")
+        raise InTheWay(
+            f"column {column.name!r} is missing in {column.missing:,} rows, and orders them"
+        )
     return column
 
 

@@ -85,6 +85,7 @@ class TrainingConfig:
     """What a training run is asked to do; the fields are the entry point's parameters.
 
     Attributes:
+        query: the SQL that selects the transactions, where `data` is a database.
         columns, exclude, include, fraud, missing, time_unit: how columns are read; see
             `ColumnRules`.
         refit: whether the model to serve learns from all rows, once it has been evaluated.
@@ -96,6 +97,7 @@ class TrainingConfig:
     """
 
     data: str = "auto"
+    query: str = ""
     target: str = DEFAULT_TARGET
     time_column: str = DEFAULT_TIME
     amount_column: str = DEFAULT_AMOUNT

@@ -17,7 +17,9 @@ def test_a_run_leaves_without_its_transactions_and_this_machine(
     version = versions.find_version(store.trained.name, store.trained.version)
     write_run(str(version.run_id), tmp_path)
     assert traces(tmp_path) == []
-    assert {"run.json", "model_card.md", "plots"} == {path.name for path in tmp_path.iterdir()}
+    assert {"run.json", "model_card.md", "columns.yaml", "plots"} == {
+        path.name for path in tmp_path.iterdir()
+    }
     written = json.loads((tmp_path / "run.json").read_text())
     assert written["params"]["data"] == written["tags"]["data_source"] == table_csv.name
     assert written["metrics"]["holdout/average_precision"] > 0
