@@ -117,9 +117,11 @@ def test_every_path_in_the_text_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_fence_says_what_it_holds(page: str) -> None:
     for fence in fences(page):
-        assert fence.language in ("sh", "python", "json", "ini", "text"), fence.text
+        assert fence.language in ("sh", "python", "json", "yaml", "ini", "text"), fence.text
         if fence.language == "json":
             json.loads(fence.text)
+        if fence.language == "yaml":
+            yaml.safe_load(fence.text)
 
 
 @pytest.mark.parametrize("page", PAGES)
