@@ -30,3 +30,20 @@ def beaten_by(
         labels, scores, baseline, times=times, genuine_weight=genuine_weight
     )
     return difference.high < 0
+
+
+def undecided(reached: float, to_beat: float, frauds: int) -> str | None:
+    """One line where an unbeaten model is below the baseline all the same; None otherwise.
+
+    Args:
+        reached: the model's average precision on the validation part.
+        to_beat: the baseline's.
+        frauds: how many frauds that part holds.
+    """
+    if reached >= to_beat:
+        return None
+    return (
+        f"logistic regression has an average precision of {to_beat:.4f} on the validation part, "
+        f"LightGBM {reached:.4f}. With {frauds:,} frauds there the difference may be chance. "
+        "More frauds would tell."
+    )
