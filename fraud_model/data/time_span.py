@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from fraud_model.arrays import Floats
 
@@ -24,8 +24,10 @@ FEWEST_ROWS = 1_000
 SHORTEST = 3600.0
 # Public card tables cover up to three decades.
 LONGEST = 50 * _YEAR
-# Fraud tables mostly cover weeks to months; of several units the nearest is asked about first.
-TYPICAL = 60 * _DAY
+# Most fraud tables cover at least a day.
+USUAL = _DAY
+# Of several units that would do, the one that tables use more often is asked about first.
+_COMMON = ("s", "ms", "h", "d", "min", "us", "ns")
 # Seconds since 1970 in which a transaction can lie: 1990 to 2100.
 EPOCH = (20 * _YEAR, 130 * _YEAR)
 
@@ -33,8 +35,9 @@ EPOCH = (20 * _YEAR, 130 * _YEAR)
 def question_time_span(name: str, times: Floats, unit: str | None = "s") -> str | None:
     """One line if the time that a table covers is absurd, with the unit that would mend it.
 
-    Absurd is less than an hour for a thousand transactions or more, more than fifty years, or
-    values that are a moment after 2100 but in a finer unit one since 1990.
+    Absurd is less than an hour for a thousand transactions or more, more than fifty years, a
+    moment after 2100 that in a finer unit is one since 1990, or a thousand values or more that are
+    all whole thousands.
 
     Args:
         name: the time column.
@@ -49,21 +52,22 @@ def question_time_span(name: str, times: Floats, unit: str | None = "s") -> str 
     latest = float(times.max())
     span = latest - float(times.min())
     too_short = len(times) >= FEWEST_ROWS and span < SHORTEST
-    finer = _unit_of_epoch(latest, unit)
+    finer = _finer_unit(times, latest, unit)
     if not (too_short or span > LONGEST or finer):
         return None
-    covers = (
-        f"time column '{name}' covers {span / _DAY:,.2g} days"
-        if span < _DAY
-        else f"time column '{name}' covers {span / _DAY:,.0f} days"
-    )
-    covers += f" ({in_words(span)}) for {len(times):,} transactions."
-    units = [finer] if finer else _plausible_units(span, unit)
-    if not units or unit is None:
+    days = f"{span / _DAY:,.2g}" if span < _DAY else f"{span / _DAY:,.0f}"
+    covers = f"time column '{name}' covers {days} days ({in_words(span)})"
+    covers += f" for {len(times):,} transactions."
+    if unit is None:
         return f"{covers} Is it the time of the transaction?"
-    first, *others = units
-    also = "".join(f", or {each} for {_WORDS[each]}" for each in others)
+    first, *others = [finer] if finer else _plausible_units(span, unit) or [""]
+    if not first:
+        return f"{covers} Is it the time of the transaction?"
     would = in_words(_span_in(span, unit, first))
+    also = "".join(
+        f"; in {_WORDS[each]} ({in_words(_span_in(span, unit, each))}), -P time_unit={each}"
+        for each in others
+    )
     return f"{covers} If it is in {_WORDS[first]} ({would}), give -P time_unit={first}{also}."
 
 
@@ -79,19 +83,26 @@ def _span_in(span: float, unit: str, other: str) -> float:
     return span / SECONDS[unit] * SECONDS[other]
 
 
-def _plausible_units(span: float, unit: str | None) -> list[str]:
-    if unit is None:
-        return []
-    spans = {other: _span_in(span, unit, other) for other in SECONDS if other != unit}
+def _plausible_units(span: float, unit: str) -> list[str]:
+    spans = {other: _span_in(span, unit, other) for other in _COMMON if other != unit}
     plausible = [other for other, length in spans.items() if SHORTEST <= length <= LONGEST]
-    return sorted(plausible, key=lambda other: abs(math.log(spans[other] / TYPICAL)))
+    return sorted(plausible, key=lambda other: spans[other] < USUAL)
 
 
-def _unit_of_epoch(latest: float, unit: str | None) -> str | None:
-    """The finer unit in which the latest moment lies between 1990 and 2100, if now it does not."""
-    if unit is None or latest <= EPOCH[1]:
+def _finer_unit(times: Floats, latest: float, unit: str | None) -> str | None:
+    """The finer unit that the values themselves tell, in a column read as seconds or coarser.
+
+    Either the latest moment lies between 1990 and 2100 in that unit alone, or all values are whole
+    thousands, as whole seconds are in milliseconds.
+    """
+    if unit is None:
         return None
-    for other in ("s", "ms", "us", "ns"):
-        if EPOCH[0] <= _span_in(latest, unit, other) <= EPOCH[1]:
-            return other
+    if latest > EPOCH[1]:
+        for other in ("s", "ms", "us", "ns"):
+            if EPOCH[0] <= _span_in(latest, unit, other) <= EPOCH[1]:
+                return other
+    if unit == "s" and len(times) >= FEWEST_ROWS and times.min() < latest:
+        for other in ("ns", "us", "ms"):
+            if not np.any(times % round(1 / SECONDS[other])):
+                return other
     return None

@@ -73,10 +73,10 @@ def find_leaks(
 ) -> tuple[Leak, ...]:
     """Columns with `SUSPICIOUS` average precision on `train` and on `validation`, best first.
 
-    Numbers are ranked upwards, downwards and by a tree of `LEAVES` leaves on this one input,
-    categories by their share of frauds; tree and shares are learned on `train`. A missing value is
-    a value of its own. Both parts have to agree, as a handful of validation frauds may be ranked
-    perfectly by chance.
+    Numbers are ranked by a tree of `LEAVES` leaves on this one input, categories by their share of
+    frauds, both learned on `train`; numbers are named too if all frauds lie at one end. A missing
+    value is a value of its own. Both parts have to agree, as a handful of validation frauds may be
+    ranked perfectly by chance.
 
     Args:
         train: inputs of shape (rows, inputs), NaN where missing, and labels of shape (rows,),
@@ -132,19 +132,15 @@ def weigh_leaks(
 def _suspicious(
     parts: Sequence[tuple[Floats, Labels]], is_category: bool, genuine_weight: float
 ) -> float:
-    """Average precision of one input on the last part; 0 unless one ranking is so good on each."""
-    values, labels = parts[0]
-    if is_category:
-        rankings = [_category_rates(values, labels)]
-    else:
-        # The tree misses by a row or two where frauds lie at one end, as in a numbered table.
-        rankings = [_highest_first, _lowest_first, _tree_rates(values, labels)]
-    best = 0.0
-    for ranking in rankings:
-        reached = [_if_suspicious(ranking(part[0]), part[1], genuine_weight) for part in parts]
-        if all(reached):
-            best = max(best, reached[-1])
-    return best
+    """Average precision of one input on the last part; 0 unless suspicious on each."""
+    # The tree misses by a row or two where frauds lie at one end, as in a numbered table.
+    if not is_category and any(
+        all(_at_the_end(sign * values, labels) for values, labels in parts) for sign in (1, -1)
+    ):
+        return 1.0
+    learned = (_category_rates if is_category else _tree_rates)(*parts[0])
+    reached = [_if_suspicious(learned(values), labels, genuine_weight) for values, labels in parts]
+    return reached[-1] if all(reached) else 0.0
 
 
 def _if_suspicious(scores: Floats, labels: Labels, genuine_weight: float) -> float:
@@ -154,12 +150,10 @@ def _if_suspicious(scores: Floats, labels: Labels, genuine_weight: float) -> flo
     return reached if reached - share >= SUSPICIOUS * (1 - share) else 0.0
 
 
-def _highest_first(values: Floats) -> Floats:
-    return np.nan_to_num(values, nan=-np.finfo(np.float64).max)
-
-
-def _lowest_first(values: Floats) -> Floats:
-    return _highest_first(-values)
+def _at_the_end(values: Floats, labels: Labels) -> bool:
+    """Whether every fraud has a higher value than every genuine row; a missing one is lowest."""
+    filled = np.nan_to_num(values, nan=-np.finfo(np.float64).max)
+    return bool(filled[labels == 1].min() > filled[labels == 0].max())
 
 
 def _tree_rates(values: Floats, labels: Labels) -> Callable[[Floats], Floats]:

@@ -33,7 +33,8 @@ def test_hours_as_seconds_are_questioned() -> None:
     assert line is not None
     assert line.startswith(
         "time column 'step' covers 0.0086 days (12 minutes) for 51,392 transactions. "
-        "If it is in hours (31 days), give -P time_unit=h"
+        "If it is in hours (31 days), give -P time_unit=h; "
+        "in days (2 years), -P time_unit=d"
     )
 
 
@@ -50,6 +51,15 @@ def test_milliseconds_from_the_first_row_are_questioned_beyond_fifty_years() -> 
     assert line is not None
     assert "(82 years)" in line
     assert "If it is in milliseconds (30 days), give -P time_unit=ms" in line
+
+
+def test_whole_seconds_in_milliseconds_are_questioned_from_any_origin() -> None:
+    times = np.floor(spread(2)) * 1000
+    line = question_time_span("Time", times)
+    assert line is not None
+    assert line.endswith("If it is in milliseconds (2 days), give -P time_unit=ms.")
+    assert question_time_span("Time", times + 1) is None
+    assert question_time_span("date", np.floor(spread(300) / DAY) * DAY) is None
 
 
 def test_the_question_starts_from_the_unit_that_was_given() -> None:

@@ -31,7 +31,7 @@ def after_the_fact(kind: str, labels: Labels) -> Floats:
     rng = np.random.default_rng(2)
     fraud = labels == 1
     if kind == "scenario":
-        return labels * rng.integers(1, 4, ROWS).astype(np.float64)
+        return np.where(fraud, rng.integers(1, 4, ROWS), 0).astype(np.float64)
     if kind == "missing unless fraud":
         return np.where(fraud, rng.random(ROWS), np.nan)
     if kind == "missing if fraud":
@@ -56,7 +56,8 @@ def test_a_column_filled_in_after_the_fact_is_named(kind: str, labels: Labels) -
 
 
 def test_categories_of_frauds_only_are_named_however_they_are_numbered(labels: Labels) -> None:
-    codes: Floats = np.random.default_rng(4).integers(0, 100, ROWS) * 2.0 + labels
+    pairs = np.random.default_rng(4).integers(0, 100, ROWS)
+    codes = (pairs * 2 + labels).astype(np.float64)
     parts = cut(codes, labels)
     assert [leak.column for leak in find_leaks(*parts, ["reason"], categorical=[0])] == ["reason"]
     assert not find_leaks(*parts, ["amount"])
