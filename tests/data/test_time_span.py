@@ -38,6 +38,12 @@ def test_hours_as_seconds_are_questioned() -> None:
     )
 
 
+def test_a_unit_that_makes_at_least_a_day_is_asked_about_first() -> None:
+    line = question_time_span("day", np.arange(5_000) % 20 * 1.0)
+    assert line is not None
+    assert "If it is in days (19 days), give -P time_unit=d; in hours (19 hours)" in line
+
+
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_finer_units_since_1970_are_told_apart(unit: str) -> None:
     times = spread(2, since=1.7e9) / SECONDS[unit]
