@@ -49,6 +49,8 @@ def report(trained: Trained) -> None:
         f"precision {held.precision_at_budget:.4f}, recall {held.recall_at_budget:.4f} of "
         f"{held.recall_at_budget_reachable:.4f} within reach"
     )
+    for warning in result.warnings:
+        print(f"  warning: {warning}".replace("\n", "\n  "))
     if held.alerts_per_day > result.alert_budget:
         print(
             f"  warning: {held.alerts_per_day:,.1f} alerts a day are above the budget of "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fraud_model.data.overrides import UNITS, Override
+from fraud_model.data.overrides import Override
 from fraud_model.data.schema import shorten
 from fraud_model.data.text_values import (
     are_booleans,
@@ -22,6 +22,7 @@ from fraud_model.data.text_values import (
     numbers_in,
     time_format,
 )
+from fraud_model.data.time_span import SECONDS
 from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.model.feature import (
     AGE,
@@ -180,7 +181,7 @@ def _of_numbers(name: str, present: pd.Series, kind: str, role: Role, optional: 
     if kind == "time" or (not kind and unit and _is_whole(present)):
         # Seconds that count from nowhere known have no hour, and no weekday.
         parts = (HOUR, WEEKDAY) if unit and unit == _epoch_unit(present) else ()
-        seconds = UNITS[unit or "s"]
+        seconds = SECONDS[unit or "s"]
         return Feature(name, "time", missing=optional, seconds=seconds, parts=parts)
     infinite = np.isinf(present.to_numpy(dtype=np.float64))
     if infinite.any():
@@ -255,7 +256,7 @@ def _epoch_unit(present: pd.Series) -> str | None:
         return None
     low, high = float(present.min()), float(present.max())
     for unit in EPOCH_UNITS:
-        if low * UNITS[unit] >= FIRST_EPOCH and high * UNITS[unit] <= LAST_EPOCH:
+        if low * SECONDS[unit] >= FIRST_EPOCH and high * SECONDS[unit] <= LAST_EPOCH:
             return unit
     return None
 

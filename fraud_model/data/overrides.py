@@ -10,12 +10,11 @@ from typing import Any
 import yaml
 
 from fraud_model.data.schema import describe_missing
+from fraud_model.data.time_span import SECONDS
 from fraud_model.errors import DataError, ParameterError
 
 KINDS = ("number", "boolean", "category", "time", "identifier", "constant", "excluded")
 MISSING = ("refuse", "accept")
-# Seconds of each unit that a time may count.
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 KEYS = ("kind", "missing", "format")
 
 
@@ -43,9 +42,9 @@ class ColumnRules:
     def __post_init__(self) -> None:
         if self.missing not in MISSING:
             raise ParameterError(f"missing={self.missing!r} is invalid: expected refuse or accept.")
-        if self.time_unit not in ("auto", *UNITS):
+        if self.time_unit not in ("auto", *SECONDS):
             raise ParameterError(
-                f"time_unit={self.time_unit!r} is invalid: expected auto, {', '.join(UNITS)}."
+                f"time_unit={self.time_unit!r} is invalid: expected auto, {', '.join(SECONDS)}."
             )
         if self.exclude and self.include:
             raise ParameterError("exclude= and include= say the same twice: give one of them.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from fraud_model import __version__
+from fraud_model.data.columns import Columns
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.model.metrics import shown_rows
 from fraud_model.training.result import TrainingResult
+
+PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "time": "times"}
 
 
 def write_card(name: str, result: TrainingResult, commit: str) -> str:
@@ -37,6 +41,7 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "",
             _decision(result),
             "",
+            *(f"**To look at:** {warning}\n" for warning in result.warnings),
             f"A logistic regression on the same features has an average precision of "
             f"{result.fitted.baseline_average_precision:.4f} on the validation part.",
             "",
@@ -53,7 +58,7 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "|---|---|---|---|",
             *sizes,
             "",
-            f"Features ({len(columns.features)}): {', '.join(f'`{f}`' for f in columns.features)}.",
+            *_features(columns),
             "",
             "## Use and limits",
             "",
@@ -67,6 +72,26 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "",
         ]
     )
+
+
+def _features(columns: Columns) -> list[str]:
+    """The features by kind, with what may be missing, and the columns that were left out."""
+    described = columns.described.values()
+    lines = [f"Features ({len(columns.features)}):", ""]
+    for kind, plural in PLURALS.items():
+        names = [feature.name for feature in described if feature.kind == kind]
+        if names:
+            lines.append(f"- {plural}: {_listed(names)}")
+    gaps = [feature.name for feature in described if feature.missing]
+    if gaps:
+        lines.append(f"- of these may be missing: {_listed(gaps)}")
+    if columns.ignored:
+        lines.append(f"- columns of the table that were left out: {_listed(columns.ignored)}")
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _origin(dataset: Dataset) -> str:

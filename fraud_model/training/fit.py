@@ -17,9 +17,11 @@ from fraud_model.data.columns import Columns
 from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
 from fraud_model.model.encoding import Encoder
+from fraud_model.training.baseline import beaten_by, undecided
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, advice, trace
 from fraud_model.training.inputs import booster_names, fit_baseline, fit_encoder, fit_scaler
+from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
 from fraud_model.training.seeds import average
 
 ROUNDS_BETWEEN_REPORTS = 50
@@ -31,7 +33,8 @@ class Fitted:
 
     `rounds` are the trees that each seed's booster kept, and `curve` is the first seed's.
     `log_odds` are the raw scores of the validation part, and `validation_probability` the
-    calibrated ones, both of shape (validation rows,).
+    calibrated ones, both of shape (validation rows,). `leaks` are columns that are too good to be
+    true, and `doubt` says that the baseline may be better; None where there is nothing to say.
     """
 
     detector: FraudDetector
@@ -41,6 +44,8 @@ class Fitted:
     curve: LearningCurve
     average_precision: float
     baseline_average_precision: float
+    leaks: LeakReport | None = None
+    doubt: str | None = None
 
 
 def fit(
@@ -56,8 +61,8 @@ def fit(
     returned detector is 0.5, a placeholder until a policy decides.
 
     Raises:
-        TrainingError: a logistic regression on the same standardised features is better on
-            `validation` by average precision.
+        TrainingError: a logistic regression on the same inputs is better on `validation` by average
+            precision, beyond chance.
     """
     encoder = fit_encoder(train, columns)
     inputs = encoder.encode(train)
@@ -80,16 +85,41 @@ def fit(
         log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
 
     baseline = fit_baseline(x_train, y_train, encoder)
+    of_baseline = baseline.decision_function(x_validation)
     reached, to_beat = (
         float(average_precision_score(y_validation, scores, sample_weight=weights))
-        for scores in (log_odds, baseline.decision_function(x_validation))
+        for scores in (log_odds, of_baseline)
     )
-    if reached < to_beat:
+    times = columns.seconds(validation)
+    if reached < to_beat and beaten_by(
+        y_validation, log_odds, of_baseline, times=times, genuine_weight=genuine_weight
+    ):
         raise TrainingError(
             "LightGBM does not beat logistic regression; nothing was registered. Average precision "
             f"on the validation part: {reached:.4f} with LightGBM, {to_beat:.4f} with logistic "
             f"regression. {advice(curve, hyperparameters)}"
         )
+    sources = [encoder.names[owner] for owner in encoder.owners]
+    leaks = find_leaks(
+        (x_train, y_train),
+        (x_validation, y_validation),
+        sources,
+        categorical=encoder.categorical,
+        genuine_weight=max(1.0, genuine_weight),
+    )
+
+    def without(inputs: list[int]) -> float:
+        part = lightgbm.Dataset(
+            x_train[:, inputs],
+            y_train,
+            categorical_feature=[
+                place for place, name in enumerate(inputs) if name in encoder.categorical
+            ],
+        )
+        rest = _train(part, hyperparameters, hyperparameters.rounds)
+        scores = np.asarray(rest.predict(x_validation[:, inputs], raw_score=True))
+        return float(average_precision_score(y_validation, scores, sample_weight=weights))
+
     decision = calibrate(log_odds, y_validation, genuine_weight)
     return Fitted(
         detector=FraudDetector(booster, encoder, scaler, decision),
@@ -99,6 +129,8 @@ def fit(
         curve=curve,
         average_precision=reached,
         baseline_average_precision=to_beat,
+        leaks=weigh_leaks(leaks, sources, reached, without),
+        doubt=undecided(reached, to_beat, int(y_validation.sum())),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from fraud_model.data.dataset import load_dataset
+from fraud_model.data.dataset import Dataset, load_dataset
 from fraud_model.data.download import public
-from fraud_model.data.split import split
+from fraud_model.data.split import Parts, split
 from fraud_model.data.table import show
+from fraud_model.data.time_span import question_time_span
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout, log_holdout
 from fraud_model.evaluation.learned import Learned
@@ -21,6 +22,7 @@ from fraud_model.training import run_log
 from fraud_model.training.card import write_card
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.fit import fit, refit
+from fraud_model.training.fraud_rates import question_fraud_rates
 from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.known_rows import make_known_rows
 from fraud_model.training.result import TrainingResult
@@ -96,8 +98,11 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     log_parameters({**own.pop("hyperparameters"), **own})
     run_log.log_data(dataset, parts, weight)
     columns, policy = dataset.columns, parse_policy(config.threshold)
+    warnings = _questions(dataset, parts, config)
     print(f"fitting {hyperparameters.rounds} rounds on {len(parts.train):,} transactions")
     fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight)
+    warnings += [fitted.leaks.message()] if fitted.leaks else []
+    warnings += [fitted.doubt] if fitted.doubt else []
     probabilities = {
         "validation": fitted.validation_probability,
         "holdout": fitted.detector.probability(parts.holdout),
@@ -137,4 +142,19 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
             for name, part in scored.items()
         },
         hand_over=hand_over,
+        warnings=tuple(warnings),
     )
+
+
+def _questions(dataset: Dataset, parts: Parts, config: TrainingConfig) -> list[str]:
+    """What is odd about a table, for somebody to look at."""
+    columns = dataset.columns
+    times = columns.seconds(dataset.table)
+    counts = {
+        name: (int(part[columns.target].sum()), len(part)) for name, part in parts.named().items()
+    }
+    found = [question_fraud_rates(counts)]
+    if columns.time is not None and times is not None:
+        unit = "s" if config.time_unit == "auto" else config.time_unit
+        found.append(question_time_span(columns.time, times, None if columns.has_dates else unit))
+    return [question for question in found if question]

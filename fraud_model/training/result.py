@@ -26,7 +26,7 @@ class TrainingResult:
     model, which is another one where the detector was refitted on all rows; `scored` and `metrics`
     have the keys `validation` and `holdout`. `alert_budget` is in alerts a day. Each genuine
     transaction of the table stands for `genuine_weight` of them. `hand_over` is None where nothing
-    was handed over, or it could not be checked.
+    was handed over, or it could not be checked. `warnings` are for somebody to look at.
     """
 
     dataset: Dataset
@@ -39,6 +39,7 @@ class TrainingResult:
     scored: dict[str, Scored]
     metrics: dict[str, Metrics]
     hand_over: HandOver | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:

@@ -108,6 +108,7 @@ def version_tags(result: TrainingResult, commit: str) -> dict[str, str]:
     What it reached is the evaluation model's.
     """
     dataset, held, decision = result.dataset, result.metrics["holdout"], result.decision
+    leaks = result.fitted.leaks
     threshold = {} if decision.threshold is None else {"threshold": repr(decision.threshold)}
     return {
         "data_kind": dataset.kind,
@@ -128,6 +129,7 @@ def version_tags(result: TrainingResult, commit: str) -> dict[str, str]:
         "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
         "holdout_brier": f"{held.brier:.8f}",
         "holdout_alerts_per_day": f"{held.alerts_per_day:.1f}",
+        **({"leaks": ", ".join(leaks.columns)} if leaks else {}),
     }
 
 
@@ -185,6 +187,7 @@ def _say(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
         f"data: {dataset.source} ({dataset.kind}), {len(dataset.table):,} transactions, "
         f"{dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
         f"{dataset.duplicates:,} duplicates dropped, {len(columns.features)} features"
+        + ("" if columns.time is None else f", {columns.days_covered(dataset.table):,.4g} days")
     )
     if len(dataset.unknown):
         print(
