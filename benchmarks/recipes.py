@@ -4,8 +4,10 @@
     pip install -r requirements.txt -r benchmarks/requirements.txt
     python -m benchmarks.recipes data/creditcard.csv --fraud-rate 0.00172
 
-Every model is fitted on the same folds of standardised features with a fixed number of rounds: with
-some thirty frauds in a part for early stopping, its noise would be measured instead of the models.
+Takes any table that `train` takes, with the same `--target`, `--fraud`, `--time-unit`, `--exclude`
+and so on. Every model is fitted on the same folds with a fixed number of rounds: with some thirty
+frauds in a part for early stopping, its noise would be measured instead of the models. Peers get
+categories and gaps as their libraries take them; see `recipes_peers`.
 `recipes_folds` says which folds there are. The first table, by rolling origins, is the one that
 counts: each model is fitted on all of the past, and once more on its earlier three quarters, which
 is what it learns from where the newest quarter is kept for validation. If a table holds only a part
@@ -30,16 +32,17 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 from sklearn.metrics import average_precision_score
-from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from benchmarks.recipes_folds import Fold, hours, pieces, rolling, stratified
-from benchmarks.recipes_peers import PEERS
+from benchmarks.recipes_peers import PEERS, Inputs
 from fraud_model.arrays import Counts, Floats, Labels
-from fraud_model.data.dataset import load_dataset
+from fraud_model.data.dataset import Dataset, load_dataset
+from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 
 ALL, EARLIER = "all", "earlier 75 %"
+SECONDS_PER_HOUR = 3_600
 
 
 @dataclass
@@ -62,7 +65,9 @@ def main() -> None:
     parser.add_argument("--amount", default=DEFAULT_AMOUNT)
     parser.add_argument("--fraud-rate", type=float, help="share of frauds in the real traffic")
     parser.add_argument("--label-delay", type=float, default=0.0, help="hours")
-    parser.add_argument("--hour", type=float, default=3600.0, help="in units of the time column")
+    parser.add_argument("--fraud", default="", help="value of the target that means fraud")
+    parser.add_argument("--time-unit", default="auto", help="of a time that is a number")
+    parser.add_argument("--exclude", default="", help="columns to leave out")
     parser.add_argument("--repeats", type=int, default=5, help="of the folds dealt at random")
     arguments = parser.parse_args()
     dataset = load_dataset(
@@ -70,16 +75,19 @@ def main() -> None:
         target=arguments.target,
         time=arguments.time,
         amount=arguments.amount,
+        rules=ColumnRules(
+            fraud=arguments.fraud, time_unit=arguments.time_unit, exclude=arguments.exclude
+        ),
     )
-    features = dataset.table[list(dataset.columns.features)].to_numpy()
     labels = dataset.table[dataset.columns.target].to_numpy()
     rate = arguments.fraud_rate or dataset.fraud_rate
     weight = (1 - rate) / rate * labels.sum() / (labels == 0).sum()
     print(f"{len(labels):,} transactions, {labels.sum()} frauds, weighted to {rate:.3%}")
     seeds = range(arguments.repeats)
     schemes: dict[str, Callable[[], Iterable[Fold]]] = {}
-    if dataset.columns.time is not None:
-        times = dataset.table[dataset.columns.time].to_numpy(np.float64) / arguments.hour
+    seconds = dataset.columns.seconds(dataset.table)
+    if seconds is not None:
+        times = seconds / SECONDS_PER_HOUR
         delay = arguments.label_delay
         schemes |= {
             "rolling origins": lambda: rolling(times, labels, delay),
@@ -90,13 +98,13 @@ def main() -> None:
     for scheme, folds in schemes.items():
         if not (dealt := list(folds())):
             continue
-        reached = run(dealt, features, labels, weight)
+        reached = run(dealt, dataset, labels, weight)
         print(f"\n{scheme}, {len(dealt)} folds\n")
         print("| model | learned from | average precision | spread | difference from ours | fit |")
         print("|---|---|---|---|---|---|", *rows(reached), sep="\n", flush=True)
 
 
-def run(folds: list[Fold], features: Floats, labels: Labels, genuine_weight: float) -> Reached:
+def run(folds: list[Fold], dataset: Dataset, labels: Labels, genuine_weight: float) -> Reached:
     """Every peer on every fold."""
     reached = Reached()
     for seed, fold in enumerate(tqdm(folds, unit="fold")):
@@ -106,12 +114,12 @@ def run(folds: list[Fold], features: Floats, labels: Labels, genuine_weight: flo
         if fold.earlier is not None:
             learned[EARLIER] = fold.earlier
         for what, learn in learned.items():
-            scaler = StandardScaler().fit(features[learn])
+            past, test = Inputs.of(dataset, learn, fold.test)
             for name, peer in PEERS.items():
                 start = time.perf_counter()
-                score = peer(scaler.transform(features[learn]), labels[learn], seed)
+                score = peer(past, labels[learn], seed)
                 seconds = time.perf_counter() - start
-                scores = score(scaler.transform(features[fold.test]))
+                scores = score(test)
                 precision = average_precision_score(
                     labels[fold.test], scores, sample_weight=weights
                 )

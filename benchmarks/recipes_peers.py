@@ -1,52 +1,133 @@
-"""What `recipes` compares: our hyperparameters and peers, each at its library's defaults."""
+"""What `recipes` compares: our hyperparameters and peers, each at its library's defaults.
+
+Ours learns what `train` makes of the columns. Peers get the same numbers and times, and each
+category as a code of its own, however rare, which their libraries take as a category; the forest
+takes codes as numbers. Gaps are left to each library.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import catboost
 import lightgbm
 import numpy as np
+import pandas as pd
 import xgboost
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from fraud_model.arrays import Floats, Labels
+from fraud_model.arrays import Counts, Floats, Labels
+from fraud_model.data.dataset import Dataset
+from fraud_model.model.encoding import Encoder
+from fraud_model.model.feature import UNKNOWN, category_of
 from fraud_model.training.config import Hyperparameters
+from fraud_model.training.inputs import fit_baseline, fit_encoder, fit_scaler
 
-Scorer = Callable[[Floats], Floats]
-Peer = Callable[[Floats, Labels, int], Scorer]
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows as models learn and score them, both of shape (rows, inputs).
+
+    `ours` are scaled, with the categories that are frequent in what was learned. `theirs` have all
+    categories that were learned as codes, NaN where one was not. `encoder` is ours.
+    """
+
+    ours: Floats
+    theirs: Floats
+    encoder: Encoder
+
+    @classmethod
+    def of(cls, dataset: Dataset, learn: Counts, test: Counts) -> tuple[Inputs, Inputs]:
+        """The rows to learn and to score, by their places in a dataset."""
+        past, future = (dataset.table.iloc[rows] for rows in (learn, test))
+        encoder = fit_encoder(past, dataset.columns)
+        whole = replace(
+            encoder,
+            features=tuple(
+                replace(f, vocabulary=tuple(past[f.name].dropna().map(category_of).unique()))
+                if f.kind == "category"
+                else f
+                for f in encoder.features
+            ),
+        )
+        scaler = fit_scaler(encoder.encode(past), encoder)
+        return tuple(  # type: ignore[return-value]
+            cls(scaler.transform(encoder.encode(rows)), _without_unknown(whole, rows), encoder)
+            for rows in (past, future)
+        )
+
+    @property
+    def categorical(self) -> list[int]:
+        """The places of the inputs that are codes."""
+        return list(self.encoder.categorical)
+
+
+def _without_unknown(encoder: Encoder, rows: pd.DataFrame) -> Floats:
+    values = encoder.encode(rows)
+    codes = values[:, list(encoder.categorical)]
+    values[:, list(encoder.categorical)] = np.where(codes == UNKNOWN, np.nan, codes)
+    return values
+
+
+Scorer = Callable[[Inputs], Floats]
+Peer = Callable[[Inputs, Labels, int], Scorer]
 
 ROUNDS = 400
 LEARNING_RATE = 0.05
 
 
-def ours(features: Floats, labels: Labels, seed: int) -> Scorer:
-    """The hyperparameters of the `train` entry point."""
+def ours(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
+    """The hyperparameters of the `train` entry point, on what it makes of the columns."""
     hyperparameters = Hyperparameters(seed=seed)
-    return _boosted(hyperparameters.lightgbm_parameters(), hyperparameters.rounds, features, labels)
+    data = lightgbm.Dataset(inputs.ours, labels, categorical_feature=inputs.categorical)
+    booster = lightgbm.train(
+        hyperparameters.lightgbm_parameters(), data, num_boost_round=hyperparameters.rounds
+    )
+    return lambda rows: np.asarray(booster.predict(rows.ours, raw_score=True))
 
 
-def plain_lightgbm(features: Floats, labels: Labels, seed: int) -> Scorer:
+def plain_lightgbm(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """LightGBM's defaults at learning rate 0.05, 400 rounds."""
-    return _boosted(_plain(seed), ROUNDS, features, labels)
+    return _boosted(_plain(seed), inputs, labels)
 
 
-def weighted_lightgbm(features: Floats, labels: Labels, seed: int) -> Scorer:
+def weighted_lightgbm(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """The same with scale_pos_weight = negatives / positives."""
     weight = (labels == 0).sum() / (labels == 1).sum()
-    return _boosted({**_plain(seed), "scale_pos_weight": weight}, ROUNDS, features, labels)
+    return _boosted({**_plain(seed), "scale_pos_weight": weight}, inputs, labels)
 
 
-def xgb(features: Floats, labels: Labels, seed: int) -> Scorer:
+def histogram(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
+    """scikit-learn's boosting at learning rate 0.05, 400 rounds.
+
+    A column of more than 255 categories, which it refuses, is a number to it.
+    """
+    few = [place for place in inputs.categorical if np.nanmax(inputs.theirs[:, place]) < 255]
+    model = HistGradientBoostingClassifier(
+        max_iter=ROUNDS,
+        learning_rate=LEARNING_RATE,
+        early_stopping=False,
+        categorical_features=few or None,
+        random_state=seed,
+    ).fit(inputs.theirs, labels)
+    return lambda rows: np.asarray(model.decision_function(rows.theirs))
+
+
+def xgb(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """XGBoost's defaults at learning rate 0.05, 400 rounds."""
+    types = ["c" if place in inputs.categorical else "float" for place in _places(inputs)]
     model = xgboost.XGBClassifier(
-        n_estimators=ROUNDS, learning_rate=LEARNING_RATE, random_state=seed
-    ).fit(features, labels)
-    return lambda rows: np.asarray(model.predict_proba(rows)[:, 1], dtype=np.float64)
+        n_estimators=ROUNDS,
+        learning_rate=LEARNING_RATE,
+        random_state=seed,
+        feature_types=types,
+        enable_categorical=True,
+    ).fit(inputs.theirs, labels)
+    return lambda rows: np.asarray(model.predict_proba(rows.theirs)[:, 1], dtype=np.float64)
 
 
-def cat(features: Floats, labels: Labels, seed: int) -> Scorer:
+def cat(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """CatBoost's defaults at learning rate 0.05, 400 rounds."""
     model = catboost.CatBoostClassifier(
         iterations=ROUNDS,
@@ -54,27 +135,30 @@ def cat(features: Floats, labels: Labels, seed: int) -> Scorer:
         random_seed=seed,
         verbose=False,
         allow_writing_files=False,
-    ).fit(features, labels)
-    return lambda rows: np.asarray(model.predict(rows, prediction_type="RawFormulaVal"))
+    ).fit(_with_words(inputs), labels, cat_features=inputs.categorical)
+    return lambda rows: np.asarray(
+        model.predict(_with_words(rows), prediction_type="RawFormulaVal")
+    )
 
 
-def random_forest(features: Floats, labels: Labels, seed: int) -> Scorer:
-    """400 trees, scikit-learn's defaults."""
+def random_forest(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
+    """400 trees, scikit-learn's defaults, codes as numbers."""
     model = RandomForestClassifier(n_estimators=ROUNDS, random_state=seed, n_jobs=-1)
-    model.fit(features, labels)
-    return lambda rows: np.asarray(model.predict_proba(rows)[:, 1])
+    model.fit(inputs.theirs, labels)
+    return lambda rows: np.asarray(model.predict_proba(rows.theirs)[:, 1])
 
 
-def logistic_regression(features: Floats, labels: Labels, seed: int) -> Scorer:
+def logistic_regression(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """The baseline that `train` makes a model beat."""
-    model = LogisticRegression(max_iter=1000, random_state=seed).fit(features, labels)
-    return lambda rows: np.asarray(model.decision_function(rows))
+    model = fit_baseline(inputs.ours, labels, inputs.encoder)
+    return lambda rows: np.asarray(model.decision_function(rows.ours))
 
 
 PEERS: dict[str, Peer] = {
     "ours": ours,
     "plain LightGBM": plain_lightgbm,
     "LightGBM, scale_pos_weight": weighted_lightgbm,
+    "HistGradientBoosting": histogram,
     "XGBoost": xgb,
     "CatBoost": cat,
     "random forest": random_forest,
@@ -86,8 +170,18 @@ def _plain(seed: int) -> dict[str, object]:
     return {"objective": "binary", "learning_rate": LEARNING_RATE, "seed": seed, "verbose": -1}
 
 
-def _boosted(
-    parameters: dict[str, object], rounds: int, features: Floats, labels: Labels
-) -> Scorer:
-    booster = lightgbm.train(parameters, lightgbm.Dataset(features, labels), rounds)
-    return lambda rows: np.asarray(booster.predict(rows, raw_score=True))
+def _boosted(parameters: dict[str, object], inputs: Inputs, labels: Labels) -> Scorer:
+    data = lightgbm.Dataset(inputs.theirs, labels, categorical_feature=inputs.categorical)
+    booster = lightgbm.train(parameters, data, ROUNDS)
+    return lambda rows: np.asarray(booster.predict(rows.theirs, raw_score=True))
+
+
+def _places(inputs: Inputs) -> range:
+    return range(inputs.theirs.shape[1])
+
+
+def _with_words(inputs: Inputs) -> pd.DataFrame:
+    """CatBoost takes whole numbers for categories."""
+    columns = pd.DataFrame(inputs.theirs)
+    columns[inputs.categorical] = columns[inputs.categorical].fillna(-1)
+    return columns.astype(dict.fromkeys(inputs.categorical, np.int64))
