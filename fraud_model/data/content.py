@@ -9,8 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, cast
+from typing import IO, Any, Literal
 
 import pyarrow
 
@@ -100,9 +101,7 @@ class Content:
             if self.head.startswith(first):
                 raise DataError(f"{self.place} is {what}. {remedy}.")
         if self.head[257:262] == b"ustar":
-            raise DataError(
-                f"{self.place} is a tar archive. Unpack it, and name the table in it."
-            )
+            raise DataError(f"{self.place} is a tar archive. Unpack it, and name the table in it.")
         if start.startswith((b"<!doctype html", b"<html")):
             raise DataError(
                 f"{self.place} is an HTML page, perhaps a login page that was saved as a table. "
@@ -151,19 +150,19 @@ def first_line(error: BaseException) -> str:
 
 
 def _opened(packed: Content, packing: str) -> Content:
-    inner = packed.open
     if packing == "zip":
         return _zipped(packed)
-    openers: dict[str, Callable[[], IO[bytes]]] = {
-        "gzip": lambda: cast(IO[bytes], gzip.open(inner())),
-        "bz2": lambda: cast(IO[bytes], bz2.open(inner())),
-        "xz": lambda: cast(IO[bytes], lzma.open(inner())),
-        "zst": lambda: cast(IO[bytes], pyarrow.CompressedInputStream(inner(), "zstd")),
-    }
+    inner = packed.open
+    opener: Callable[[IO[bytes]], Any] = {
+        "gzip": gzip.open,
+        "bz2": bz2.open,
+        "xz": lzma.open,
+        "zst": partial(pyarrow.CompressedInputStream, compression="zstd"),
+    }[packing]
     name = packed.name
     if PurePosixPath(name.lower()).suffix in (".gz", ".bz2", ".xz", ".zst"):
         name = PurePosixPath(name).stem
-    return replace(packed, name=name, open=openers[packing], path=None)
+    return replace(packed, name=name, open=lambda: opener(inner()), path=None)
 
 
 def _zipped(packed: Content) -> Content:

@@ -117,11 +117,9 @@ def _parsed(
         )
 
 
-def _check_last_row(
-    content: Content, encoding: str, dialect: Dialect, table: pd.DataFrame
-) -> None:
+def _check_last_row(content: Content, encoding: str, dialect: Dialect, table: pd.DataFrame) -> None:
     """pandas fills a row that is cut short with missing values."""
-    if table.empty or not pd.isna(table.iloc[-1, -1]):
+    if table.empty or table.iloc[-1:, -1].notna().all():
         return
     with io.TextIOWrapper(content.open(), encoding=encoding, newline="") as stream:
         last = deque((line for line in stream if line.strip()), maxlen=1)

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from fraud_model.data.download import download_creditcard, fetch, public
-from fraud_model.data.files import read_table
 from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.schema import Columns, check_classes, check_values, resolve_columns
-from fraud_model.data.simulation import simulate
-from fraud_model.errors import DataError
-
-DEFAULT_FILE = Path("data/creditcard.csv")
-
-Kind = Literal["real", "simulated"]
+from fraud_model.data.sources import Kind, read_source
 
 
 @dataclass(frozen=True)
@@ -69,27 +59,13 @@ def load_dataset(
 ) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
-    `data` is a CSV, CSV.gz or Parquet file, an http(s) URL of one, `kaggle`, `simulated`, or
-    `auto` for `data/creditcard.csv` if that exists and `simulated` if not.
+    `read_source` says what `data` may be.
 
     Raises:
         DataError: the table cannot be trained on; the message says where and how to fix it.
     """
-    if data == "auto":
-        data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
-    if data == "simulated":
-        kind: Kind = "simulated"
-        source = "simulation, seed 0"
-        raw = simulate()
-    elif data == "kaggle":
-        kind, source = "real", "kaggle:mlg-ulb/creditcardfraud"
-        raw = read_table(download_creditcard(DEFAULT_FILE, "kaggle"))
-    elif data.startswith(("http://", "https://")):
-        kind, source = "real", public(data)
-        raw = _read_url(data)
-    else:
-        kind, source = "real", data
-        raw = read_table(Path(data).expanduser())
+    read = read_source(data)
+    raw, source, kind = read.frame, read.source, read.kind
     columns = resolve_columns(raw, source, target, time, amount)
     table, duplicates = _drop_duplicates(check_values(raw, columns, source))
     times = None
@@ -111,16 +87,6 @@ def load_dataset(
         young=int(young.sum()),
         label_rule=label_rule,
     )
-
-
-def _read_url(url: str) -> pd.DataFrame:
-    name = Path(public(url)).name
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return read_table(fetch(url, Path(folder) / name))
-        except DataError as error:
-            # The temporary file means nothing to the reader of a message; the URL does.
-            raise DataError(str(error).replace(folder + "/" + name, public(url))) from error
 
 
 def _drop_duplicates(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
