@@ -10,22 +10,23 @@ import pyarrow
 from pyarrow import fs
 
 from fraud_model.data.content import first_line
-from fraud_model.data.download import public
 from fraud_model.errors import DataError, DownloadError
 
 SCHEMES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")
 # Arrow asks Google's store again and again for 15 minutes.
 PATIENCE = {"gs": {"retry_limit_seconds": "15"}, "gcs": {"retry_limit_seconds": "15"}}
-REASONS = (
-    ("ACCESS_DENIED|HTTP status 403|HTTP status 401|PERMISSION_DENIED|InvalidAccessKeyId|"
-     "SIGNATURE_DOES_NOT_MATCH|INVALID_ACCESS_KEY_ID|Unauthenticated|AuthenticationFailed",
-     "access is refused. Check the credentials, which come from the environment as for the "
-     "store's own tools, and what they may read"),
-    ("NETWORK_CONNECTION|curlCode|Could not connect|resolve host|UNAVAILABLE|timed out|TIMEOUT",
-     "the store does not answer. Check the network, and the store's address"),
-    ("NO_SUCH_BUCKET|HTTP status 404|NOT_FOUND|Bucket .* not found|does not exist",
-     "no such bucket or file. Check the address"),
-)  # fmt: skip
+REFUSED = (
+    "ACCESS_DENIED|HTTP status 40[13]|PERMISSION_DENIED|INVALID_?ACCESS_?KEY_?ID|"
+    "SIGNATURE_?DOES_?NOT_?MATCH|Unauthenticated|Authentication|Failed to get token"
+)
+SILENT = "NETWORK_CONNECTION|curlCode|Could not connect|resolve host|UNAVAILABLE|timed out|TIMEOUT"
+ABSENT = "NO_SUCH_BUCKET|HTTP status 404|NOT_FOUND|not found|does not exist"
+REASONS = {
+    REFUSED: "access is refused. Check the credentials, which come from the environment as for "
+    "the store's own tools, and what they may read",
+    SILENT: "the store does not answer. Check the network, and the store's address",
+    ABSENT: "no such bucket or file. Check the address",
+}
 
 
 def fetch_objects(uri: str, folder: Path) -> tuple[Path, str]:
@@ -38,7 +39,7 @@ def fetch_objects(uri: str, folder: Path) -> tuple[Path, str]:
     Raises:
         DataError: nothing is there, or the store refuses or does not answer.
     """
-    place = public(uri)
+    place = _without_secrets(uri.partition("?")[0])
     try:
         return _fetched(uri, place, folder), place
     except (pyarrow.ArrowException, OSError, ValueError) as error:
@@ -90,7 +91,12 @@ def _listed(store: fs.FileSystem, path: str, *, recursive: bool) -> list[str]:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
-    for pattern, words in REASONS:
+    for pattern, words in REASONS.items():
         if re.search(pattern, text, re.IGNORECASE):
             return words
-    return re.sub(r"//[^/@\s]*@", "//", first_line(error))
+    return _without_secrets(first_line(error))
+
+
+def _without_secrets(text: str) -> str:
+    # What stands before @ without a colon is a container of Azure.
+    return re.sub(r"//[^@]*:[^@]*@", "//", text)

@@ -153,12 +153,13 @@ def _opened(packed: Content, packing: str) -> Content:
     if packing == "zip":
         return _zipped(packed)
     inner = packed.open
-    opener: Callable[[IO[bytes]], Any] = {
+    openers: dict[str, Callable[[IO[bytes]], Any]] = {
         "gzip": gzip.open,
         "bz2": bz2.open,
         "xz": lzma.open,
         "zst": partial(pyarrow.CompressedInputStream, compression="zstd"),
-    }[packing]
+    }
+    opener = openers[packing]
     name = packed.name
     if PurePosixPath(name.lower()).suffix in (".gz", ".bz2", ".xz", ".zst"):
         name = PurePosixPath(name).stem

@@ -87,15 +87,19 @@ def _read(content: Content, encoding: str, text: Text) -> tuple[pd.DataFrame, tu
         for i in dialect.long
         if names[i] not in types and not pd.api.types.is_integer_dtype(table[names[i]])
     }
+    long_notes: tuple[str, ...] = ()
     if rounded:
         table = _parsed(content, encoding, dialect, names, types | rounded)
+        long_notes = tuple(
+            f"column {n} holds more digits than a number keeps: text" for n in rounded
+        )
     _check_last_row(content, encoding, dialect, table)
     notes = {
         "utf-8-sig": ("a byte-order mark",),
         "utf-16": ("text in UTF-16",),
         LATIN: ("text in Windows-1252, as it is not UTF-8",),
     }.get(encoding, ())
-    return table, (*notes, *dialect.notes)
+    return table, (*notes, *dialect.notes, *long_notes)
 
 
 def _parsed(

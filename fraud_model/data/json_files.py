@@ -28,6 +28,8 @@ def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if content.path and isinstance(error, OSError):
             raise
         raise damaged(content.place, error) from error
+    if not records:
+        raise DataError(f"{content.place} holds no records. Fetch or save it again.")
     table = pd.DataFrame.from_records(records)
     named([str(name) for name in table.columns], content.place)
     nested = []

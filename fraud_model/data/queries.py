@@ -39,9 +39,7 @@ def read_query(address: str, query: str) -> tuple[pd.DataFrame, str]:
         with connection.execution_options(no_parameters=True) as connection:
             result = connection.exec_driver_sql(query)
             if not result.returns_rows:
-                raise DataError(
-                    f"{place}: the query returns no rows. Give a SELECT with -P query=."
-                )
+                raise DataError(f"{place}: the query is no SELECT. Correct -P query=.")
             names = named(list(result.keys()), place)
             rows = [tuple(row) for row in result]
     except SQLAlchemyError as error:

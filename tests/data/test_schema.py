@@ -8,7 +8,6 @@ import pytest
 
 from fraud_model.data.schema import (
     check_classes,
-    check_names,
     check_values,
     days_covered,
     resolve_columns,
@@ -58,20 +57,6 @@ def test_a_missing_target_is_shown_as_a_diff_with_a_suggestion(small: pd.DataFra
 def test_a_target_alone_leaves_nothing_to_learn(small: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="no numeric column besides the target 'Class'"):
         columns_of(small[["Class"]])
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["a", "b", "a"], "'a' 2 times"),
-        (["a", " "], "column 2 has no name"),
-        (["a;b;Class"], "separated by semicolons"),
-        (["a\tb"], "separated by tabs"),
-    ],
-)
-def test_bad_headers_are_named(names: list[str], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        check_names(names, "t.csv")
 
 
 @pytest.mark.parametrize(
