@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -63,20 +64,21 @@ def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]
             f"{place} is a Delta table, whose folder also holds rows that were deleted. "
             "Save its current rows as Parquet, and give that."
         )
+    files = _parquet_files(folder, place)
+    schemas = [_schema(file, f"{place}: {file.relative_to(folder)}") for file in files]
+    for file, schema in zip(files[1:], schemas[1:], strict=True):
+        check_equal(schemas[0].names, schema.names, f"{place}: {file.relative_to(folder)}")
+    dataset = partial(
+        pyarrow.dataset.dataset,
+        [str(file) for file in files],
+        partitioning="hive",
+        partition_base_dir=str(folder),
+    )
     try:
-        dataset = pyarrow.dataset.dataset(
-            _parquet_files(folder, place), partitioning="hive", partition_base_dir=str(folder)
-        )
-        fragments = list(dataset.get_fragments())
-        schemas = [(fragment.path, fragment.physical_schema) for fragment in fragments]
-        first = schemas[0][1].names
-        for path, schema in schemas[1:]:
-            where = Path(path).relative_to(folder)
-            check_equal(first, schema.names, f"{place}: {where}")
         unified = pyarrow.unify_schemas(
-            [dataset.schema, *(schema for _, schema in schemas)], promote_options="permissive"
-        )
-        table = dataset.replace_schema(unified).to_table()
+            [dataset().schema, *schemas], promote_options="permissive"
+        ).remove_metadata()
+        table = dataset(schema=unified).to_table()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
             f"{place}: its files cannot be read as one table "
@@ -84,7 +86,7 @@ def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]
             "types of columns."
         ) from error
     frame, notes = frame_of(table, place)
-    return frame, (f"{len(fragments)} Parquet files, in the order of their paths", *notes)
+    return frame, (f"{len(files)} Parquet files, in the order of their paths", *notes)
 
 
 def check_equal(expected: Sequence[str], found: Sequence[str], place: str) -> None:
@@ -154,14 +156,25 @@ def _is_rounded(column: pyarrow.ChunkedArray) -> bool:
     return any(end is not None and abs(end) > EXACT for end in ends.values())
 
 
-def _parquet_files(folder: Path, place: str) -> list[str]:
+def _schema(file: Path, place: str) -> pyarrow.Schema:
+    try:
+        schema = pyarrow.parquet.read_schema(file)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(
+            f"{place} is not a complete Parquet file ({first_line(error)}). Fetch or save it again."
+        ) from error
+    named(schema.names, place)
+    return schema
+
+
+def _parquet_files(folder: Path, place: str) -> list[Path]:
     shown = [
         file
         for file in sorted(folder.rglob("*"))
         if file.is_file()
         and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
     ]
-    parquet = [str(file) for file in shown if file.suffix.lower() in (".parquet", ".pq")]
+    parquet = [file for file in shown if file.suffix.lower() in (".parquet", ".pq")]
     if not parquet:
         found = f" It holds {', '.join(f.name for f in shown[:3])}." if shown else ""
         raise DataError(

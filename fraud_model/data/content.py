@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -23,6 +24,7 @@ Format = Literal["csv", "json", "parquet", "arrow"]
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".feather")
 HEAD_BYTES = 1 << 16
+JSON_START = re.compile(rb'\{\s*"|\[\s*\{')
 MOST_NAMES = 10
 
 PACKED = {
@@ -92,7 +94,7 @@ class Content:
                 "Fetch or save it again."
             )
         start = self.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        json = ending in (".json", ".jsonl", ".ndjson") or start.startswith((b'{"', b'[{"'))
+        json = ending in (".json", ".jsonl", ".ndjson") or JSON_START.match(start) is not None
         return "json" if json else "csv"
 
     def _refuse_foreign(self) -> None:

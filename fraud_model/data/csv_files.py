@@ -55,8 +55,10 @@ def read_csv(content: Content, text: Text) -> tuple[pd.DataFrame, tuple[str, ...
             raise
         raise damaged(place, error) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
+        longer = isinstance(error, pd.errors.ParserWarning)
+        what = "row 1 has more values than the header" if longer else first_line(error)
         raise DataError(
-            f"{place}: {first_line(error)}. Rows and header must have the same number of values: "
+            f"{place}: {what}. Rows and header must have the same number of values: "
             "correct the row, or fetch the file again."
         ) from error
     raise DataError(f"{place} is not text in UTF-8 ({reason}). Is it a CSV file?")

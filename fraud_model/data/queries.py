@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fraud_model.data.content import first_line
 from fraud_model.data.headers import named
-from fraud_model.errors import DataError
+from fraud_model.errors import DataError, ParameterError
 from fraud_model.stores import CONNECT_SECONDS, WITH_CONNECT_TIMEOUT, without_credentials
 
 SHAPE = "dialect://user:password@host:port/name"
@@ -29,10 +29,16 @@ def read_query(address: str, query: str) -> tuple[pd.DataFrame, str]:
     installed. Nothing that the query changes is committed.
 
     Raises:
+        ParameterError: there is no query.
         DataError: the driver is missing, the database does not answer or refuses, or the query
             fails or selects no table.
     """
     engine, place = _engine(address)
+    if not query.strip():
+        raise ParameterError(
+            f"{place} is a database: say what to read from it with -P query=, such as "
+            "-P query='SELECT * FROM transactions'."
+        )
     try:
         connection = _connected(engine, place)
         # The query as it stands: no percent sign in it is a place for a parameter.

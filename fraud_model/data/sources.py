@@ -49,9 +49,12 @@ def read_source(data: str, query: str = "") -> RawTable:
     `simulated` if not.
 
     Raises:
-        ParameterError: there is a query without a database, or a database without a query.
+        ParameterError: `data` is empty, or one of a database and a query is there without the
+            other.
         DataError: there is no such table, or it cannot be read; the message says why.
     """
+    if not data.strip():
+        raise ParameterError("data= is empty. Name a table, `simulated`, or `auto`.")
     if data == "auto":
         data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
     if _is_database(data):
@@ -84,11 +87,6 @@ def _is_database(data: str) -> bool:
 
 
 def _queried(data: str, query: str) -> RawTable:
-    if not query.strip():
-        raise ParameterError(
-            "data= is the URL of a database: say what to read from it with -P query=, such as "
-            "-P query='SELECT * FROM transactions'."
-        )
     frame, source = read_query(data, query)
     frame, notes = without_index(frame, ())
     return RawTable(frame, source, "real", notes)

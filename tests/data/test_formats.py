@@ -187,6 +187,20 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path, shop: pd.DataFra
     shop.drop(columns="amount").to_parquet(tmp_path / "t/day=2026-01-02/part-1.parquet")
     with pytest.raises(DataError, match=r"part-1\.parquet has other columns .*- 'amount'"):
         read_source(str(tmp_path / "t"))
+    (tmp_path / "t/day=2026-01-02/part-1.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"part-1\.parquet is not a complete Parquet file"):
+        read_source(str(tmp_path / "t"))
+
+
+def test_parquet_files_of_a_folder_may_differ_in_numbers_but_not_in_text(tmp_path: Path) -> None:
+    pd.DataFrame({"amount": [1, 2], "note": [None, None]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"note": ["x", "y"], "amount": [0.5, 2]}).to_parquet(tmp_path / "b.parquet")
+    frame = read_source(str(tmp_path)).frame
+    assert frame["amount"].tolist() == [1, 2, 0.5, 2]
+    assert frame["note"].fillna("-").tolist() == ["-", "-", "x", "y"]
+    pd.DataFrame({"note": ["x"], "amount": ["1"]}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="Field amount has incompatible types"):
+        read_source(str(tmp_path))
 
 
 def test_a_folder_without_parquet_says_what_it_holds(tmp_path: Path, shop: pd.DataFrame) -> None:
