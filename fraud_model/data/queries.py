@@ -102,6 +102,7 @@ def _connected(engine: sqlalchemy.Engine, place: str) -> sqlalchemy.Connection:
 
 
 def _frame(rows: list[tuple[Any, ...]], names: list[str], place: str) -> pd.DataFrame:
+    """Decimals and durations (seconds) as float64, dates as datetime64 in UTC, the rest as text."""
     table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
     nested = []
     for name in names:
@@ -123,9 +124,11 @@ def _frame(rows: list[tuple[Any, ...]], names: list[str], place: str) -> pd.Data
             f"{place}: these columns hold no single values: {', '.join(nested)}. "
             "Select parts of them, or leave them out of the query."
         )
-    for name in table.columns:
+    for name in names:
         if isinstance(table[name].dtype, pd.DatetimeTZDtype):
             table[name] = table[name].dt.tz_convert("UTC").dt.tz_localize(None)
+        elif table[name].dtype.kind == "m":
+            table[name] = table[name].dt.total_seconds()
     return table
 
 

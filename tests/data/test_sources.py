@@ -77,12 +77,12 @@ def test_a_query_reads_postgresql(tmp_path: Path, shop: pd.DataFrame) -> None:
         engine = sqlalchemy.create_engine(address.replace("://", "+psycopg2://", 1))
         shop.to_sql("shop", engine, index=False)
         engine.dispose()
-        read = read_source(
-            address, "SELECT *, 1.25::numeric AS price, true AS web, now() AS zoned FROM shop"
-        )
+        more = "1.25::numeric AS price, true AS web, now() AS zoned, interval '1 day' AS span"
+        read = read_source(address, f"SELECT *, {more} FROM shop")
         pd.testing.assert_frame_equal(read.frame[list(shop.columns)], shop, check_dtype=False)
         kinds = {name: str(dtype) for name, dtype in read.frame.dtypes.items()}
         assert (kinds["price"], kinds["web"]) == ("float64", "bool")
+        assert read.frame["span"].tolist() == [86_400.0] * 3
         assert kinds["moment"].startswith("datetime64")
         assert kinds["zoned"] in ("datetime64[us]", "datetime64[ns]")
         assert read.source == f"postgresql://{host}/mlflow"
