@@ -176,20 +176,23 @@ def test_an_index_in_parquet_is_left_out_or_kept_by_its_name(
 
 
 def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path, shop: pd.DataFrame) -> None:
+    # The names of the folders above are no columns.
+    folder = tmp_path / "run=7"
     for day in ("2026-01-02", "2026-01-01"):
-        (tmp_path / f"t/day={day}").mkdir(parents=True)
-        shop.to_parquet(tmp_path / f"t/day={day}/part-0.parquet")
-    (tmp_path / "t/_SUCCESS").touch()
-    read = read_source(str(tmp_path / "t"))
+        (folder / f"day={day}").mkdir(parents=True)
+        shop.to_parquet(folder / f"day={day}/part-0.parquet")
+    (folder / "_SUCCESS").touch()
+    read = read_source(str(folder))
     assert read.frame["day"].tolist() == ["2026-01-01"] * 3 + ["2026-01-02"] * 3
+    assert list(read.frame.columns) == [*shop.columns, "day"]
     assert read.frame["amount"].sum() == 2 * shop["amount"].sum()
     assert read.notes == ("2 Parquet files, in the order of their paths",)
-    shop.drop(columns="amount").to_parquet(tmp_path / "t/day=2026-01-02/part-1.parquet")
+    shop.drop(columns="amount").to_parquet(folder / "day=2026-01-02/part-1.parquet")
     with pytest.raises(DataError, match=r"part-1\.parquet has other columns .*- 'amount'"):
-        read_source(str(tmp_path / "t"))
-    (tmp_path / "t/day=2026-01-02/part-1.parquet").write_bytes(b"PAR1")
+        read_source(str(folder))
+    (folder / "day=2026-01-02/part-1.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"part-1\.parquet is not a complete Parquet file"):
-        read_source(str(tmp_path / "t"))
+        read_source(str(folder))
 
 
 def test_parquet_files_of_a_folder_may_differ_in_numbers_but_not_in_text(tmp_path: Path) -> None:

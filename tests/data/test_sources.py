@@ -82,6 +82,8 @@ def test_a_query_reads_postgresql(tmp_path: Path, shop: pd.DataFrame) -> None:
         pd.testing.assert_frame_equal(read.frame[list(shop.columns)], shop, check_dtype=False)
         kinds = {name: str(dtype) for name, dtype in read.frame.dtypes.items()}
         assert (kinds["price"], kinds["web"]) == ("float64", "bool")
+        some = read_source(address, "SELECT * FROM shop WHERE merchant LIKE '50%'")
+        assert some.frame["merchant"].tolist() == ["50% off"]
         assert read.frame["span"].tolist() == [86_400.0] * 3
         assert kinds["moment"].startswith("datetime64")
         assert kinds["zoned"] in ("datetime64[us]", "datetime64[ns]")
