@@ -19,8 +19,8 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
-from fraud_model.data.dataset import DEFAULT_FILE
 from fraud_model.data.download import download_creditcard, parse_source
+from fraud_model.data.sources import DEFAULT_FILE
 from fraud_model.tracking import name_run
 
 

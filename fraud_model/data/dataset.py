@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from fraud_model.arrays import Flags
 from fraud_model.data.columns import Columns
-from fraud_model.data.download import download_creditcard, fetch, public
-from fraud_model.data.files import read_table
 from fraud_model.data.kinds import Column
 from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.overrides import ColumnRules
-from fraud_model.data.simulation import simulate
+from fraud_model.data.sources import Kind, read_source
 from fraud_model.data.table import columns_of, typed
 from fraud_model.data.target import check_classes, read_labels
-from fraud_model.errors import DataError
-
-DEFAULT_FILE = Path("data/creditcard.csv")
-
-Kind = Literal["real", "simulated"]
 
 # Nothing is said of any column.
 INFER_ALL = ColumnRules()
@@ -39,7 +29,8 @@ class Dataset:
     where there is a time column. Of rows that were equal in every column of the table as it came,
     one is left. `digest` is a SHA-256 of these values, whatever the format they were read from.
     `unknown` holds the features of transactions whose label is not known yet; `young` of them are
-    younger than the label delay. `described` are all columns of the table as it came.
+    younger than the label delay. `described` are all columns of the table as it came, and `notes`
+    what was recognised while it was read.
     """
 
     table: pd.DataFrame
@@ -52,6 +43,7 @@ class Dataset:
     young: int
     label_rule: LabelRule
     described: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def frauds(self) -> int:
@@ -82,30 +74,17 @@ def load_dataset(
     amount: str,
     label_rule: LabelRule = IGNORE_UNLABELLED,
     rules: ColumnRules = INFER_ALL,
+    query: str = "",
 ) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
-    `data` is a CSV, CSV.gz or Parquet file, an http(s) URL of one, `kaggle`, `simulated`, or
-    `auto` for `data/creditcard.csv` if that exists and `simulated` if not.
+    `read_source` says what `data` may be.
 
     Raises:
         DataError: the table cannot be trained on; the message says where and how to fix it.
     """
-    if data == "auto":
-        data = str(DEFAULT_FILE) if DEFAULT_FILE.exists() else "simulated"
-    if data == "simulated":
-        kind: Kind = "simulated"
-        source = "simulation, seed 0"
-        raw = simulate()
-    elif data == "kaggle":
-        kind, source = "real", "kaggle:mlg-ulb/creditcardfraud"
-        raw = read_table(download_creditcard(DEFAULT_FILE, "kaggle"))
-    elif data.startswith(("http://", "https://")):
-        kind, source = "real", public(data)
-        raw = _read_url(data)
-    else:
-        kind, source = "real", data
-        raw = read_table(Path(data).expanduser())
+    read = read_source(data, query)
+    raw, source = read.frame, read.source
     columns, described = columns_of(raw, source, target, time, amount, rules)
     labels = read_labels(raw[target], rules.fraud, source)
     table = typed(raw, columns).assign(**{target: labels})
@@ -124,23 +103,14 @@ def load_dataset(
         columns=columns,
         described=tuple(described),
         source=source,
-        kind=kind,
+        kind=read.kind,
+        notes=read.notes,
         digest=digest_of(labelled),
         duplicates=int(repeated.sum()),
         unknown=table.loc[~known, list(columns.features)].reset_index(drop=True),
         young=int(young.sum()),
         label_rule=label_rule,
     )
-
-
-def _read_url(url: str) -> pd.DataFrame:
-    name = Path(public(url)).name
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return read_table(fetch(url, Path(folder) / name))
-        except DataError as error:
-            # The temporary file means nothing to the reader of a message; the URL does.
-            raise DataError(str(error).replace(folder + "/" + name, public(url))) from error
 
 
 def _repeated(table: pd.DataFrame) -> Flags:

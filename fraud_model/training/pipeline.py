@@ -90,8 +90,9 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         amount=config.amount_column,
         label_rule=config.label_rule,
         rules=config.column_rules,
+        query=config.query,
     )
-    print(show(dataset.described))
+    print(*dataset.notes, show(dataset.described), sep="\n")
     parts = split(dataset, config.split, hyperparameters.seed)
     weight = dataset.genuine_weight(config.fraud_rate)
     own = asdict(config)

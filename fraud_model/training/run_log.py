@@ -14,6 +14,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from fraud_model.data.dataset import Dataset, digest_of
+from fraud_model.data.sources import is_database
 from fraud_model.data.split import Parts
 from fraud_model.data.table import as_yaml
 from fraud_model.evaluation.plots import draw_curves
@@ -173,7 +174,8 @@ def _log_plots(result: TrainingResult) -> None:
 
 
 def _source_of(dataset: Dataset) -> DatasetSource:
-    if dataset.kind == "simulated":
+    if dataset.kind == "simulated" or is_database(dataset.source):
+        # MLflow knows no source of the kind.
         return CodeDatasetSource(tags={"source": dataset.source})
     with warnings.catch_warnings():
         # About a path that two classes of source could mean; both mean the file.

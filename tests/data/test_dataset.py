@@ -60,6 +60,6 @@ def test_a_url_is_fetched_and_its_secrets_are_not_kept(tmp_path: Path, table: pd
 
 
 def test_a_bad_table_behind_a_url_is_named_by_its_url(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
-    with serve_folder(tmp_path) as url, pytest.raises(DataError, match=f"{url}/t.csv: the header"):
+    (tmp_path / "t.csv").write_text("a,a\n1,2\n")
+    with serve_folder(tmp_path) as url, pytest.raises(DataError, match=f"{url}/t.csv: duplicate"):
         load(f"{url}/t.csv")

@@ -20,7 +20,7 @@ NUMBERS = RANDOM.normal(size=ROWS)
 LABELS = (np.arange(ROWS) % 7 == 0).astype(int)
 
 
-def described(rules: ColumnRules | None = None, **columns: object) -> dict[str, Feature]:
+def described(rules: ColumnRules | None = None, /, **columns: object) -> dict[str, Feature]:
     """What becomes of columns beside a number and a target; those left out are not there."""
     table = pd.DataFrame({"V1": NUMBERS, **columns, "Class": LABELS})
     found, _ = columns_of(table, "t.csv", "Class", "Time", "Amount", rules or ColumnRules())
@@ -201,10 +201,10 @@ def test_all_columns_in_the_way_are_named_at_once() -> None:
 
 
 def test_the_time_says_how_its_unit_was_read() -> None:
-    hours = {"Time": np.repeat(np.arange(ROWS // 4), 4)}
+    hours: dict[str, object] = {"Time": np.repeat(np.arange(ROWS // 4), 4)}
     assert described(ColumnRules(time_unit="h"), **hours)["Time"].seconds == 3_600
     assert described(**hours)["Time"].parts == ()
-    since_1970 = {"Time": 1_767_225_600_000 + 60_000 * np.arange(ROWS)}
+    since_1970: dict[str, object] = {"Time": 1_767_225_600_000 + 60_000 * np.arange(ROWS)}
     assert described(**since_1970)["Time"].seconds == pytest.approx(1e-3)
     assert described(**since_1970)["Time"].parts == ("hour", "weekday")
 

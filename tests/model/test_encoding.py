@@ -181,9 +181,9 @@ def test_inputs_know_the_feature_that_they_come_from() -> None:
 
 def test_numbers_alone_are_taken_as_they_are() -> None:
     plain = Encoder((Feature("a"), Feature("b", missing=True)))
-    assert np.array_equal(
-        plain.encode_rows([[1, None], [2.5, 3]]), [[1, NAN], [2.5, 3]], equal_nan=True
-    )
+    read = plain.encode_rows([[1, None], [2.5, 3]])
+    assert read is not None
+    assert np.array_equal(read, [[1, NAN], [2.5, 3]], equal_nan=True)
     for bad in ([[None, 1]], [[1, float("inf")]], [[10**400, 1]], [[True, 1]], [[1]], [[NAN, 1]]):
         assert plain.encode_rows(bad) is None
 
