@@ -129,6 +129,26 @@ def test_codes_of_categories_are_split_as_they_are() -> None:
     assert np.ptp(expected) > 0.5
 
 
+def test_gaps_go_the_same_way() -> None:
+    random = np.random.default_rng(4)
+    values = random.normal(size=(4_000, 2))
+    values[random.random(values.shape) < 0.3] = np.nan
+    # That a value is missing says more than any value does.
+    labels = (np.isnan(values[:, 0]) & (random.random(4_000) < 0.5)).astype(int)
+    scaler = Scaler((1.5, -2.0), (0.3, 4.0))
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1},
+        lightgbm.Dataset(scaler.transform(values), labels, feature_name=["a", "b"]),
+        num_boost_round=20,
+    )
+    assert " inf" in booster.model_to_string().replace("=inf", "= inf")
+    decision = Decision(slope=1.3, intercept=0.2, threshold=0.5, medium=0.5, high=0.7)
+    folded = lightgbm.Booster(model_str=fold(booster, scaler, decision))
+    log_odds = booster.predict(scaler.transform(values), raw_score=True)
+    expected = decision.probability(np.asarray(log_odds))
+    assert np.abs(np.asarray(folded.predict(values)) - expected).max() <= 1e-12
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ class Shape:
 
     name: str
     make: Callable[[np.random.Generator], pd.DataFrame]
-    parameters: dict[str, str]
+    parameters: dict[str, Any]
 
     def table(self, seed: int = 0) -> pd.DataFrame:
         """The rows; another seed gives other ones of the same kind."""
