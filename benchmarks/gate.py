@@ -166,9 +166,9 @@ def train(
     parts = split(dataset, by, seed)
     recipe = Hyperparameters(rounds=ROUNDS, seed=seed)
     with contextlib.redirect_stdout(None):
-        booster, encoder, scaler = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
-    scaled = scaler.transform(encoder.encode(parts.validation))
-    log_odds = np.asarray(booster.predict(scaled, raw_score=True))
+        early = fit_all(weaken(parts.train), columns, recipe, (ROUNDS,))
+    scaled = early.scaler.transform(early.encoder.encode(parts.validation))
+    log_odds = np.asarray(early.booster.predict(scaled, raw_score=True))
     calibration = calibrate(log_odds, parts.validation["Class"].to_numpy(), 1.0)
     validation = Scored.from_part(
         parts.validation,
@@ -185,7 +185,7 @@ def train(
         "simulated",
         None,
         facts=learned.tags(),
-        detector=FraudDetector(booster, encoder, scaler, decision),
+        detector=FraudDetector(early.booster, early.encoder, early.scaler, decision),
         noise=noise,
     )
     holdout = Holdout(parts.holdout, columns, parts.days["holdout"])

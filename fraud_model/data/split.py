@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from fraud_model.arrays import Counts
 from fraud_model.data.dataset import Dataset
 from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError, ParameterError
@@ -27,6 +28,7 @@ class Parts:
 
     Together they hold all of its rows but the `gap`, which a label delay leaves between them.
     `days` is how many days of traffic each part stands for, by name; 1 if the table has no time.
+    `places` are those of each part's rows in the table, by name.
     """
 
     train: pd.DataFrame
@@ -35,6 +37,7 @@ class Parts:
     how: SplitBy
     days: dict[str, float]
     gap: int
+    places: dict[str, Counts]
 
     def named(self) -> dict[str, pd.DataFrame]:
         """The parts by name, in order."""
@@ -70,6 +73,7 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
         how=how,
         days={name: days_of(dataset, part, how) for name, part in cut.items()},
         gap=len(dataset.table) - sum(map(len, cut.values())),
+        places={name: part.index.to_numpy() for name, part in cut.items()},
     )
 
 

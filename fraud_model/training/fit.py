@@ -48,6 +48,16 @@ class Fitted:
     doubt: str | None = None
 
 
+@dataclass(frozen=True)
+class Learner:
+    """A booster with encoder and scaler, and its log-odds of the rows it was fitted on."""
+
+    booster: lightgbm.Booster
+    encoder: Encoder
+    scaler: Scaler
+    log_odds: Floats
+
+
 def fit(
     train: pd.DataFrame,
     validation: pd.DataFrame,
@@ -139,17 +149,18 @@ def fit_all(
     columns: Columns,
     hyperparameters: Hyperparameters,
     rounds: tuple[int, ...],
-) -> tuple[lightgbm.Booster, Encoder, Scaler]:
+) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
     encoder = fit_encoder(table, columns)
     inputs = encoder.encode(table)
     scaler = fit_scaler(inputs, encoder)
     data = _dataset(scaler.transform(inputs), table[columns.target].to_numpy(), encoder)
     boosters = [
-        _train(data, each, count)
+        _train(data, each, count, keep=True)
         for each, count in zip(seeded(hyperparameters), rounds, strict=True)
     ]
-    return average(boosters), encoder, scaler
+    learned = np.mean([_log_odds_of_learned_rows(booster) for booster in boosters], axis=0)
+    return Learner(average(boosters), encoder, scaler, learned)
 
 
 def refit(
@@ -158,14 +169,18 @@ def refit(
     hyperparameters: Hyperparameters,
     evaluated: FraudDetector,
     rounds: tuple[int, ...],
-) -> FraudDetector:
-    """The detector to serve: fitted on all of `table` with as many rounds as the evaluation model.
+) -> tuple[FraudDetector, Floats]:
+    """The detector to serve, and its log-odds of the rows of `table`, shape (rows,).
 
-    Calibration and decision are those of `evaluated`, which travels with it: nothing is left to
-    measure this one on.
+    It is fitted on all of them with as many rounds as the evaluation model. Calibration and decision
+    are those of `evaluated`, which travels with it: nothing is left to measure this one on.
     """
     *_, decision = evaluated.parts
-    return FraudDetector(*fit_all(table, columns, hyperparameters, rounds), decision, evaluated)
+    all_rows = fit_all(table, columns, hyperparameters, rounds)
+    detector = FraudDetector(
+        all_rows.booster, all_rows.encoder, all_rows.scaler, decision, evaluated
+    )
+    return detector, all_rows.log_odds
 
 
 def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
@@ -190,8 +205,12 @@ def _train(
     hyperparameters: Hyperparameters,
     rounds: int,
     validation: lightgbm.Dataset | None = None,
+    *,
+    keep: bool = False,
 ) -> lightgbm.Booster:
     """`lightgbm.train`, stopped early on the validation part where one is given.
+
+    `keep` leaves what it has learned from with the booster.
 
     LightGBM evaluates after every round, which at full size takes a third of the time of the fit;
     so it is asked to only where it has to stop early.
@@ -213,7 +232,21 @@ def _train(
         valid_sets=[] if validation is None else [validation],
         valid_names=[] if validation is None else ["validation"],
         callbacks=callbacks,
+        keep_training_booster=keep,
     )
+
+
+def _log_odds_of_learned_rows(booster: lightgbm.Booster) -> Floats:
+    """What a kept booster gives the rows that it was trained on, which it need not score again."""
+    found: list[Floats] = []
+
+    def look(probability: Floats, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        found.append(probability)
+        return "none", 0.0, True
+
+    booster.eval_train(look)
+    probability = np.clip(found[0], np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
+    return np.asarray(np.log(probability / (1 - probability)))
 
 
 def _report_progress(state: lightgbm.callback.CallbackEnv) -> None:

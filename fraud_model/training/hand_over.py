@@ -65,9 +65,9 @@ def check_hand_over(
         or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
     ):
         return None
-    booster, encoder, scaler = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    scaled = scaler.transform(encoder.encode(later))
-    log_odds = np.asarray(booster.predict(scaled, raw_score=True))
+    early = fit_all(earlier, columns, hyperparameters, fitted.rounds)
+    scaled = early.scaler.transform(early.encoder.encode(later))
+    log_odds = np.asarray(early.booster.predict(scaled, raw_score=True))
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(

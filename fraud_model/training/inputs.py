@@ -22,7 +22,7 @@ from fraud_model.model.feature import MISSING_WORDS, Feature, category_of
 
 # A category in fewer rows has no code of its own: little could be learned from it but those rows,
 # and a value that few rows share may name somebody, so it does not travel with a version.
-FEWEST_ROWS_OF_A_CATEGORY = 20
+FEWEST_ROWS_OF_A_CATEGORY = 10
 # Of a column, for the baseline.
 MOST_CATEGORIES = 50
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fraud_model.arrays import Floats
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
@@ -24,9 +25,10 @@ class TrainingResult:
 
     `detector` is the one to serve. `fitted`, `scored` and `metrics` are those of the evaluation
     model, which is another one where the detector was refitted on all rows; `scored` and `metrics`
-    have the keys `validation` and `holdout`. `alert_budget` is in alerts a day. Each genuine
-    transaction of the table stands for `genuine_weight` of them. `hand_over` is None where nothing
-    was handed over, or it could not be checked. `warnings` are for somebody to look at.
+    have the keys `validation` and `holdout`. `served_probability` is what the served model gives
+    the rows of both, one after the other, shape (rows,). `alert_budget` is in alerts a day. Each
+    genuine transaction of the table stands for `genuine_weight` of them. `hand_over` is None where
+    nothing was handed over, or it could not be checked. `warnings` are for somebody to look at.
     """
 
     dataset: Dataset
@@ -37,6 +39,7 @@ class TrainingResult:
     alert_budget: float
     genuine_weight: float
     scored: dict[str, Scored]
+    served_probability: Floats
     metrics: dict[str, Metrics]
     hand_over: HandOver | None
     warnings: tuple[str, ...] = ()
@@ -72,9 +75,7 @@ class TrainingResult:
         # Traffic is scored by the served model. Where that was refitted, its scores of these rows
         # are nearer to those of new ones than the evaluation model's are: simulated days lie at
         # 0.2 to 0.8 of the band with the former, at 2 to 4 times the band with the latter.
-        probability = self.detector.probability(
-            pd.concat([self.parts.validation, self.parts.holdout], ignore_index=True)
-        )
+        probability = self.served_probability
         held_weights = np.concatenate([part.weights for part in held])
         flagged = np.concatenate(
             [self.decision.flags(part.probability, part.amounts) for part in held]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,7 +75,7 @@ def test_a_jittered_copy_of_a_learned_fraud_counts_as_learned(
     frauds = parts.train[parts.train["Class"] == 1].head(7)
     near = frauds.assign(V1=frauds["V1"] + 0.001, Time=0.0)
     holdout = pd.concat([parts.holdout, near], ignore_index=True)
-    jittered = Parts(parts.train, parts.validation, holdout, parts.how, parts.days, parts.gap)
+    jittered = replace(parts, holdout=holdout)
     learned = Learned.of(table, jittered, columns, refitted=False)
     assert learned.copies == 7
     assert learned.seen(holdout, "evaluation").sum() == 7

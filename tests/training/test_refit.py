@@ -50,12 +50,14 @@ def test_the_served_model_is_that_of_all_rows_with_the_same_rounds(
 ) -> None:
     result = store.trained.result
     table = result.dataset.table
-    booster, encoder, scaler = fit_all(
-        table, columns, Hyperparameters(rounds=60), result.fitted.rounds
-    )
-    values = scaler.transform(encoder.encode(table))
-    expected = result.decision.probability(np.asarray(booster.predict(values, raw_score=True)))
-    assert np.array_equal(model.probability(table), expected)
+    again = fit_all(table, columns, Hyperparameters(rounds=60), result.fitted.rounds)
+    values = again.scaler.transform(again.encoder.encode(table))
+    log_odds = np.asarray(again.booster.predict(values, raw_score=True))
+    assert np.array_equal(model.probability(table), result.decision.probability(log_odds))
+    # Training has scored them already.
+    assert again.log_odds == pytest.approx(log_odds, abs=1e-6)
+    held = pd.concat([result.parts.validation, result.parts.holdout])
+    assert result.served_probability == pytest.approx(model.probability(held), abs=1e-9)
 
 
 def test_tags_card_and_description_say_whose_metrics_they_are(store: Store) -> None:
