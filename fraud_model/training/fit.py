@@ -172,8 +172,8 @@ def refit(
 ) -> tuple[FraudDetector, Floats]:
     """The detector to serve, and its log-odds of the rows of `table`, shape (rows,).
 
-    It is fitted on all of them with as many rounds as the evaluation model. Calibration and decision
-    are those of `evaluated`, which travels with it: nothing is left to measure this one on.
+    It is fitted on all of them with as many rounds as the evaluation model. Calibration and
+    decision are those of `evaluated`, which travels with it: nothing is left to measure it on.
     """
     *_, decision = evaluated.parts
     all_rows = fit_all(table, columns, hyperparameters, rounds)
