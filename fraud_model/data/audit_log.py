@@ -15,9 +15,20 @@ from typing import IO, Any, cast
 
 import numpy as np
 import orjson
+import pandas as pd
 
-from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Key, Scored, Shadowed, Tally
+from fraud_model.arrays import Floats
+from fraud_model.data.traffic import (
+    ROWS_PER_BATCH,
+    Batch,
+    Key,
+    Scored,
+    Shadowed,
+    Tally,
+    read_column,
+)
 from fraud_model.errors import DataError
+from fraud_model.model.feature import Feature
 
 KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 
@@ -33,7 +44,7 @@ class AuditTraffic:
     has_time = True
     in_calendar = True
 
-    def __init__(self, path: Path, name: str, version: str, features: Sequence[str]) -> None:
+    def __init__(self, path: Path, name: str, version: str, features: Sequence[Feature]) -> None:
         self.tally = Tally()
         self._path = path
         self._name = name
@@ -106,17 +117,19 @@ class AuditTraffic:
 class _Piece:
     """Lines on their way into a batch, as columns."""
 
-    def __init__(self, features: tuple[str, ...], with_keys: bool) -> None:
-        self._values_of = itemgetter(*features)
+    def __init__(self, features: tuple[Feature, ...], with_keys: bool) -> None:
+        self._names = tuple(feature.name for feature in features)
+        self._values_of = itemgetter(*self._names)
         self._single = len(features) == 1
-        self._features = len(features)
+        self._features = features
+        self._are_numbers = all(map(_is_number, features))
         self._with_keys = with_keys
         self._reset()
 
     def _reset(self) -> None:
         self.lines = 0
         self._seconds: list[float] = []
-        self._values: list[tuple[Any, ...]] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._probability: list[float] = []
         self._flagged: list[bool] = []
         self._keys: list[Key] = []
@@ -140,28 +153,34 @@ class _Piece:
             )
             self._shadowed[str(entry["model_version"])].append(row)
         else:
-            values = self._values_of(entry["features"])
+            values = self._values(entry["features"])
             probability, flagged = float(entry["fraud_probability"]), bool(entry["is_fraud"])
             key = self._key(entry)
-            self._values.append((values,) if self._single else values)
+            self._rows.append(values)
             self._seconds.append(seconds)
             self._probability.append(probability)
             self._flagged.append(flagged)
             self._keys.append(key)
         self.lines += 1
 
+    def _values(self, given: dict[str, Any]) -> tuple[Any, ...]:
+        try:
+            values = self._values_of(given)
+        except KeyError:
+            # A request may leave out a value that may be missing.
+            if any(not f.missing and f.name not in given for f in self._features):
+                raise
+            return tuple(map(given.get, self._names))
+        return (values,) if self._single else cast(tuple[Any, ...], values)
+
     def _key(self, entry: dict[str, Any]) -> Key:
         return (str(entry["request_id"]), str(entry["row"])) if self._with_keys else ()
 
     def take(self) -> Batch:
         """The lines so far as a batch; starts anew."""
-        try:
-            values = np.array(self._values, dtype=np.float64)
-        except (TypeError, ValueError):
-            values = np.array([_numbers(row) for row in self._values], dtype=np.float64)
         scored = Scored(
             seconds=np.array(self._seconds),
-            values=values.reshape(len(self._values), self._features),
+            values=self._read(),
             probability=np.array(self._probability),
             flagged=np.array(self._flagged, dtype=bool),
             keys=self._keys if self._with_keys else (),
@@ -170,6 +189,25 @@ class _Piece:
         batch = Batch(scored, np.array(self._refused), shadowed)
         self._reset()
         return batch
+
+    def _read(self) -> Floats:
+        """The rows' values, shape (rows, features)."""
+        if self._are_numbers:
+            try:
+                values = np.array(self._rows, dtype=np.float64)
+            except (TypeError, ValueError):
+                values = np.array([_numbers(row) for row in self._rows], dtype=np.float64)
+            return values.reshape(len(self._rows), len(self._features))
+        values = np.empty((len(self._rows), len(self._features)))
+        for place, (feature, column) in enumerate(
+            zip(self._features, zip(*self._rows, strict=True), strict=False)
+        ):
+            values[:, place] = _read(feature, column)
+        return values
+
+
+def _is_number(feature: Feature) -> bool:
+    return feature.kind == "number" and feature.payload == "double"
 
 
 def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Key]]) -> Shadowed:
@@ -183,6 +221,16 @@ def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Ke
         shadow_flagged=np.array(shadow_flagged),
         keys=keys,
     )
+
+
+def _read(feature: Feature, column: tuple[Any, ...]) -> Floats:
+    if _is_number(feature):
+        try:
+            return np.array(column, dtype=np.float64)
+        except (TypeError, ValueError):
+            return np.array(_numbers(column), dtype=np.float64)
+    read, _ = read_column(feature, pd.Series(column, dtype=object))
+    return read
 
 
 def _numbers(row: tuple[Any, ...]) -> list[float]:

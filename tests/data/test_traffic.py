@@ -18,6 +18,8 @@ from fraud_model.data.table_traffic import TableTraffic
 from fraud_model.data.traffic import Batch
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.feature import Feature
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring import windows
 from fraud_model.monitoring.windows import Span, Windows
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
@@ -30,13 +32,17 @@ def lines(exported: Path) -> list[dict[str, object]]:
     return scored_lines(mlflow.pyfunc.load_model(str(exported)).unwrap_python_model(), TABLE)
 
 
+def described(profile: Profile) -> list[Feature]:
+    return [reference.feature for reference in profile.features.values()]
+
+
 def opened(path: Path, model: Path) -> TableTraffic:
     profile = ModelDirectory(model, "version 1").required_profile()
     return TableTraffic(path, model, list(profile.features), profile.time)
 
 
 def read(path: Path, *keys: str) -> tuple[AuditTraffic, list[Batch]]:
-    traffic = AuditTraffic(path, "fraud-detector", "1", ["V1", "Amount"])
+    traffic = AuditTraffic(path, "fraud-detector", "1", [Feature("V1"), Feature("Amount")])
     return traffic, list(traffic.batches(keys))
 
 
@@ -165,7 +171,7 @@ def test_windows_add_up_to_the_traffic(
     later = [{**line, "time": f"2026-11-03T0{i % 9}:00:00Z"} for i, line in enumerate(lines)]
     path = write_lines(tmp_path / "audit.jsonl", [*lines, refused_line(2), *later])
     profile = ModelDirectory(exported, "version 1").required_profile()
-    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    traffic = AuditTraffic(path, "fraud-detector", "1", described(profile))
     counted = Windows(profile, Span.parse("1d"), has_time=True)
     for batch in traffic.batches(()):
         counted.add(batch)
@@ -174,7 +180,10 @@ def test_windows_add_up_to_the_traffic(
     assert second.refused_share == pytest.approx(1 / 61)
     assert first.mean_amount == pytest.approx(TABLE["Amount"].mean())
     counts = first.feature_counts(profile)["V4"]
-    assert counts.tolist() == profile.features["V4"].count(TABLE["V4"].to_numpy()).tolist()
+    assert (
+        counts.tolist()
+        == profile.features["V4"].distribution.count(TABLE["V4"].to_numpy()).tolist()
+    )
 
 
 def test_too_many_windows_are_refused(
@@ -186,7 +195,7 @@ def test_too_many_windows_are_refused(
     monkeypatch.setattr(windows, "MOST_WINDOWS", 5)
     profile = ModelDirectory(exported, "version 1").required_profile()
     path = write_lines(tmp_path / "audit.jsonl", lines)
-    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    traffic = AuditTraffic(path, "fraud-detector", "1", described(profile))
     counted = Windows(profile, Span.parse("10"), has_time=True)
     (batch,) = traffic.batches(())
     with pytest.raises(ParameterError, match=r"more than 5 windows.*longer ones"):
