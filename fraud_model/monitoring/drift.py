@@ -9,7 +9,7 @@ from scipy import stats
 
 from fraud_model.arrays import Counts, Floats
 from fraud_model.model.profile import Categories, Distribution, Profile, Reference
-from fraud_model.monitoring.categories import chi_square, grouped, most_moved, share_of_true
+from fraud_model.monitoring.categories import chi_square, grouped, most_moved, share_of_true, words
 from fraud_model.monitoring.windows import Window
 
 # Fewer rows say too little: chance alone then moves a PSI by some hundredths.
@@ -90,7 +90,8 @@ def before_and_now(counts: Counts, known: Reference) -> tuple[str, float, float]
         return most_moved(now, known.feature, distribution)
     if known.feature.kind == "boolean":
         before, after = (share_of_true(s, distribution) for s in (shares, now))
-        return "share of true", before, after
+        true, _ = words(known.feature)
+        return f"share of {true}", before, after
     return MEDIAN, median(shares, distribution), median(now, distribution)
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.plots import FRAUD, GENUINE
 from fraud_model.model.profile import Distribution, Profile
-from fraud_model.monitoring.categories import bars
+from fraud_model.monitoring.categories import bars, cut
 from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.findings import risen_gaps
 from fraud_model.monitoring.result import Judged
@@ -21,12 +21,13 @@ from fraud_model.monitoring.result import Judged
 MOST_FEATURES = 20
 MOST_MOVED = 6
 MOST_BARS = 7
+COLUMNS = 2
 MOST_TICKS = 12
 CELLS = 40
 # Longer names take another line.
-CHARACTERS = 30
+CHARACTERS = 36
 # The label of a bar.
-LONGEST = 16
+LONGEST = 24
 
 
 def heat_map(judged: Sequence[Judged]) -> Figure:
@@ -69,10 +70,10 @@ def moved_most(overall: Judged, profile: Profile) -> Figure:
     """The features that moved most: distributions of numbers, and shares of categories."""
     names = sorted(overall.features, key=lambda name: -overall.features[name].psi)[:MOST_MOVED]
     counts = overall.window.feature_counts(profile)
-    rows = -(-len(names) // 3)
-    figure = Figure(figsize=(9, 3.2 * rows), layout="constrained")
+    rows = -(-len(names) // COLUMNS)
+    figure = Figure(figsize=(9, 2.9 * rows), layout="constrained")
     figure.suptitle("The features that moved most: reference and traffic")
-    panels = figure.subplots(rows, 3, squeeze=False).ravel()
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
         known, drift = profile.features[name], overall.features[name]
         now = counts[name] / max(1, counts[name].sum())
@@ -82,7 +83,7 @@ def moved_most(overall: Judged, profile: Profile) -> Figure:
         else:
             _bars(panel, bars(now, known, MOST_BARS))
             moved = "share of the values, %"
-        panel.set_title(f"{wrapped(name)}: PSI {drift.psi:.2f}\n{moved}", fontsize=9)
+        panel.set_title(f"{wrapped(name)}\nPSI {drift.psi:.2f}, {moved}", fontsize=9)
     for panel in panels[len(names) :]:
         panel.axis("off")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -110,7 +111,7 @@ def _bars(panel: Axes, shares: Sequence[tuple[str, float, float]]) -> None:
         panel.barh(
             places + offset, 100 * np.array(values), 0.4, color=color, alpha=0.7, label=label
         )
-    panel.set_yticks(places, [_cut(label) for label in labels], fontsize=8)
+    panel.set_yticks(places, [cut(label, LONGEST) for label in labels], fontsize=8)
     panel.invert_yaxis()
 
 
@@ -164,13 +165,9 @@ def tick(axes: Axes, windows: Sequence[Judged]) -> None:
 def wrapped(name: str) -> str:
     """A long name in lines, broken after underscores and the like where it can be."""
     breakable = re.sub(r"([_\-./:])", r"\1 ", name)
-    lines = textwrap.wrap(breakable, CHARACTERS + CHARACTERS // 5) or [name]
+    lines = textwrap.wrap(breakable, CHARACTERS) or [name]
     return "\n".join(re.sub(r"([_\-./:]) ", r"\1", line).strip() for line in lines)
 
 
 def _lines(names: Sequence[str]) -> int:
     return sum(wrapped(name).count("\n") + 1 for name in names)
-
-
-def _cut(label: str) -> str:
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"

@@ -63,7 +63,7 @@ def _timeline(check: Check) -> Figure:
     ]
     for panel, (name, values, reference) in zip(panels, series, strict=True):
         panel.plot(places, values, "o-", color=GENUINE, markersize=4)
-        panel.set_ylabel(name)
+        panel.set_ylabel(name, fontsize=8)
         panel.set_ylim(bottom=0)
         if reference is not None:
             panel.axhline(reference, color=ACCENT, linestyle=":", label="reference")

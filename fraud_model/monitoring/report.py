@@ -28,7 +28,7 @@ h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
 .status{color:#fff;border-radius:4px;padding:.1em .6em}
 table{border-collapse:collapse;font-size:.9em}td,th{padding:.2em .8em;text-align:right}
 td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}
-td:first-child{overflow-wrap:anywhere;min-width:7em}h1,li{overflow-wrap:anywhere}
+td:first-child{overflow-wrap:anywhere;min-width:16em}h1,li{overflow-wrap:anywhere}
 .alarm{color:#b3261e;font-weight:600}.wide{overflow-x:auto}.wide img{width:100%;min-width:640px}
 li{margin:.3em 0}summary{cursor:pointer;margin:.6em 0}
 """
