@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -39,29 +39,28 @@ class TableTraffic:
         loaded = mlflow.pyfunc.load_model(str(model_path))
         self._model = loaded.unwrap_python_model()
         self._described = _described(loaded)
-        wanted = list(self._described)
         self._table = read_table(path, numbers=_not_text(path, self._described))
-        absent = [name for name in wanted if name not in self._table.columns]
-        missing = [name for name in absent if not self._described[name].missing]
+        missing = [
+            name
+            for name, feature in self._described.items()
+            if not feature.missing and name not in self._table.columns
+        ]
         if missing:
             found = ", ".join(map(repr, self._table.columns))
             raise DataError(
                 f"{path}: missing columns {', '.join(map(repr, missing))}, features of the model. "
                 f"Found: {found}. Name the columns as in the training data."
             )
-        self._table = self._table.assign(**dict.fromkeys(absent, np.nan))
         self._features = list(features)
         self._time = time
         self.has_time = time is not None
         self.in_calendar = time is not None and _is_dated(self._described[time])
-        others = [str(name) for name in self._table.columns if name not in wanted]
+        others = [str(name) for name in self._table.columns if name not in self._described]
         self.key_columns = (*(name for name in others if name != ROW), ROW)
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The table in order of time; see Traffic."""
         table = self._table
-        if ROW not in table.columns:
-            table = table.assign(**{ROW: np.arange(len(table))})
         order = np.arange(len(table))
         if self._time is not None:
             seconds, _ = read_column(self._described[self._time], table[self._time])
@@ -81,6 +80,9 @@ class TableTraffic:
         values: dict[str, Floats] = {}
         whole: Flags = np.ones(len(table), dtype=bool)
         for name, feature in self._described.items():
+            if name not in table.columns:
+                values[name] = np.full(len(table), np.nan)
+                continue
             values[name], wrong = read_column(feature, table[name])
             whole &= ~wrong if feature.missing else ~np.isnan(values[name])
         # As the version's own code reads them: numbers as they are, and the rest by their text.
@@ -88,6 +90,7 @@ class TableTraffic:
             {
                 name: values[name] if feature.kind in ("number", "boolean") else table[name]
                 for name, feature in self._described.items()
+                if name in table.columns
             },
             index=table.index,
         )
@@ -102,8 +105,13 @@ class TableTraffic:
             values=np.column_stack([values[name] for name in self._features]),
             probability=probability,
             flagged=flagged,
-            keys=list(zip(*(table[name].map(str) for name in keys), strict=True)) if keys else (),
+            keys=list(zip(*(_texts(table, name) for name in keys), strict=True)) if keys else (),
         )
+
+
+def _texts(table: pd.DataFrame, name: str) -> Iterable[str]:
+    """A key column; the number of the row is the index where it is no column."""
+    return map(str, table[name] if name in table.columns else table.index)
 
 
 def _described(loaded: mlflow.pyfunc.PyFuncModel) -> dict[str, Feature]:
