@@ -66,7 +66,8 @@ def gaps(window: Window, profile: Profile) -> list[Gap]:
     before = np.array([share for *_, share in watched])
     known_found = np.rint(before * known_rows)
     p_values = stats.hypergeom.sf(found - 1, rows + known_rows, found + known_found, rows)
-    corrected = stats.false_discovery_control(np.clip(p_values, 0, 1), method="by")
+    # Without any value, here or in the reference, nothing is known of a rise.
+    corrected = stats.false_discovery_control(np.nan_to_num(p_values, nan=1.0), method="by")
     return [
         Gap(name, kind, share, float(now), float(p_value))
         for (name, kind, share), now, p_value in zip(

@@ -131,6 +131,44 @@ def test_refusals_and_shadows_are_told_apart(
     assert part.champion.tolist() == [lines[0]["fraud_probability"]]
 
 
+def test_features_are_read_as_they_were_sent(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    sent = [
+        {"V1": 1, "shop": "a", "chip": True, "limit": "$1,200.50"},
+        {"V1": 2.5, "shop": "opened yesterday", "chip": "no", "limit": None},
+        {"V1": 3, "shop": None, "chip": None},
+        {"V1": "text", "shop": "b", "chip": "perhaps", "limit": "many"},
+        {"V1": 4, "shop": ["a"], "chip": False, "limit": 7},
+        # A value that every transaction has.
+        {"shop": "a", "chip": True, "limit": 7},
+    ]
+    path = write_lines(
+        tmp_path / "audit.jsonl",
+        [{**line, "features": row} for line, row in zip(lines, sent, strict=False)],
+    )
+    features = [
+        Feature("V1"),
+        Feature("shop", "category", "string", missing=True, vocabulary=("a", "b")),
+        Feature("chip", "boolean", "boolean", missing=True),
+        Feature("limit", "number", "string", missing=True, format="."),
+    ]
+    traffic = AuditTraffic(path, "fraud-detector", "1", features)
+    (batch,) = traffic.batches(())
+    unknown = 0
+    np.testing.assert_array_equal(
+        batch.scored.values,
+        [
+            [1, 1, 1, 1200.5],
+            [2.5, unknown, 0, np.nan],
+            [3, np.nan, np.nan, np.nan],
+            [np.nan, 2, np.nan, np.nan],
+            [4, unknown, 0, 7],
+        ],
+    )
+    assert (traffic.tally.lines, traffic.tally.unreadable) == (6, 1)
+
+
 def test_no_log_and_another_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such audit log"):
         read(tmp_path / "audit.jsonl")
