@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fraud_model.errors import ParameterError
-from fraud_model.monitoring.findings import alarming_features, risen_gaps
-from fraud_model.monitoring.gaps import Gap, Kind
 from fraud_model.monitoring.plots import draw
+from fraud_model.monitoring.report_tables import feature_table, performance_table, shadow_tables
 from fraud_model.monitoring.result import Check, Finding, Judged
 
 HTML_FILE = "report.html"
@@ -40,22 +39,6 @@ CAPTIONS = {
     "scores": "The score distribution in the window that moved most",
     "performance": "Performance on labelled transactions",
 }
-NAMES = {
-    "average_precision": "average precision",
-    "precision_at_budget": "precision at the alert budget",
-    "recall_at_budget": "recall at the alert budget",
-    "calibration": "frauds seen over frauds expected",
-    "fraud_value_caught_share": "share of the frauds' value that was flagged",
-}
-
-
-# Features in the page's table before one has to ask for the rest.
-MOST_ROWS = 50
-KINDS: tuple[Kind, ...] = ("missing", "unknown")
-
-
-class Alarming(str):
-    """The text of a cell that is behind an alarm."""
 
 
 def write_report(check: Check, folder: Path) -> None:
@@ -118,7 +101,7 @@ def page(check: Check) -> str:
             f"<h2>{caption}</h2><div class='wide'>"
             f"<img alt='{escape(caption)}' src='data:image/png;base64,{data}'></div>"
         )
-    parts += [_performance_table(check), *_shadow_tables(check), _feature_table(check)]
+    parts += [performance_table(check), *shadow_tables(check), feature_table(check)]
     return "\n".join([*parts, "</body></html>\n"])
 
 
@@ -172,89 +155,6 @@ def _window(judged: Judged) -> dict[str, Any]:
         "missing_share": {g.feature: g.now for g in judged.gaps if g.kind == "missing"},
         "unknown_share": {g.feature: g.now for g in judged.gaps if g.kind == "unknown"},
     }
-
-
-def _feature_table(check: Check) -> str:
-    features, alarming = check.overall.features, alarming_features(check.judged)
-    risen = risen_gaps(check.windows)
-    shares = {(gap.feature, gap.kind): gap for gap in check.overall.gaps}
-    names = sorted(
-        {gap.feature for gap in check.overall.gaps},
-        key=lambda name: -features[name].psi if features else -shares[name, "missing"].now,
-    )
-    rows = []
-    for name in names:
-        drift = features.get(name)
-        moved = ("",) * 5
-        if drift is not None:
-            moved = (
-                (Alarming if name in alarming else str)(f"{drift.psi:.3f}"),
-                f"{drift.distance:.3f}",
-                f"{drift.p_value:.2g}",
-                drift.shown(drift.before)
-                if drift.is_median
-                else f"{drift.of} {drift.shown(drift.before)}",
-                drift.shown(drift.now),
-            )
-        gaps = [_gap(shares.get((name, kind)), (name, kind) in risen) for kind in KINDS]
-        rows.append((name, *moved, *gaps))
-    if not rows:
-        return ""
-    heads = ("feature", "PSI", "distance", "corrected p-value", "before", "now", *KINDS)
-    rest = _table(heads, rows[MOST_ROWS:])
-    return (
-        "<h2>Every feature, all windows together</h2>"
-        "<p>Distance: Kolmogorov-Smirnov, or total variation of a category. Before and now: the "
-        "median, or the share that is named. Missing and unknown: shares, with those of the "
-        f"reference in brackets.</p>{_table(heads, rows[:MOST_ROWS])}"
-    ) + (
-        f"<details><summary>{len(rows) - MOST_ROWS:,} others, which moved less</summary>{rest}"
-        "</details>"
-        if len(rows) > MOST_ROWS
-        else ""
-    )
-
-
-def _gap(gap: Gap | None, has_risen: bool) -> str:
-    if gap is None:
-        return ""
-    text = f"{gap.now:.2%}" + (f" ({gap.before:.2%})" if gap.now or gap.before else "")
-    return Alarming(text) if has_risen else text
-
-
-def _performance_table(check: Check) -> str:
-    reached = check.performance
-    if reached is None or not reached.intervals:
-        return ""
-    rows = [
-        (NAMES[name], f"{known.value:.4f}", f"{known.low:.4f} to {known.high:.4f}")
-        for name, known in reached.intervals.items()
-    ]
-    return (
-        f"<h2>Performance on {reached.rows:,} labelled transactions, {reached.frauds:,} frauds</h2>"
-        + _table(("metric", "value", "95 % interval"), rows)
-    )
-
-
-def _shadow_tables(check: Check) -> list[str]:
-    return [
-        f"<h2>Shadow version {escape(shadow.version)}</h2><p>{escape(shadow.verdict())}</p>"
-        + _table(("on the same transactions", "champion", "shadow"), shadow.table())
-        for shadow in check.shadows
-    ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
-    for row in rows:
-        cells = [
-            f"<td class='alarm'>{escape(cell)}</td>"
-            if isinstance(cell, Alarming)
-            else f"<td>{escape(cell)}</td>"
-            for cell in row
-        ]
-        lines.append("<tr>" + "".join(cells) + "</tr>")
-    return f"<div class='wide'><table>{''.join(lines)}</table></div>"
 
 
 def _list(lines: Iterable[str]) -> str:
