@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,25 +54,26 @@ class Piece:
             )
             self._shadowed[str(entry["model_version"])].append(row)
         else:
-            values = self._values(entry["features"])
+            given = entry["features"]
+            try:
+                values = self._values_of(given)
+            except KeyError:
+                values = self._without_optional(given)
             probability, flagged = float(entry["fraud_probability"]), bool(entry["is_fraud"])
             key = self._key(entry)
-            self._rows.append(values)
+            self._rows.append((values,) if self._single else values)
             self._seconds.append(seconds)
             self._probability.append(probability)
             self._flagged.append(flagged)
             self._keys.append(key)
         self.lines += 1
 
-    def _values(self, given: dict[str, Any]) -> tuple[Any, ...]:
-        try:
-            values = self._values_of(given)
-        except KeyError:
-            # A request may leave out a value that may be missing.
-            if any(not f.missing and f.name not in given for f in self._features):
-                raise
-            return tuple(map(given.get, self._names))
-        return (values,) if self._single else cast(tuple[Any, ...], values)
+    def _without_optional(self, given: dict[str, Any]) -> Any:
+        """The values of a request that leaves out some that may be missing."""
+        if any(not f.missing and f.name not in given for f in self._features):
+            raise KeyError("a feature is missing")
+        values = tuple(map(given.get, self._names))
+        return values[0] if self._single else values
 
     def _key(self, entry: dict[str, Any]) -> Key:
         return (str(entry["request_id"]), str(entry["row"])) if self._with_keys else ()
