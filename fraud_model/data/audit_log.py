@@ -6,18 +6,20 @@ import contextlib
 import gzip
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-import numpy as np
 import orjson
 
-from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Key, Scored, Shadowed, Tally
+from fraud_model.data.audit_batch import Piece
+from fraud_model.data.traffic import (
+    ROWS_PER_BATCH,
+    Batch,
+    Tally,
+)
 from fraud_model.errors import DataError
+from fraud_model.model.feature import Feature
 
 KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 
@@ -33,7 +35,7 @@ class AuditTraffic:
     has_time = True
     in_calendar = True
 
-    def __init__(self, path: Path, name: str, version: str, features: Sequence[str]) -> None:
+    def __init__(self, path: Path, name: str, version: str, features: Sequence[Feature]) -> None:
         self.tally = Tally()
         self._path = path
         self._name = name
@@ -47,7 +49,7 @@ class AuditTraffic:
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The log in order of its files; see Traffic."""
-        piece = _Piece(self._features, bool(keys))
+        piece = Piece(self._features, bool(keys))
         with contextlib.ExitStack() as stack:
             for file in self._opened(stack):
                 try:
@@ -84,7 +86,7 @@ class AuditTraffic:
                     self.tally.files = len(files)
                     return files
 
-    def _read(self, line: bytes, piece: _Piece) -> None:
+    def _read(self, line: bytes, piece: Piece) -> None:
         try:
             entry = orjson.loads(line)
             if "shadow_of" in entry:
@@ -101,93 +103,6 @@ class AuditTraffic:
                 self.tally.unreadable += 1
             else:
                 self.tally.torn += 1
-
-
-class _Piece:
-    """Lines on their way into a batch, as columns."""
-
-    def __init__(self, features: tuple[str, ...], with_keys: bool) -> None:
-        self._values_of = itemgetter(*features)
-        self._single = len(features) == 1
-        self._features = len(features)
-        self._with_keys = with_keys
-        self._reset()
-
-    def _reset(self) -> None:
-        self.lines = 0
-        self._seconds: list[float] = []
-        self._values: list[tuple[Any, ...]] = []
-        self._probability: list[float] = []
-        self._flagged: list[bool] = []
-        self._keys: list[Key] = []
-        self._refused: list[float] = []
-        self._shadowed: dict[str, list[tuple[float, float, float, bool, bool, Key]]]
-        self._shadowed = defaultdict(list)
-
-    def add(self, entry: dict[str, Any]) -> None:
-        """Adds one line; nothing of a line that raises is kept."""
-        seconds = datetime.fromisoformat(entry["time"]).timestamp()
-        if "refused" in entry:
-            self._refused.append(seconds)
-        elif "shadow_of" in entry:
-            row = (
-                seconds,
-                float(entry["champion_probability"]),
-                float(entry["fraud_probability"]),
-                bool(entry["champion_is_fraud"]),
-                bool(entry["is_fraud"]),
-                self._key(entry),
-            )
-            self._shadowed[str(entry["model_version"])].append(row)
-        else:
-            values = self._values_of(entry["features"])
-            probability, flagged = float(entry["fraud_probability"]), bool(entry["is_fraud"])
-            key = self._key(entry)
-            self._values.append((values,) if self._single else values)
-            self._seconds.append(seconds)
-            self._probability.append(probability)
-            self._flagged.append(flagged)
-            self._keys.append(key)
-        self.lines += 1
-
-    def _key(self, entry: dict[str, Any]) -> Key:
-        return (str(entry["request_id"]), str(entry["row"])) if self._with_keys else ()
-
-    def take(self) -> Batch:
-        """The lines so far as a batch; starts anew."""
-        try:
-            values = np.array(self._values, dtype=np.float64)
-        except (TypeError, ValueError):
-            values = np.array([_numbers(row) for row in self._values], dtype=np.float64)
-        scored = Scored(
-            seconds=np.array(self._seconds),
-            values=values.reshape(len(self._values), self._features),
-            probability=np.array(self._probability),
-            flagged=np.array(self._flagged, dtype=bool),
-            keys=self._keys if self._with_keys else (),
-        )
-        shadowed = [_shadowed(version, rows) for version, rows in self._shadowed.items()]
-        batch = Batch(scored, np.array(self._refused), shadowed)
-        self._reset()
-        return batch
-
-
-def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Key]]) -> Shadowed:
-    seconds, champion, shadow, champion_flagged, shadow_flagged, keys = zip(*rows, strict=True)
-    return Shadowed(
-        version=version,
-        seconds=np.array(seconds),
-        champion=np.array(champion),
-        shadow=np.array(shadow),
-        champion_flagged=np.array(champion_flagged),
-        shadow_flagged=np.array(shadow_flagged),
-        keys=keys,
-    )
-
-
-def _numbers(row: tuple[Any, ...]) -> list[float]:
-    # The server writes numbers; anything else in a line counts as missing.
-    return [float(v) if isinstance(v, int | float) else np.nan for v in row]
 
 
 def rotated_files(path: Path) -> list[tuple[int, Path]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
+from fraud_model.arrays import Flags, Floats
 from fraud_model.data.files import read_table
-from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Scored, Tally
+from fraud_model.data.traffic import ROWS_PER_BATCH, Batch, Scored, Tally, read_column
 from fraud_model.errors import DataError
+from fraud_model.model.feature import Feature
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+PARQUET = (".parquet", ".pq")
 # The number of a row, from 0, for tables without a better key.
 ROW = "row"
 
@@ -21,24 +24,27 @@ ROW = "row"
 class TableTraffic:
     """The rows of a CSV, CSV.gz or Parquet file, scored by the version in a model directory.
 
-    Windows of time follow the profile's time column, in seconds from 0. Keys are the columns that
-    are not features, and `row`, the number of the row from 0.
+    Windows of time follow the profile's time column: dates are dates, other numbers count from 0.
+    Keys are the columns that are not features, and `row`, the number of the row from 0.
 
     Raises:
         DataError: the file is not a table, or lacks a feature of the model.
     """
-
-    in_calendar = False
 
     def __init__(
         self, path: Path, model_path: Path, features: Sequence[str], time: str | None
     ) -> None:
         self.tally = Tally(files=1)
         self._path = path
-        self._model = mlflow.pyfunc.load_model(str(model_path))
-        self._wanted: list[str] = self._model.metadata.get_input_schema().input_names()
-        self._table = read_table(path, numbers=self._wanted)
-        missing = [name for name in self._wanted if name not in self._table.columns]
+        loaded = mlflow.pyfunc.load_model(str(model_path))
+        self._model = loaded.unwrap_python_model()
+        self._described = _described(loaded)
+        self._table = read_table(path, numbers=_not_text(path, self._described))
+        missing = [
+            name
+            for name, feature in self._described.items()
+            if not feature.missing and name not in self._table.columns
+        ]
         if missing:
             found = ", ".join(map(repr, self._table.columns))
             raise DataError(
@@ -48,47 +54,82 @@ class TableTraffic:
         self._features = list(features)
         self._time = time
         self.has_time = time is not None
-        others = [str(name) for name in self._table.columns if name not in self._wanted]
+        self.in_calendar = time is not None and _is_dated(self._described[time])
+        others = [str(name) for name in self._table.columns if name not in self._described]
         self.key_columns = (*(name for name in others if name != ROW), ROW)
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The table in order of time; see Traffic."""
         table = self._table
-        if ROW not in table.columns:
-            table = table.assign(**{ROW: np.arange(len(table))})
-        numbers = table[self._wanted].apply(pd.to_numeric, errors="coerce").astype(np.float64)
-        numbers = numbers.replace([np.inf, -np.inf], np.nan)
+        order = np.arange(len(table))
         if self._time is not None:
-            without = numbers[self._time].isna()
+            seconds, _ = read_column(self._described[self._time], table[self._time])
+            without = np.isnan(seconds)
             if without.any():
                 raise DataError(
-                    f"{self._path}: row {int(without.to_numpy().argmax()) + 1}, column "
-                    f"{self._time!r} holds no number ({int(without.sum())} such rows), so its time "
-                    "is unknown. Correct these rows or drop them."
+                    f"{self._path}: row {int(without.argmax()) + 1}, column {self._time!r} holds "
+                    f"no time ({int(without.sum())} such rows). Correct these rows or drop them."
                 )
-            order = numbers[self._time].sort_values(kind="stable").index
-            numbers, table = numbers.loc[order], table.loc[order]
+            order = np.argsort(seconds, kind="stable")
         for first in range(0, len(table), ROWS_PER_BATCH):
-            piece = slice(first, first + ROWS_PER_BATCH)
-            self.tally.lines += len(table.iloc[piece])
-            yield Batch(self._scored(numbers.iloc[piece], table.iloc[piece], keys), np.empty(0))
+            piece = table.iloc[order[first : first + ROWS_PER_BATCH]]
+            self.tally.lines += len(piece)
+            yield Batch(self._scored(piece, keys), np.empty(0))
 
-    def _scored(self, numbers: pd.DataFrame, table: pd.DataFrame, keys: Sequence[str]) -> Scored:
-        whole = numbers.notna().all(axis=1).to_numpy()
-        probability = np.full(len(numbers), np.nan)
-        flagged = np.zeros(len(numbers), dtype=bool)
+    def _scored(self, table: pd.DataFrame, keys: Sequence[str]) -> Scored:
+        values: dict[str, Floats] = {}
+        whole: Flags = np.ones(len(table), dtype=bool)
+        for name, feature in self._described.items():
+            if name not in table.columns:
+                values[name] = np.full(len(table), np.nan)
+                continue
+            values[name], wrong = read_column(feature, table[name])
+            whole &= ~wrong if feature.missing else ~np.isnan(values[name])
+        # As the version's own code reads them: numbers as they are, and the rest by their text.
+        given = pd.DataFrame(
+            {
+                name: values[name] if feature.kind in ("number", "boolean") else table[name]
+                for name, feature in self._described.items()
+                if name in table.columns
+            },
+            index=table.index,
+        )
+        probability = np.full(len(table), np.nan)
+        flagged = np.zeros(len(table), dtype=bool)
         if whole.any():
-            answered = self._model.predict(numbers[whole])
+            answered = self._model.predict(None, given[whole], {})
             probability[whole] = answered["fraud_probability"]
             flagged[whole] = answered["is_fraud"]
         return Scored(
-            seconds=(
-                np.full(len(numbers), np.nan)
-                if self._time is None
-                else numbers[self._time].to_numpy()
-            ),
-            values=numbers[self._features].to_numpy(),
+            seconds=np.full(len(table), np.nan) if self._time is None else values[self._time],
+            values=np.column_stack([values[name] for name in self._features]),
             probability=probability,
             flagged=flagged,
-            keys=list(zip(*(table[name].map(str) for name in keys), strict=True)) if keys else (),
+            keys=list(zip(*(_texts(table, name) for name in keys), strict=True)) if keys else (),
         )
+
+
+def _texts(table: pd.DataFrame, name: str) -> Iterable[str]:
+    """A key column; the number of the row is the index where it is no column."""
+    return map(str, table[name] if name in table.columns else table.index)
+
+
+def _described(loaded: mlflow.pyfunc.PyFuncModel) -> dict[str, Feature]:
+    """The features that a version takes; those of release 0.1.0 are numbers."""
+    encoder = getattr(loaded.unwrap_python_model(), "encoder", None)
+    if encoder is None:
+        return {name: Feature(name) for name in loaded.metadata.get_input_schema().input_names()}
+    return {feature.name: feature for feature in encoder.features}
+
+
+def _not_text(path: Path, described: dict[str, Feature]) -> list[str]:
+    """The columns to read as they are; a Parquet file has types of its own."""
+    if path.name.lower().endswith(PARQUET):
+        return list(described)
+    # The text 007 is no number, although it looks like one.
+    return [feature.name for feature in described.values() if feature.payload == "double"]
+
+
+def _is_dated(feature: Feature) -> bool:
+    """Whether a time counts from 1970."""
+    return feature.kind == "time" and (feature.payload != "double" or bool(feature.parts))

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import pandas as pd
+
 from fraud_model.arrays import Flags, Floats
+from fraud_model.model.feature import Feature
 
 # What a label is found by: request id and row, or key columns of a table, all as text.
 Key = tuple[str, ...]
@@ -21,8 +25,8 @@ class Scored:
 
     `seconds` since 1970 (or since a table's own start; NaN without time), `probability` and
     `flagged` have shape (rows,). `values` has shape (rows, features), the features being those of
-    the profile, and NaN where a value is missing; a row with a missing value has no probability
-    (NaN). `keys` is empty unless it was asked for.
+    the profile, as `Feature.read` reads them, and NaN where a value is missing. A row that could
+    not be scored has no probability (NaN). `keys` is empty unless it was asked for.
     """
 
     seconds: Floats
@@ -83,3 +87,26 @@ class Traffic(Protocol):
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The traffic in order; `keys` names the columns of the rows' keys, or none."""
+
+
+def read_column(feature: Feature, values: pd.Series) -> tuple[Floats, Flags]:
+    """A column as `Feature.read` reads it, and which values are not of its kind: NaN, too.
+
+    Both arrays have shape (rows,).
+    """
+    try:
+        read = feature.read(values)
+    except (ValueError, TypeError, OverflowError):
+        missing = values.isna()
+        read = np.full(len(values), np.nan)
+        read[~missing] = [_read_value(feature, value) for value in values[~missing]]
+    wrong = np.isinf(read)
+    return np.where(wrong, np.nan, read), wrong
+
+
+def _read_value(feature: Feature, value: object) -> float:
+    """The value as a number; infinity if it is not of the feature's kind."""
+    try:
+        return feature.read_value(value)
+    except (ValueError, TypeError, OverflowError):
+        return np.inf

@@ -8,11 +8,13 @@ from tqdm import tqdm
 from fraud_model.arrays import Counts
 from fraud_model.data.traffic import Batch, Traffic
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.drift import FEWEST_ROWS, ScoreBand, feature_drifts
+from fraud_model.monitoring.drift import FEWEST_ROWS, feature_drifts
 from fraud_model.monitoring.findings import findings
+from fraud_model.monitoring.gaps import gaps
 from fraud_model.monitoring.labels import UNKNOWN, Labels
 from fraud_model.monitoring.performance import Labelled, measure
 from fraud_model.monitoring.result import OVERALL, Check, Judged
+from fraud_model.monitoring.score_band import ScoreBand
 from fraud_model.monitoring.shadow_comparison import ShadowTally
 from fraud_model.monitoring.windows import Span, Window, Windows
 
@@ -95,7 +97,8 @@ def _judge(
     profile: Profile,
     band: ScoreBand,
 ) -> Judged:
+    found = gaps(window, profile) if window.rows + window.incomplete >= FEWEST_ROWS else []
     if window.rows < FEWEST_ROWS:
-        return Judged(number, label, start, window, {}, None)
+        return Judged(number, label, start, window, {}, None, found)
     shift = band.shift(window.scores, window.seconds)
-    return Judged(number, label, start, window, feature_drifts(window, profile), shift)
+    return Judged(number, label, start, window, feature_drifts(window, profile), shift, found)

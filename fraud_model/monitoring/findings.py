@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
+from fraud_model.monitoring.gaps import Gap, Kind
 from fraud_model.monitoring.performance import FEWEST_FRAUDS, MATURED_SHARE
 from fraud_model.monitoring.result import Check, Finding, Judged
 
@@ -14,7 +15,12 @@ WINDOWS_IN_A_ROW = 2
 def findings(done: Check) -> list[Finding]:
     """The findings of a check: alarms, notes, and what is unknown."""
     judged = done.judged
-    found = [*_moved_features(judged), *_moved_scores(done, judged), *_performance(done)]
+    found = [
+        *_risen_gaps(done.windows),
+        *_moved_features(judged),
+        *_moved_scores(done, judged),
+        *_performance(done),
+    ]
     small = [window for window in done.windows if window.scores is None]
     if not done.windows:
         found.append(Finding("unknown", f"no transaction of {done.version} in the traffic"))
@@ -43,6 +49,37 @@ def alarming_features(judged: Sequence[Judged]) -> set[str]:
     }
 
 
+def risen_gaps(windows: Sequence[Judged]) -> dict[tuple[str, Kind], list[tuple[Judged, Gap]]]:
+    """The shares of missing and unknown values that rose, with the windows in which they did."""
+    found: dict[tuple[str, Kind], list[tuple[Judged, Gap]]] = {}
+    for window in windows:
+        for gap in window.gaps:
+            if gap.has_risen:
+                found.setdefault((gap.feature, gap.kind), []).append((window, gap))
+    return found
+
+
+def _risen_gaps(windows: Sequence[Judged]) -> list[Finding]:
+    """An alarm for each share of missing or unknown values that rose, the largest rise first."""
+    judged = [window for window in windows if window.gaps]
+    found = []
+    for (name, kind), risen in risen_gaps(judged).items():
+        worst, gap = max(risen, key=lambda pair: pair[1].now)
+        (first, _), (last, _) = risen[0], risen[-1]
+        what = {
+            "missing": "is missing: {:.1%} of the transactions",
+            "unknown": "holds values that the version does not know: {:.1%} of its values",
+        }[kind].format(gap.now)
+        until = "" if last is judged[-1] else f", last in {last.label}"
+        text = (
+            f"{name} {what} in {worst.label}, {gap.before:.1%} in the reference; since "
+            f"{first.label}{until}, in {len(risen)} of {len(judged)} windows"
+        )
+        finding = Finding("alarm", text, name, gap.before, gap.now, first.label)
+        found.append((gap.now - gap.before, finding))
+    return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
+
+
 def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
     """An alarm for each feature that moved in consecutive windows, a note for others that moved."""
     found = []
@@ -55,9 +92,10 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
         worst = max(judged, key=lambda window: window.features[name].psi)
         drift = worst.features[name]
         where = (
-            f"{name} has moved: PSI {drift.psi:.2f} in {worst.label}, median {drift.before:.4g} -> "
-            f"{drift.now:.4g}, KS {drift.ks:.2f}; {PSI_THRESHOLD:g} or more in {sum(moved)} of "
-            f"{len(moved)} windows"
+            f"{name} has moved: PSI {drift.psi:.2f} in {worst.label}, {drift.of} "
+            f"{drift.shown(drift.before)} -> {drift.shown(drift.now)}, "
+            f"{'KS' if drift.is_median else 'distance'} {drift.distance:.2f}; "
+            f"{PSI_THRESHOLD:g} or more in {sum(moved)} of {len(moved)} windows"
         )
         if name in alarming:
             found.append((drift.psi, Finding("alarm", where)))

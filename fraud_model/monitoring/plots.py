@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from fraud_model.arrays import Floats
 from fraud_model.evaluation.plots import ACCENT, FRAUD, GENUINE
-from fraud_model.model.profile import Distribution, Profile
-from fraud_model.monitoring.drift import PSI_THRESHOLD
+from fraud_model.model.profile import Profile
+from fraud_model.monitoring.feature_plots import (
+    MOST_TICKS,
+    gaps_by_window,
+    heat_map,
+    moved_most,
+    tick,
+)
 from fraud_model.monitoring.performance import Performance
 from fraud_model.monitoring.result import Check, Judged
 from fraud_model.monitoring.shadow_comparison import ODDS, ShadowComparison
-
-MOST_FEATURES = 20
-MOST_MOVED = 6
-MOST_TICKS = 12
-CELLS = 40
 
 
 def draw(check: Check) -> dict[str, Figure]:
@@ -30,10 +27,13 @@ def draw(check: Check) -> dict[str, Figure]:
         plots["timeline"] = _timeline(check)
     judged = check.judged
     if judged:
-        plots["features_by_window"] = _heat_map(judged)
+        plots["features_by_window"] = heat_map(judged)
         plots["scores"] = _scores(max(judged, key=lambda window: window.ratio), check.profile)
     if check.overall.features:
-        plots["features_moved_most"] = _moved(check.overall, check.profile)
+        plots["features_moved_most"] = moved_most(check.overall, check.profile)
+    risen = gaps_by_window(check.windows)
+    if risen is not None:
+        plots["gaps"] = risen
     if check.performance and check.performance.by_window:
         plots["performance"] = _performance(check.performance, check)
     for comparison in check.shadows:
@@ -63,48 +63,13 @@ def _timeline(check: Check) -> Figure:
     ]
     for panel, (name, values, reference) in zip(panels, series, strict=True):
         panel.plot(places, values, "o-", color=GENUINE, markersize=4)
-        panel.set_ylabel(name)
+        panel.set_ylabel(name, fontsize=8)
         panel.set_ylim(bottom=0)
         if reference is not None:
             panel.axhline(reference, color=ACCENT, linestyle=":", label="reference")
             panel.legend(loc="upper left")
         panel.grid(alpha=0.3)
-    _ticks(panels[-1], windows)
-    return figure
-
-
-def _heat_map(judged: Sequence[Judged]) -> Figure:
-    most = {name: max(w.features[name].psi for w in judged) for name in judged[0].features}
-    names = sorted(most, key=lambda name: -most[name])[:MOST_FEATURES]
-    values = np.array([[window.features[name].psi for window in judged] for name in names])
-    figure = Figure(figsize=(9, 1.8 + 0.27 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(
-        values,
-        aspect="auto",
-        cmap="YlOrRd",
-        vmin=0,
-        vmax=2 * PSI_THRESHOLD,
-        interpolation="nearest",
-    )
-    axes.set_title(
-        f"PSI of each feature by window; {PSI_THRESHOLD:g} or more twice in a row is an alarm"
-    )
-    axes.set_yticks(np.arange(len(names)), names)
-    if len(judged) <= MOST_TICKS:
-        for row, column in np.ndindex(values.shape):
-            dark = values[row, column] > PSI_THRESHOLD
-            axes.text(
-                column,
-                row,
-                f"{values[row, column]:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else "black",
-            )
-    _ticks(axes, judged)
-    figure.colorbar(image, ax=axes, label="PSI", extend="max")
+    tick(panels[-1], windows)
     return figure
 
 
@@ -140,46 +105,6 @@ def _scores(window: Judged, profile: Profile) -> Figure:
     for panel in (left, right):
         panel.grid(alpha=0.3)
     return figure
-
-
-def _moved(overall: Judged, profile: Profile) -> Figure:
-    names = sorted(overall.features, key=lambda name: -overall.features[name].psi)[:MOST_MOVED]
-    counts = overall.window.feature_counts(profile)
-    rows = -(-len(names) // 3)
-    figure = Figure(figsize=(9, 2.6 * rows), layout="constrained")
-    figure.suptitle("The features that moved most: reference and traffic")
-    panels = figure.subplots(rows, 3, squeeze=False).ravel()
-    for panel, name in zip(panels, names, strict=False):
-        known = profile.features[name]
-        now = counts[name] / max(1, counts[name].sum())
-        grid = _grid(known, now)
-        for shares, label, color in (
-            (np.array(known.shares), "reference", GENUINE),
-            (now, "traffic", FRAUD),
-        ):
-            height = np.diff(np.interp(grid, known.edges, np.cumsum(shares)[:-1]))
-            panel.stairs(height, grid, color=color, fill=True, alpha=0.45, label=label)
-        drift = overall.features[name]
-        panel.set_title(
-            f"{name}: PSI {drift.psi:.2f}\nmedian {drift.before:.3g} -> {drift.now:.3g}", fontsize=9
-        )
-        panel.set_yticks([])
-    for panel in panels[len(names) :]:
-        panel.axis("off")
-    panels[0].legend(fontsize=8)
-    return figure
-
-
-def _grid(known: Distribution, now: Floats) -> Floats:
-    """Even cells over all but the outermost hundredths of both distributions."""
-    edges = np.array(known.edges)
-    ends = [
-        np.interp(level, np.cumsum(shares)[:-1], edges)
-        for shares in (np.array(known.shares), now)
-        for level in (0.01, 0.99)
-    ]
-    low, high = min(ends), max(ends)
-    return np.linspace(low, high if high > low else low + 1, CELLS + 1)
 
 
 def _performance(reached: Performance, check: Check) -> Figure:
@@ -220,10 +145,3 @@ def _shadow(comparison: ShadowComparison) -> Figure:
     axes.set_title(f"Shadow version {comparison.version} beside the champion")
     figure.colorbar(mesh, ax=axes, label="transactions (log scale)")
     return figure
-
-
-def _ticks(axes: Axes, windows: Sequence[Judged]) -> None:
-    step = -(-len(windows) // MOST_TICKS)
-    places = np.arange(len(windows))[::step]
-    labels = [windows[place].label for place in places]
-    axes.set_xticks(places, labels, rotation=20, ha="right", fontsize=8)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from fraud_model.errors import ParameterError
-from fraud_model.monitoring.findings import alarming_features
 from fraud_model.monitoring.plots import draw
-from fraud_model.monitoring.result import Check, Judged
+from fraud_model.monitoring.report_tables import feature_table, performance_table, shadow_tables
+from fraud_model.monitoring.result import Check, Finding, Judged
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
@@ -26,26 +27,18 @@ h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
 .status{color:#fff;border-radius:4px;padding:.1em .6em}
 table{border-collapse:collapse;font-size:.9em}td,th{padding:.2em .8em;text-align:right}
 td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}
-.alarm{color:#b3261e;font-weight:600}img{max-width:100%}li{margin:.3em 0}
+td:first-child{overflow-wrap:anywhere;min-width:16em}h1,li{overflow-wrap:anywhere}
+.alarm{color:#b3261e;font-weight:600}.wide{overflow-x:auto}.wide img{width:100%;min-width:640px}
+li{margin:.3em 0}summary{cursor:pointer;margin:.6em 0}
 """
 CAPTIONS = {
     "timeline": "The traffic over time",
     "features_by_window": "Which features moved, and when",
     "features_moved_most": "The distributions that moved most",
+    "gaps": "Missing and unknown values",
     "scores": "The score distribution in the window that moved most",
     "performance": "Performance on labelled transactions",
 }
-NAMES = {
-    "average_precision": "average precision",
-    "precision_at_budget": "precision at the alert budget",
-    "recall_at_budget": "recall at the alert budget",
-    "calibration": "frauds seen over frauds expected",
-    "fraud_value_caught_share": "share of the frauds' value that was flagged",
-}
-
-
-class Alarming(str):
-    """The text of a cell that is behind an alarm."""
 
 
 def write_report(check: Check, folder: Path) -> None:
@@ -71,7 +64,7 @@ def content(check: Check) -> dict[str, Any]:
         "version": check.version,
         "status": check.status,
         "retrain": check.retrain,
-        "findings": [{"kind": f.kind, "text": f.text} for f in check.findings],
+        "findings": [_finding(finding) for finding in check.findings],
         "read": _tally(check),
         "overall": _window(check.overall),
         "windows": [_window(window) for window in check.windows],
@@ -105,9 +98,10 @@ def page(check: Check) -> str:
         data = base64.b64encode(image.getvalue()).decode()
         caption = CAPTIONS.get(name, "Champion and shadow on the same transactions")
         parts.append(
-            f"<h2>{caption}</h2><img alt='{escape(caption)}' src='data:image/png;base64,{data}'>"
+            f"<h2>{caption}</h2><div class='wide'>"
+            f"<img alt='{escape(caption)}' src='data:image/png;base64,{data}'></div>"
         )
-    parts += [_performance_table(check), *_shadow_tables(check), _feature_table(check)]
+    parts += [performance_table(check), *shadow_tables(check), feature_table(check)]
     return "\n".join([*parts, "</body></html>\n"])
 
 
@@ -141,6 +135,10 @@ def _tally(check: Check) -> dict[str, Any]:
     }
 
 
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {name: value for name, value in asdict(finding).items() if value is not None}
+
+
 def _window(judged: Judged) -> dict[str, Any]:
     window = judged.window
     return {
@@ -152,62 +150,11 @@ def _window(judged: Judged) -> dict[str, Any]:
         "flagged_amount": window.amount_flagged,
         "score_shift": judged.ratio if judged.scores else None,
         "psi": {name: drift.psi for name, drift in judged.features.items()},
-        "ks": {name: drift.ks for name, drift in judged.features.items()},
-        "missing_share": {name: drift.missing_share for name, drift in judged.features.items()},
+        "ks": {n: drift.distance for n, drift in judged.features.items() if drift.is_median},
+        "distance": {n: d.distance for n, d in judged.features.items() if not d.is_median},
+        "missing_share": {g.feature: g.now for g in judged.gaps if g.kind == "missing"},
+        "unknown_share": {g.feature: g.now for g in judged.gaps if g.kind == "unknown"},
     }
-
-
-def _feature_table(check: Check) -> str:
-    features, alarming = check.overall.features, alarming_features(check.judged)
-    rows = [
-        (
-            name,
-            (Alarming if name in alarming else str)(f"{drift.psi:.3f}"),
-            f"{drift.ks:.3f}",
-            f"{drift.p_value:.2g}",
-            f"{drift.before:.4g}",
-            f"{drift.now:.4g}",
-            f"{drift.missing_share:.2%}",
-        )
-        for name, drift in sorted(features.items(), key=lambda item: -item[1].psi)
-    ]
-    heads = ("feature", "PSI", "KS", "corrected p-value", "median before", "median now", "missing")
-    return f"<h2>Every feature, all windows together</h2>{_table(heads, rows)}" if rows else ""
-
-
-def _performance_table(check: Check) -> str:
-    reached = check.performance
-    if reached is None or not reached.intervals:
-        return ""
-    rows = [
-        (NAMES[name], f"{known.value:.4f}", f"{known.low:.4f} to {known.high:.4f}")
-        for name, known in reached.intervals.items()
-    ]
-    return (
-        f"<h2>Performance on {reached.rows:,} labelled transactions, {reached.frauds:,} frauds</h2>"
-        + _table(("metric", "value", "95 % interval"), rows)
-    )
-
-
-def _shadow_tables(check: Check) -> list[str]:
-    return [
-        f"<h2>Shadow version {escape(shadow.version)}</h2><p>{escape(shadow.verdict())}</p>"
-        + _table(("on the same transactions", "champion", "shadow"), shadow.table())
-        for shadow in check.shadows
-    ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
-    for row in rows:
-        cells = [
-            f"<td class='alarm'>{escape(cell)}</td>"
-            if isinstance(cell, Alarming)
-            else f"<td>{escape(cell)}</td>"
-            for cell in row
-        ]
-        lines.append("<tr>" + "".join(cells) + "</tr>")
-    return "<table>" + "".join(lines) + "</table>"
 
 
 def _list(lines: Iterable[str]) -> str:

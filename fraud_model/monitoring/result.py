@@ -7,8 +7,10 @@ from typing import Literal
 
 from fraud_model.data.traffic import Tally
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.drift import FeatureDrift, ScoreShift
+from fraud_model.monitoring.drift import FeatureDrift
+from fraud_model.monitoring.gaps import Gap
 from fraud_model.monitoring.performance import Performance
+from fraud_model.monitoring.score_band import ScoreShift
 from fraud_model.monitoring.shadow_comparison import ShadowComparison
 from fraud_model.monitoring.windows import Window
 
@@ -19,15 +21,25 @@ OVERALL = "all windows"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of what was found: an alarm, a note, or something unknown."""
+    """One line of what was found: an alarm, a note, or something unknown.
+
+    Of a share that rose: the feature, the share before and now, and the label of the window since
+    which it has been so high.
+    """
 
     kind: Literal["alarm", "note", "unknown"]
     text: str
+    feature: str | None = None
+    before: float | None = None
+    now: float | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True)
 class Judged:
     """A window, and how far it moved; `features` is empty and `scores` None if it is too small.
+
+    `gaps` counts rows that could not be scored as well, and is empty if all of them are too few.
 
     `number` counts windows from time 0, or from the first row; `start` is in seconds since 1970, or
     None if that is unknown.
@@ -39,6 +51,7 @@ class Judged:
     window: Window
     features: dict[str, FeatureDrift]
     scores: ScoreShift | None
+    gaps: list[Gap]
 
     @property
     def ratio(self) -> float:

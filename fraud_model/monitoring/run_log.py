@@ -80,9 +80,14 @@ def _metrics_of(judged: Judged) -> dict[str, float]:
     if judged.scores is not None:
         metrics["score_shift"] = judged.ratio
     for name, drift in judged.features.items():
-        # A metric's name takes fewer characters than a column's.
-        safe = re.sub(r"[^\w\-. ]", "_", name)
-        metrics |= {f"psi/{safe}": drift.psi, f"ks/{safe}": drift.ks}
-        if drift.missing_share:
-            metrics[f"missing_share/{safe}"] = drift.missing_share
+        distance = "ks" if drift.is_median else "distance"
+        metrics |= {f"psi/{_safe(name)}": drift.psi, f"{distance}/{_safe(name)}": drift.distance}
+    for gap in judged.gaps:
+        if gap.now:
+            metrics[f"{gap.kind}_share/{_safe(gap.feature)}"] = gap.now
     return metrics
+
+
+def _safe(name: str) -> str:
+    # A metric's name takes fewer characters than a column's.
+    return re.sub(r"[^\w\-. ]", "_", name)

@@ -76,11 +76,11 @@ def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, 
         )
     path = Path(log).expanduser()
     profile = monitored.profile
-    features = list(profile.features)
     traffic: Traffic
     if path.name.lower().endswith(SUFFIXES):
-        traffic = TableTraffic(path, monitored.path, features, profile.time)
+        traffic = TableTraffic(path, monitored.path, list(profile.features), profile.time)
     else:
+        features = [reference.feature for reference in profile.features.values()]
         traffic = AuditTraffic(path, monitored.name, monitored.number, features)
     if not labels:
         return traffic, None

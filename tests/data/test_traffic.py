@@ -18,6 +18,8 @@ from fraud_model.data.table_traffic import TableTraffic
 from fraud_model.data.traffic import Batch
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.feature import Feature
+from fraud_model.model.profile import Profile
 from fraud_model.monitoring import windows
 from fraud_model.monitoring.windows import Span, Windows
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
@@ -30,13 +32,17 @@ def lines(exported: Path) -> list[dict[str, object]]:
     return scored_lines(mlflow.pyfunc.load_model(str(exported)).unwrap_python_model(), TABLE)
 
 
+def described(profile: Profile) -> list[Feature]:
+    return [reference.feature for reference in profile.features.values()]
+
+
 def opened(path: Path, model: Path) -> TableTraffic:
     profile = ModelDirectory(model, "version 1").required_profile()
     return TableTraffic(path, model, list(profile.features), profile.time)
 
 
 def read(path: Path, *keys: str) -> tuple[AuditTraffic, list[Batch]]:
-    traffic = AuditTraffic(path, "fraud-detector", "1", ["V1", "Amount"])
+    traffic = AuditTraffic(path, "fraud-detector", "1", [Feature("V1"), Feature("Amount")])
     return traffic, list(traffic.batches(keys))
 
 
@@ -125,6 +131,44 @@ def test_refusals_and_shadows_are_told_apart(
     assert part.champion.tolist() == [lines[0]["fraud_probability"]]
 
 
+def test_features_are_read_as_they_were_sent(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    sent = [
+        {"V1": 1, "shop": "a", "chip": True, "limit": "$1,200.50"},
+        {"V1": 2.5, "shop": "opened yesterday", "chip": "no", "limit": None},
+        {"V1": 3, "shop": None, "chip": None},
+        {"V1": "text", "shop": "b", "chip": "perhaps", "limit": "many"},
+        {"V1": 4, "shop": ["a"], "chip": False, "limit": 7},
+        # A value that every transaction has.
+        {"shop": "a", "chip": True, "limit": 7},
+    ]
+    path = write_lines(
+        tmp_path / "audit.jsonl",
+        [{**line, "features": row} for line, row in zip(lines, sent, strict=False)],
+    )
+    features = [
+        Feature("V1"),
+        Feature("shop", "category", "string", missing=True, vocabulary=("a", "b")),
+        Feature("chip", "boolean", "boolean", missing=True),
+        Feature("limit", "number", "string", missing=True, format="."),
+    ]
+    traffic = AuditTraffic(path, "fraud-detector", "1", features)
+    (batch,) = traffic.batches(())
+    unknown = 0
+    np.testing.assert_array_equal(
+        batch.scored.values,
+        [
+            [1, 1, 1, 1200.5],
+            [2.5, unknown, 0, np.nan],
+            [3, np.nan, np.nan, np.nan],
+            [np.nan, 2, np.nan, np.nan],
+            [4, unknown, 0, 7],
+        ],
+    )
+    assert (traffic.tally.lines, traffic.tally.unreadable) == (6, 1)
+
+
 def test_no_log_and_another_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such audit log"):
         read(tmp_path / "audit.jsonl")
@@ -165,7 +209,7 @@ def test_windows_add_up_to_the_traffic(
     later = [{**line, "time": f"2026-11-03T0{i % 9}:00:00Z"} for i, line in enumerate(lines)]
     path = write_lines(tmp_path / "audit.jsonl", [*lines, refused_line(2), *later])
     profile = ModelDirectory(exported, "version 1").required_profile()
-    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    traffic = AuditTraffic(path, "fraud-detector", "1", described(profile))
     counted = Windows(profile, Span.parse("1d"), has_time=True)
     for batch in traffic.batches(()):
         counted.add(batch)
@@ -189,7 +233,7 @@ def test_too_many_windows_are_refused(
     monkeypatch.setattr(windows, "MOST_WINDOWS", 5)
     profile = ModelDirectory(exported, "version 1").required_profile()
     path = write_lines(tmp_path / "audit.jsonl", lines)
-    traffic = AuditTraffic(path, "fraud-detector", "1", list(profile.features))
+    traffic = AuditTraffic(path, "fraud-detector", "1", described(profile))
     counted = Windows(profile, Span.parse("10"), has_time=True)
     (batch,) = traffic.batches(())
     with pytest.raises(ParameterError, match=r"more than 5 windows.*longer ones"):

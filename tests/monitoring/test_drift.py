@@ -8,7 +8,8 @@ from scipy import stats
 
 from fraud_model.arrays import Floats
 from fraud_model.model.profile import Distribution, Scores
-from fraud_model.monitoring.drift import ScoreBand, kolmogorov_smirnov, median, psi
+from fraud_model.monitoring.drift import kolmogorov_smirnov, median, psi
+from fraud_model.monitoring.score_band import ScoreBand
 
 REFERENCE = np.random.default_rng(0).normal(size=50_000)
 KNOWN = Distribution.of(REFERENCE)

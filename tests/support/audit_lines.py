@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pandas as pd
 
 from fraud_model.model.detector import FraudDetector
+from fraud_model.model.directory import KnownRows
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -25,23 +25,23 @@ def scored_lines(
     version: str = "1",
 ) -> list[dict[str, Any]]:
     """The lines of a table's rows, one a request, spread over a day."""
-    features = list(detector.features)
-    values = table[features].to_numpy(dtype=np.float64)
-    scored = detector.score(values)
+    rows = table[list(detector.features)]
+    scored = detector.predict(None, rows)
+    sent = KnownRows(rows, scored["fraud_probability"].to_numpy()).records
     return [
         {
-            "time": datetime.fromtimestamp(START + (day + i / len(values)) * DAY, UTC),
+            "time": datetime.fromtimestamp(START + (day + i / len(rows)) * DAY, UTC),
             "request_id": f"{day}-{i}",
             "row": 0,
             "model_name": name,
             "model_version": version,
-            "features": dict(zip(features, row, strict=True)),
+            "features": row,
             "fraud_probability": probability,
             "is_fraud": flagged,
         }
         for i, (row, probability, flagged) in enumerate(
             zip(
-                values.tolist(),
+                sent,
                 scored["fraud_probability"].tolist(),
                 scored["is_fraud"].tolist(),
                 strict=True,

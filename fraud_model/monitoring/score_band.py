@@ -1,0 +1,105 @@
+"""How far the scores of a window have moved from those of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fraud_model.arrays import Counts, Floats
+from fraud_model.model.profile import Scores
+
+# A window like the reference leaves the band about once in a thousand.
+BAND_LEVEL = 0.999
+BAND_DRAWS = 4_000
+SEED = 0
+# Of the smaller of the shares above and below an edge: what less traffic than this moves is
+# significant in a large window, and of no consequence.
+LEAST_SHIFT = 0.1
+
+
+@dataclass(frozen=True)
+class ScoreShift:
+    """The score distribution of one window against the reference's bootstrap band.
+
+    `difference` is the share of scores above each edge minus the reference's, and `band` how far
+    it may lie from 0, both of shape (edges,). `ratio` is the largest of one over the other: above
+    1 the distribution has moved.
+    """
+
+    difference: Floats
+    band: Floats
+    ratio: float
+
+
+class ScoreBand:
+    """The simultaneous bootstrap band of a version's score distribution.
+
+    A draw of the reference takes as many of its blocks of time as it has, with replacement; a draw
+    of a window takes as many blocks as the window lasts, and then as many rows as it has. So the
+    band knows how much the scores change over a day by themselves, and how uncertain the reference
+    is. All cumulative shares are watched at once: the band is the multiple of their standard
+    deviations that `BAND_LEVEL` of the draws stay within. It is at least the band of draws row by
+    row, and at least `LEAST_SHIFT` of the share.
+    """
+
+    def __init__(self, scores: Scores) -> None:
+        self._blocks = np.array(scores.counts, dtype=np.float64)
+        self._seconds_per_block = scores.seconds_per_block
+        self._rows_per_block = float(self._blocks.sum() / len(self._blocks))
+        self._reference = _above(self._blocks.sum(axis=0))
+        self._known: dict[tuple[int, int], Floats] = {}
+
+    def shift(self, counts: Counts, seconds: float | None) -> ScoreShift:
+        """Where a window's score counts lie in the band; the window lasts `seconds`, if known."""
+        difference = _above(counts.astype(np.float64)) - self._reference
+        least = LEAST_SHIFT * np.minimum(self._reference, 1 - self._reference)
+        band = np.maximum(self._band(int(counts.sum()), seconds), least)
+        return ScoreShift(difference, band, float((np.abs(difference) / band).max()))
+
+    def _band(self, rows: int, seconds: float | None) -> Floats:
+        if seconds is None or not self._seconds_per_block:
+            blocks = rows / self._rows_per_block
+        else:
+            blocks = seconds / self._seconds_per_block
+        # Windows of about the same size share a band.
+        size = int(np.exp(np.round(np.log(rows) * 20) / 20))
+        key = (size, max(1, round(blocks)))
+        if key not in self._known:
+            self._known[key] = self._draw(*key)
+        return self._known[key]
+
+    def _draw(self, rows: int, blocks: int) -> Floats:
+        random = np.random.default_rng(SEED)
+        total = len(self._blocks)
+        even = np.full(total, 1 / total)
+        reference = random.multinomial(total, even, BAND_DRAWS) @ self._blocks
+        window = random.multinomial(blocks, even, BAND_DRAWS) @ self._blocks
+        held = blocks * self._rows_per_block
+        if rows < held:
+            # The drawn blocks are a sample themselves; only the rest of the noise is added.
+            share = window / window.sum(axis=1, keepdims=True)
+            drawn = random.multinomial(round(rows * held / (held - rows)), share)
+            window = drawn.astype(np.float64)
+        together = self._blocks.sum(axis=0)
+        alone, beside = (
+            random.multinomial(size, together / together.sum(), BAND_DRAWS).astype(np.float64)
+            for size in (int(together.sum()), rows)
+        )
+        # Frauds may be spread over the blocks more evenly than chance would; traffic need not be.
+        return np.maximum(_band(reference, window, rows), _band(alone, beside, rows))
+
+
+def _band(reference: Floats, window: Floats, rows: int) -> Floats:
+    """How far the shares above each edge differ between draws, of shape (draws, bins) each."""
+    difference = _above(window) - _above(reference)
+    # A share that no draw moves still moves by a row.
+    deviation = np.maximum(difference.std(axis=0), 1 / rows)
+    multiple = np.quantile(np.abs(difference / deviation).max(axis=1), BAND_LEVEL)
+    return np.asarray(multiple * deviation)
+
+
+def _above(counts: Floats) -> Floats:
+    """Share of the counts above each edge, along the last axis."""
+    upto = np.cumsum(counts, axis=-1)
+    return 1 - upto[..., :-1] / np.maximum(upto[..., -1:], 1)
