@@ -30,37 +30,49 @@ class Inputs:
     """Rows as models learn and score them, both of shape (rows, inputs).
 
     `ours` are scaled, with the categories that are frequent in what was learned. `theirs` have all
-    categories that were learned as codes, NaN where one was not. `encoder` is ours.
+    categories that were learned as codes, NaN where one was not. `encoder` is ours, `whole` theirs.
     """
 
     ours: Floats
     theirs: Floats
     encoder: Encoder
+    whole: Encoder
 
     @classmethod
     def of(cls, dataset: Dataset, learn: Counts, test: Counts) -> tuple[Inputs, Inputs]:
         """The rows to learn and to score, by their places in a dataset."""
         past, future = (dataset.table.iloc[rows] for rows in (learn, test))
-        encoder = fit_encoder(past, dataset.columns)
+        encoder, inputs = fit_encoder(past, dataset.columns)
         whole = replace(
             encoder,
             features=tuple(
-                replace(f, vocabulary=tuple(past[f.name].dropna().map(category_of).unique()))
+                replace(
+                    f, rates=(), vocabulary=tuple(past[f.name].dropna().map(category_of).unique())
+                )
                 if f.kind == "category"
                 else f
                 for f in encoder.features
             ),
         )
-        scaler = fit_scaler(encoder.encode(past), encoder)
-        return tuple(  # type: ignore[return-value]
-            cls(scaler.transform(encoder.encode(rows)), _without_unknown(whole, rows), encoder)
-            for rows in (past, future)
+        scaler = fit_scaler(inputs, encoder)
+        return (
+            cls(scaler.transform(inputs), _without_unknown(whole, past), encoder, whole),
+            cls(
+                scaler.transform(encoder.encode(future)),
+                _without_unknown(whole, future),
+                encoder,
+                whole,
+            ),
         )
 
     @property
     def categorical(self) -> list[int]:
-        """The places of the inputs that are codes."""
-        return list(self.encoder.categorical)
+        """The places of their inputs that are codes."""
+        return list(self.whole.categorical)
+
+
+def _all_values(column: pd.Series) -> tuple[str, ...]:
+    return tuple(column.dropna().map(category_of).unique())
 
 
 def _without_unknown(encoder: Encoder, rows: pd.DataFrame) -> Floats:
@@ -80,7 +92,8 @@ LEARNING_RATE = 0.05
 def ours(inputs: Inputs, labels: Labels, seed: int) -> Scorer:
     """The hyperparameters of the `train` entry point, on what it makes of the columns."""
     hyperparameters = Hyperparameters(seed=seed)
-    data = lightgbm.Dataset(inputs.ours, labels, categorical_feature=inputs.categorical)
+    codes = list(inputs.encoder.categorical)
+    data = lightgbm.Dataset(inputs.ours, labels, categorical_feature=codes)
     booster = lightgbm.train(
         hyperparameters.lightgbm_parameters(), data, num_boost_round=hyperparameters.rounds
     )

@@ -58,8 +58,9 @@ class Encoder:
     @cached_property
     def categorical(self) -> tuple[int, ...]:
         """The places of the inputs that are codes."""
-        kinds = [self.features[owner].kind for owner in self.owners]
-        return tuple(place for place, kind in enumerate(kinds) if kind == "category")
+        first = np.searchsorted(self.owners, np.arange(len(self.features))).tolist()
+        kinds = [feature.kind for feature in self.features]
+        return tuple(p for p, kind in zip(first, kinds, strict=True) if kind == "category")
 
     def encode(self, table: pd.DataFrame) -> Floats:
         """The inputs of a table's rows, shape (rows, inputs).
@@ -130,6 +131,8 @@ class Encoder:
                 inputs[:, place] = read
             elif not feature.parts:
                 inputs[:, place] = 0.0
+            if feature.rates:
+                inputs[:, place + 1] = rates_of(read, feature)
             for offset, part in enumerate(feature.parts):
                 inputs[:, place + offset] = _part_of(read, part, now)
             place += len(feature.inputs)
@@ -156,6 +159,14 @@ class Encoder:
     @cached_property
     def _types(self) -> frozenset[type]:
         return JSON_TYPES["double"] | ({type(None)} if self._optional.any() else set())
+
+
+def rates_of(codes: Floats, feature: Feature) -> Floats:
+    """The share of frauds of each code of a category; NaN is missing."""
+    known = ~np.isnan(codes)
+    rates = np.full(len(codes), np.nan)
+    rates[known] = np.array(feature.rates)[codes[known].astype(np.int64)]
+    return rates
 
 
 def _part_of(seconds: Floats, part: str, now: Floats | None) -> Floats:

@@ -57,11 +57,13 @@ class Feature:
 
     Attributes:
         kind: a number or a boolean is one input of the booster; a category is the place of its text
-            in `vocabulary`; a time is its `parts`.
+            in `vocabulary`, and its share of frauds; a time is its `parts`.
         payload: what a request holds, one of MLflow's types.
         missing: whether a value may be missing.
         vocabulary: the categories with a code of their own, from 1 in this order. Every other one
             has the code 0.
+        rates: the share of frauds among the rows of each code, from 0 on; empty for a category of
+            few values.
         parts: of a time: `hour` (0 to 24), `weekday` (Monday is 0), and `days before` the
             transaction. The model does not look at a time without any.
         seconds: the unit of a time that is a number.
@@ -74,6 +76,7 @@ class Feature:
     payload: Payload = "double"
     missing: bool = False
     vocabulary: tuple[str, ...] = ()
+    rates: tuple[float, ...] = ()
     parts: tuple[str, ...] = ()
     seconds: float = 1.0
     format: str = ""
@@ -81,12 +84,14 @@ class Feature:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Feature:
         """The feature that `dataclasses.asdict` wrote, also where that went through JSON."""
-        tuples = {name: tuple(content[name]) for name in ("vocabulary", "parts")}
+        tuples = {name: tuple(content[name]) for name in ("vocabulary", "rates", "parts")}
         return cls(**{**content, **tuples})
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the booster's inputs that come of it."""
+        if self.rates:
+            return (self.name, f"{self.name} (share of frauds)")
         return tuple(f"{self.name} ({part})" for part in self.parts) or (self.name,)
 
     @cached_property

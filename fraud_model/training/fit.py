@@ -74,8 +74,7 @@ def fit(
         TrainingError: a logistic regression on the same inputs is better on `validation` by average
             precision, beyond chance.
     """
-    encoder = fit_encoder(train, columns)
-    inputs = encoder.encode(train)
+    encoder, inputs = fit_encoder(train, columns)
     scaler = fit_scaler(inputs, encoder)
     x_train, y_train = scaler.transform(inputs), train[columns.target].to_numpy()
     x_validation = scaler.transform(encoder.encode(validation))
@@ -151,8 +150,7 @@ def fit_all(
     rounds: tuple[int, ...],
 ) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
-    encoder = fit_encoder(table, columns)
-    inputs = encoder.encode(table)
+    encoder, inputs = fit_encoder(table, columns)
     scaler = fit_scaler(inputs, encoder)
     data = _dataset(scaler.transform(inputs), table[columns.target].to_numpy(), encoder)
     boosters = [

@@ -17,22 +17,49 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from fraud_model.arrays import Floats, Labels
 from fraud_model.data.columns import Columns
 from fraud_model.model.detector import Scaler
-from fraud_model.model.encoding import Encoder
+from fraud_model.model.encoding import Encoder, rates_of
 from fraud_model.model.feature import MISSING_WORDS, Feature, category_of
 
 # A category in fewer rows has no code of its own: little could be learned from it but those rows,
 # and a value that few rows share may name somebody, so it does not travel with a version.
 FEWEST_ROWS_OF_A_CATEGORY = 10
+# From so many categories on, boosters learn better from the share of frauds as well.
+MANY_CATEGORIES = 30
+FOLDS, SMOOTHING = 5, 20
 # Of a column, for the baseline.
 MOST_CATEGORIES = 50
 
 
-def fit_encoder(table: pd.DataFrame, columns: Columns) -> Encoder:
-    """The encoder of a table's features, with the categories that are frequent in it."""
-    return Encoder(
-        tuple(_with_vocabulary(table, feature) for feature in columns.described.values()),
-        columns.time,
-    )
+def fit_encoder(table: pd.DataFrame, columns: Columns) -> tuple[Encoder, Floats]:
+    """The encoder of a table's features, and the inputs to learn from, shape (rows, inputs).
+
+    Categories that are frequent in the table have codes. Those of a column with many also have
+    their share of frauds, smoothed; a row to learn from gets that of the other folds' rows, since
+    its own label is part of its own fold's (D. Micci-Barreca, A preprocessing scheme for
+    high-cardinality categorical attributes, 2001).
+    """
+    labels = table[columns.target].to_numpy()
+    features = [_with_vocabulary(table, feature) for feature in columns.described.values()]
+    codes = {
+        f.name: f.read(table[f.name]) for f in features if len(f.vocabulary) >= MANY_CATEGORIES
+    }
+    features = [
+        replace(f, rates=_rates(codes[f.name], labels, len(f.vocabulary))) if f.name in codes else f
+        for f in features
+    ]
+    encoder = Encoder(tuple(features), columns.time)
+    inputs = encoder.encode(table)
+    fold = np.random.default_rng(0).integers(FOLDS, size=len(table))
+    for feature in features:
+        if not feature.rates:
+            continue
+        place = encoder.inputs.index(feature.inputs[1])
+        own = codes[feature.name]
+        for number in range(FOLDS):
+            held, rest = fold == number, fold != number
+            rates = _rates(own[rest], labels[rest], len(feature.vocabulary))
+            inputs[held, place] = rates_of(own[held], replace(feature, rates=rates))
+    return encoder, inputs
 
 
 def fit_scaler(inputs: Floats, encoder: Encoder) -> Scaler:
@@ -88,6 +115,16 @@ def _with_vocabulary(table: pd.DataFrame, feature: Feature) -> Feature:
         if count >= FEWEST_ROWS_OF_A_CATEGORY and word not in MISSING_WORDS
     ]
     return replace(feature, vocabulary=tuple(sorted(frequent, key=lambda w: (-by_word[w], w))))
+
+
+def _rates(codes: Floats, labels: Labels, categories: int) -> tuple[float, ...]:
+    """The share of frauds of each code, drawn towards that of all rows as by `SMOOTHING` rows."""
+    known = ~np.isnan(codes)
+    own = codes[known].astype(np.int64)
+    rows = np.bincount(own, minlength=categories + 1)
+    frauds = np.bincount(own, labels[known], minlength=categories + 1)
+    rates = (frauds + SMOOTHING * labels.mean()) / (rows + SMOOTHING)
+    return tuple(rates.tolist())
 
 
 def _numbers(encoder: Encoder) -> list[int]:

@@ -199,7 +199,11 @@ def _say(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
     if genuine_weight != 1:
         print(f"each genuine transaction stands for {genuine_weight:.4g} of the traffic")
     if columns.time is None:
-        print("no time column: the split is stratified, and each part counts as one day")
+        times = [name for name, feature in columns.described.items() if feature.kind == "time"]
+        print(
+            "no time column: the split is stratified, and each part counts as one day"
+            + (f"; {' or '.join(map(repr, times))} may be one: -P time_column=" if times else "")
+        )
     print(
         f"split by {parts.how}: {len(parts.train):,} train, {len(parts.validation):,} validation, "
         f"{len(parts.holdout):,} holdout"
