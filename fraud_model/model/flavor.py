@@ -38,7 +38,7 @@ from fraud_model.model.raw_booster import fold
 
 MODEL_NAME_IN_RUN = "model"
 RAW_BOOSTER_FILE = "raw_booster.lgb"
-CODE_FILE = "fraud_detector.py"
+CODE_FILE = "detector.py"
 
 # The code that travels with a version, each module after those that it imports.
 CODE = (feature, encoding, detector_module)

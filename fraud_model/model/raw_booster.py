@@ -82,9 +82,11 @@ def _fold_tree(tree: str, center: Floats, scale: Floats, slope: float, intercept
         raise ValueError("a split takes zeros for missing values")
     features = numbers_of(tree, "split_feature").astype(np.int64)
     thresholds = numbers_of(tree, "threshold")
-    if not np.isfinite(thresholds).all():
-        raise ValueError("a threshold is not finite")
-    raw = raw_thresholds(thresholds, center[features], scale[features])
+    # One at infinity only tells missing values from all others.
+    raw, finite = thresholds.copy(), np.isfinite(thresholds)
+    raw[finite] = raw_thresholds(
+        thresholds[finite], center[features][finite], scale[features][finite]
+    )
     tree = rewritten(tree, "threshold", lambda _: text_of(raw))
     for key in ("leaf_value", "internal_value"):
         values = slope * numbers_of(tree, key) + intercept

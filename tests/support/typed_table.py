@@ -6,8 +6,11 @@ where the device is unknown; a merchant that is risky at night is not so by day.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import yaml
 
 TARGET, TIME, AMOUNT, FRAUD = "label", "paid_at", "amount", "chargeback"
 MERCHANTS = 60
@@ -33,7 +36,7 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
     mcc = rng.choice(MCCS, rows, p=[0.4, 0.3, 0.2, 0.1])
     channel = rng.choice(CHANNELS, rows)
     device_age = np.where(rng.random(rows) < 0.15, np.nan, rng.exponential(200, rows).round(1))
-    night = (times.hour < 6).to_numpy()
+    night = np.asarray(times.hour < 6)
     log_odds = (
         2.5 * (night ^ (merchant % 5 == 0))
         + 1.5 * (country == "US")
@@ -64,3 +67,12 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
             TARGET: np.where(fraud, FRAUD, "ok"),
         }
     )
+
+
+def write_typed_table(folder: Path, rows: int = 6_000) -> Path:
+    """The table as a CSV file in `folder`, with the overrides beside it in `columns.yaml`."""
+    path = folder / "payments.csv"
+    typed_table(rows).to_csv(path, index=False)
+    overrides = {name: {"kind": kind} for name, kind in OVERRIDES.items()}
+    (folder / "columns.yaml").write_text(yaml.safe_dump({"columns": overrides}))
+    return path
