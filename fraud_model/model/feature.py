@@ -47,6 +47,8 @@ JSON_TYPES: dict[Payload, frozenset[type]] = {
 }
 # Texts that every parser reads as the same time, within the years that nanoseconds reach.
 PLAIN_TIME = re.compile(r"(1[7-9]|2[01])\d\d-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,6})?)?")
+# Where the fraction of a second begins in them.
+SECONDS_END = 19
 # White space, currencies, and what some write between thousands.
 NUMBER_MARKS = re.compile(r"[\s'$€£¥₹]|(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
@@ -131,7 +133,10 @@ class Feature:
             return False
         if self.kind != "time" or self.payload == "double" or self.format not in ("", ISO):
             return True
-        return all(value is None or PLAIN_TIME.fullmatch(value) for value in values)
+        texts = [value for value in values if value is not None]
+        # MLflow reads dates by the form of the first one.
+        forms = {(text[10:11], len(text) > SECONDS_END) for text in texts}
+        return len(forms) <= 1 and all(map(PLAIN_TIME.fullmatch, texts))
 
     def _number(self, value: Any) -> float:
         return number_of(value, self.format or ".") if isinstance(value, str) else float(value)

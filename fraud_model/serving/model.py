@@ -22,6 +22,7 @@ FLAG = "is_fraud"
 PREDICTION = "prediction"
 
 NUMBERS = frozenset((DataType.double, DataType.float, DataType.long, DataType.integer))
+VALUES = NUMBERS | {DataType.string, DataType.boolean, DataType.datetime}
 
 # The columns of an answer by name, each of shape (rows,).
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -33,7 +34,8 @@ class ScoredRows:
 
     Attributes:
         features: names of the values' columns.
-        values: of shape (rows, features); float64 where every one of them is a number.
+        values: of shape (rows, features), as a request has them, and None or NaN for a missing one;
+            float64 where every one of them is a number.
         columns: the answer. Without fraud probabilities and flags it is one column `prediction`.
     """
 
@@ -107,6 +109,17 @@ class ServedModel:
         return tuple(name for name in self.features if name in required)
 
     @cached_property
+    def value_columns(self) -> tuple[ColSpec, ...]:
+        """The columns of numbers, texts, booleans and dates, in the features' order."""
+        known = {column.name: column for column in self.columns if column.type in VALUES}
+        return tuple(known[name] for name in self.features if name in known)
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether every column is one of `value_columns`."""
+        return bool(self.features) and len(self.value_columns) == len(self.features)
+
+    @cached_property
     def params(self) -> ParamSchema | None:
         """The signature's params; None where it has none."""
         return self.pyfunc.metadata.get_params_schema()
@@ -130,15 +143,22 @@ class ServedModel:
 
     @cached_property
     def is_comparable(self) -> bool:
-        """Whether it answers numbers with fraud probabilities and flags, as its signature says."""
+        """Whether it answers rows of values with fraud probabilities and flags.
+
+        Its signature says so. A value is a number, a text, a boolean or a date.
+        """
         outputs = self.pyfunc.metadata.get_output_schema()
         if outputs is None or outputs.is_tensor_spec() or not outputs.has_input_names():
             return False
         answered = {PROBABILITY, FLAG} <= set(outputs.input_names())
-        return answered and bool(self.features) and self.required_numbers == self.features
+        return answered and self.takes_values
 
     def score(self, values: npt.NDArray[Any]) -> Columns:
-        """Scores the values of rows that another version has scored, shape (rows, features)."""
+        """Scores the values of rows that another version has scored, shape (rows, features).
+
+        Raises:
+            MlflowException: this version refuses one of them.
+        """
         if self.scorer is not None:
             inputs = self.scorer.encode_rows(values.tolist())
             if inputs is not None:
