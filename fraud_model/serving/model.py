@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.types import ColSpec, DataType, ParamSchema, Schema
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
+from fraud_model.model.feature import Feature
 from fraud_model.model.protocol import Scorer
 from fraud_model.serving.origin import Origin
 
@@ -66,6 +67,8 @@ class ServedModel:
         scorer: the version itself, if it announces the scoring protocol and has proved to answer
             as `predict` does; else everything goes through `predict`.
         route_note: why there is no scorer.
+        known: what training saw of its features, where the version has a reference profile; without
+            times.
         examples: the known rows with the lowest and the highest score, as `low` and `high`;
             empty for a version without known rows.
     """
@@ -74,6 +77,7 @@ class ServedModel:
     pyfunc: mlflow.pyfunc.PyFuncModel
     scorer: Scorer | None = None
     route_note: str = ""
+    known: Mapping[str, Feature] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

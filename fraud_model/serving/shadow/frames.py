@@ -8,7 +8,7 @@ numbers are in the header instead.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +23,9 @@ from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 
 # A request's id and its rows, with the champion's answer.
 Answered = tuple[str, ScoredRows]
+
+# In place of the audit line of a row that the shadow refuses.
+DROPPED = b'{"dropped":true}\n'
 
 LENGTH = struct.Struct("<I")
 
@@ -44,6 +47,19 @@ class Frame:
     values: npt.NDArray[Any]
     probability: Floats
     flagged: npt.NDArray[np.bool_]
+
+    def each(self) -> Iterator[Frame]:
+        """A frame for each request."""
+        first = 0
+        for request_id, count in self.requests:
+            part = slice(first, first := first + count)
+            yield Frame(
+                self.time,
+                [(request_id, count)],
+                self.values[part],
+                self.probability[part],
+                self.flagged[part],
+            )
 
 
 def pack(answered: Sequence[Answered]) -> bytes:
