@@ -101,7 +101,12 @@ class Feature:
         if self.kind == "category":
             codes = {word: place for place, word in enumerate(self.vocabulary, start=1)}
             codes |= dict.fromkeys(MISSING_WORDS, math.nan)  # type: ignore[arg-type]
-            return lambda value: codes.get(category_of(value), UNKNOWN)
+
+            def read(value: Any) -> float:
+                code = codes.get(value)
+                return codes.get(category_of(value), UNKNOWN) if code is None else code
+
+            return read
         return {"boolean": _boolean, "time": self._time, "number": self._number}[self.kind]
 
     def read(self, values: pd.Series) -> Floats:
@@ -125,18 +130,27 @@ class Feature:
 
     def is_plain(self, values: Sequence[Any]) -> bool:
         """Whether MLflow hands these values of a JSON request over as they are."""
-        found = set(map(type, values))
-        if self.missing:
-            found.discard(type(None))
-        types = JSON_TYPES[self.payload]
-        if not found <= (types | JSON_TYPES["boolean"] if self.kind == "boolean" else types):
-            return False
-        if self.kind != "time" or self.payload == "double" or self.format not in ("", ISO):
+        types = self._plain_types
+        for value in values:
+            if type(value) not in types:
+                return False
+        if not self._is_plain_time:
             return True
         texts = [value for value in values if value is not None]
         # MLflow reads dates by the form of the first one.
         forms = {(text[10:11], len(text) > SECONDS_END) for text in texts}
         return len(forms) <= 1 and all(map(PLAIN_TIME.fullmatch, texts))
+
+    @cached_property
+    def _plain_types(self) -> frozenset[type]:
+        types = JSON_TYPES[self.payload]
+        if self.kind == "boolean":
+            types |= JSON_TYPES["boolean"]
+        return types | {type(None)} if self.missing else types
+
+    @cached_property
+    def _is_plain_time(self) -> bool:
+        return self.kind == "time" and self.payload != "double" and self.format in ("", ISO)
 
     def _number(self, value: Any) -> float:
         return number_of(value, self.format or ".") if isinstance(value, str) else float(value)
