@@ -186,3 +186,15 @@ def test_a_champion_of_numbers_and_a_typed_shadow_with_its_columns(
     lines = ShadowScorer(load(str(exported), names), names, "1").lines(frame).splitlines()
     found = [json.loads(line)["fraud_probability"] for line in lines]
     assert found == known.probability.tolist()
+
+
+@pytest.mark.parametrize("name", ["paid_at", "amount", "limit", "recurring", "verified", "born"])
+def test_what_is_refused_is_named_and_not_echoed(
+    served: ServedModel, row: Record, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scoring = Scoring(served, Settings(), None)
+    for value in ("q4111secret", ["q4111secret"], {"q4111secret": 1}):
+        reply = scoring.score(body_of(row, {**row, name: value}), "application/json", "1")
+        assert reply.status == 400
+        assert name in json.loads(reply.body)["message"]
+        assert "q4111" not in reply.body.decode() + caplog.text
