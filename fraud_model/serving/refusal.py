@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -51,8 +52,8 @@ def explain_refusal(body: bytes, mime_type: str, columns: Columns, refusal: str)
     own = _in_own_words(refusal, columns)
     if own:
         return own
+    dates = [column.name for column in columns if column.type == DataType.datetime]
     try:
-        dates = [column.name for column in columns if column.type == DataType.datetime]
         if mime_type == "text/csv" and dates:
             return f"MLflow reads no dates from CSV: send {_named(dates)} as JSON or Parquet."
         if mime_type == "application/json":
@@ -65,8 +66,10 @@ def explain_refusal(body: bytes, mime_type: str, columns: Columns, refusal: str)
     except Exception as error:
         # What MLflow could not read, need not be readable here.
         found = _unreadable(error, mime_type)
+    alike = " The dates of a request have to be written alike." if dates else ""
     return found or (
         "The rows or the params do not match the model's signature. See /openapi.json for both."
+        f"{alike}"
     )
 
 
@@ -180,6 +183,8 @@ def _in_row(number: int, row: dict[str, Any], columns: Columns) -> str | None:
 
 
 def _is_value(value: Any, kind: DataType) -> bool:
+    if kind == DataType.datetime:
+        return isinstance(value, str) and _is_date(value)
     if kind not in NUMBERS:
         return isinstance(value, bool if kind == DataType.boolean else str)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -188,6 +193,14 @@ def _is_value(value: Any, kind: DataType) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _missing(names: Iterable[Any], columns: Columns, where: str) -> str | None:

@@ -188,7 +188,7 @@ def test_a_champion_of_numbers_and_a_typed_shadow_with_its_columns(
     assert found == known.probability.tolist()
 
 
-@pytest.mark.parametrize("name", ["paid_at", "amount", "limit", "recurring", "verified", "born"])
+@pytest.mark.parametrize("name", ["paid_at", "amount", "limit", "verified", "born"])
 def test_what_is_refused_is_named_and_not_echoed(
     served: ServedModel, row: Record, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
