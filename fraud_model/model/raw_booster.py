@@ -40,9 +40,18 @@ def fold(booster: lightgbm.Booster, scaler: Scaler, decision: Decision) -> str:
     header, trees = split_trees(booster)
     _refuse_other_models(header)
     header = rewritten(header, "feature_infos", lambda text: _raw_ranges(text, center, scale))
+    features = [numbers_of(tree, "split_feature").astype(np.int64) for tree in trees]
+    places = np.concatenate(features)
+    # Those of all trees at once: a search for each takes ten times as long.
+    raw = _raw_thresholds_of(
+        np.concatenate([numbers_of(tree, "threshold") for tree in trees]),
+        center[places],
+        scale[places],
+    )
+    ends = np.cumsum([len(own) for own in features])[:-1]
     folded = [
-        _fold_tree(tree, center, scale, decision.slope, 0.0 if number else decision.intercept)
-        for number, tree in enumerate(trees)
+        _fold_tree(tree, own, decision.slope, 0.0 if number else decision.intercept)
+        for number, (tree, own) in enumerate(zip(trees, np.split(raw, ends), strict=True))
     ]
     return header + "".join(folded)
 
@@ -74,19 +83,19 @@ def _refuse_other_models(header: str) -> None:
         raise ValueError("the booster averages its trees")
 
 
-def _fold_tree(tree: str, center: Floats, scale: Floats, slope: float, intercept: float) -> str:
+def _raw_thresholds_of(scaled: Floats, center: Floats, scale: Floats) -> Floats:
+    # A threshold at infinity only tells missing values from all others.
+    raw, finite = scaled.copy(), np.isfinite(scaled)
+    raw[finite] = raw_thresholds(scaled[finite], center[finite], scale[finite])
+    return raw
+
+
+def _fold_tree(tree: str, raw: Floats, slope: float, intercept: float) -> str:
     if re.search(r"^is_linear=1$", tree, re.MULTILINE):
         raise ValueError("a tree has linear leaves")
     kinds = numbers_of(tree, "decision_type").astype(np.int64)
     if ((kinds & MISSING_KIND) == ZERO_IS_MISSING).any():
         raise ValueError("a split takes zeros for missing values")
-    features = numbers_of(tree, "split_feature").astype(np.int64)
-    thresholds = numbers_of(tree, "threshold")
-    # One at infinity only tells missing values from all others.
-    raw, finite = thresholds.copy(), np.isfinite(thresholds)
-    raw[finite] = raw_thresholds(
-        thresholds[finite], center[features][finite], scale[features][finite]
-    )
     tree = rewritten(tree, "threshold", lambda _: text_of(raw))
     for key in ("leaf_value", "internal_value"):
         values = slope * numbers_of(tree, key) + intercept

@@ -62,7 +62,7 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
             AMOUNT: amount,
             "limit": [f"${value:,.2f}" for value in rng.lognormal(7, 1, rows)],
             "country": country,
-            "home": pd.Series(rng.choice(COUNTRIES, rows)).mask(rng.random(rows) < 0.2),
+            "home": np.where(rng.random(rows) < 0.2, np.array(None), rng.choice(COUNTRIES, rows)),
             "channel": channel,
             "mcc": mcc,
             "recurring": rng.random(rows) < 0.2,
@@ -75,18 +75,14 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-def write_typed_table(table: pd.DataFrame, folder: Path) -> Path:
-    """Writes a table as a CSV file to `folder`, and the overrides beside it to `columns.yaml`."""
-    path = folder / "payments.csv"
-    table.to_csv(path, index=False)
-    overrides = {name: {"kind": kind} for name, kind in OVERRIDES.items()}
-    (folder / "columns.yaml").write_text(yaml.safe_dump({"columns": overrides}))
-    return path
+def write_typed_table(folder: Path, rows: int = 6_000) -> Path:
+    """The table as a CSV file in `folder`, with the overrides beside it in `columns.yaml`."""
+    return _write(typed_table(rows), folder)
 
 
 def export_typed(table: pd.DataFrame, name: str, folder: Path) -> Path:
     """Trains a small model of a table in the active store; the directory it is exported to."""
-    data = write_typed_table(table, folder)
+    data = _write(table, folder)
     config = TrainingConfig(
         data=str(data),
         target=TARGET,
@@ -102,3 +98,11 @@ def export_typed(table: pd.DataFrame, name: str, folder: Path) -> Path:
     move(name, "1", "Production")
     export(name, "Production", folder / "model")
     return folder / "model"
+
+
+def _write(table: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "payments.csv"
+    table.to_csv(path, index=False)
+    overrides = {name: {"kind": kind} for name, kind in OVERRIDES.items()}
+    (folder / "columns.yaml").write_text(yaml.safe_dump({"columns": overrides}))
+    return path
