@@ -116,7 +116,7 @@ class Encoder:
         except (ValueError, OverflowError):
             return None
         if self._are_inputs:
-            return values if self._can_score(values.T) else None
+            return self._with_parts(values, values.T) if self._can_score(values.T) else None
         return self._inputs_of((values * self._units).T)
 
     def _inputs_of(self, read: Floats) -> Floats | None:
@@ -159,7 +159,8 @@ class Encoder:
 
     @cached_property
     def _are_inputs(self) -> bool:
-        return self._are_numbers and all(feature.kind == "number" for feature in self.features)
+        # A time of which nothing is looked at takes the place of one input.
+        return self._are_numbers and not any(feature.parts for feature in self.features)
 
     @cached_property
     def _units(self) -> Floats:
