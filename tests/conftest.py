@@ -22,7 +22,7 @@ from fraud_model.training.pipeline import train
 from tests.support.environment import SAMPLE_VARIABLE
 from tests.support.server import Server, serving
 from tests.support.store import Store
-from tests.support.typed_table import AMOUNT, FRAUD, TARGET, TIME, write_typed_table
+from tests.support.typed_table import export_typed, typed_table
 
 
 @pytest.fixture(scope="session")
@@ -121,24 +121,7 @@ def exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def typed_exported(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of `typed_table`, whose columns are texts, dates, booleans and gaps, exported."""
-    folder = tmp_path_factory.mktemp("typed")
-    data, name = write_typed_table(folder), "typed"
-    with open_run("train"):
-        train(
-            TrainingConfig(
-                data=str(data),
-                target=TARGET,
-                time_column=TIME,
-                amount_column=AMOUNT,
-                fraud=FRAUD,
-                columns=str(folder / "columns.yaml"),
-                model_name=name,
-                hyperparameters=Hyperparameters(rounds=60),
-            )
-        )
-    move(name, "1", "Production")
-    export(name, "Production", folder / "model")
-    return folder / "model"
+    return export_typed(typed_table(), "typed", tmp_path_factory.mktemp("typed"))
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,10 @@ class Detector:
     def __init__(self, model: Path | None = None) -> None:
         artifacts = (model or Path(os.environ[MODEL])) / "artifacts"
         scaler = json.loads((artifacts / "scaler.json").read_text())
+        encoder = json.loads((artifacts / "encoder.json").read_text())
         decision = json.loads((artifacts / "decision.json").read_text())
         self.booster = lightgbm.Booster(model_file=artifacts / "booster.lgb")
-        self.features: list[str] = scaler["features"]
+        self.features: list[str] = [feature["name"] for feature in encoder["features"]]
         self.center = np.array(scaler["center"])
         self.scale = np.array(scaler["scale"])
         self._slope: float = decision["slope"]

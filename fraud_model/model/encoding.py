@@ -18,7 +18,15 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from fraud_model.model.feature import HOUR, JSON_TYPES, SECONDS_PER_DAY, WEEKDAY, Feature, Floats
+from fraud_model.model.feature import (
+    HOUR,
+    JSON_TYPES,
+    RATE,
+    SECONDS_PER_DAY,
+    WEEKDAY,
+    Feature,
+    Floats,
+)
 
 SECONDS_PER_HOUR = 3_600
 # 1 January 1970 was a Thursday, and Monday is 0.
@@ -83,7 +91,10 @@ class Encoder:
                 raise _not_of_its_kind(feature, values) from error
             _check(feature, read)
             columns.append(read)
-        return self._inputs_of(columns)
+        inputs = np.empty((len(table), len(self.inputs)))
+        for place, owner in enumerate(self.owners):
+            inputs[:, place] = columns[owner]
+        return self._with_parts(inputs, columns)
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Floats | None:
         """The inputs of the rows of a JSON request, shape (rows, inputs), as `encode` has them.
@@ -95,19 +106,16 @@ class Encoder:
             return None
         if self._are_numbers:
             return self._encode_numbers(rows)
-        columns = []
+        columns: list[list[float]] = []
         for feature, values in zip(self.features, zip(*rows, strict=True), strict=True):
             if not feature.is_plain(values):
                 return None
-            read_value = feature.read_value
+            read = feature.read_value
             try:
-                read = [math.nan if value is None else read_value(value) for value in values]
+                columns.append([math.nan if value is None else read(value) for value in values])
             except (ValueError, OverflowError):
                 return None
-            columns.append(np.array(read, dtype=np.float64))
-            if np.isinf(columns[-1]).any() or (not feature.missing and np.isnan(columns[-1]).any()):
-                return None
-        return self._inputs_of(columns)
+        return self._inputs_of(np.array(columns, dtype=np.float64))
 
     def _encode_numbers(self, rows: Sequence[Sequence[Any]]) -> Floats | None:
         if not set(map(type, chain.from_iterable(rows))) <= self._types:
@@ -116,27 +124,43 @@ class Encoder:
             values = np.array(rows, dtype=np.float64)
         except (ValueError, OverflowError):
             return None
-        finite = np.isfinite(values)
-        if not finite.all() and (np.isinf(values).any() or not finite[:, ~self._optional].all()):
-            return None
-        return values if self._are_inputs else self._inputs_of([*(values * self._units).T])
+        if self._are_inputs:
+            return self._with_parts(values, values.T) if self._can_score(values.T) else None
+        return self._inputs_of((values * self._units).T)
 
-    def _inputs_of(self, columns: Sequence[Floats]) -> Floats:
-        """Puts read columns, each of shape (rows,), and the parts of times side by side."""
-        inputs = np.empty((len(columns[0]), len(self.inputs)))
-        place = 0
+    def _inputs_of(self, read: Floats) -> Floats | None:
+        """The inputs of read values of shape (features, rows); None as for `encode_rows`."""
+        if not self._can_score(read):
+            return None
+        return self._with_parts(np.ascontiguousarray(read[self.owners].T), read)
+
+    def _can_score(self, read: Floats) -> bool:
+        finite = np.isfinite(read)
+        if finite.all():
+            return True
+        return not np.isinf(read).any() and bool(finite[~self._optional].all())
+
+    def _with_parts(self, inputs: Floats, columns: Sequence[Floats] | Floats) -> Floats:
+        """Puts the parts of times in their places; `columns` are what was read of each feature."""
         now = columns[self.names.index(self.time)] if self.time in self.names else None
-        for feature, read in zip(self.features, columns, strict=True):
-            if feature.kind != "time":
-                inputs[:, place] = read
-            elif not feature.parts:
-                inputs[:, place] = 0.0
-            if feature.rates:
-                inputs[:, place + 1] = rates_of(read, feature)
-            for offset, part in enumerate(feature.parts):
-                inputs[:, place + offset] = _part_of(read, part, now)
-            place += len(feature.inputs)
+        for place, owner, part in self._parts:
+            if part == RATE:
+                inputs[:, place] = rates_of(columns[owner], self.features[owner])
+            else:
+                inputs[:, place] = _part_of(columns[owner], part, now) if part else 0.0
         return inputs
+
+    @cached_property
+    def _parts(self) -> list[tuple[int, int, str]]:
+        """The place of each input that is not read as it is, its feature's, and what it is instead.
+
+        That is a part of a time, nothing where the model does not look at the time, or the share of
+        frauds of a category.
+        """
+        pieces = [(i, part) for i, f in enumerate(self.features) for part in _pieces(f)]
+        return [
+            (place, owner, part) for place, (owner, part) in enumerate(pieces) if part is not None
+        ]
 
     @cached_property
     def _are_numbers(self) -> bool:
@@ -146,7 +170,8 @@ class Encoder:
 
     @cached_property
     def _are_inputs(self) -> bool:
-        return self._are_numbers and all(feature.kind == "number" for feature in self.features)
+        # A time of which nothing is looked at takes the place of one input.
+        return self._are_numbers and not any(feature.parts for feature in self.features)
 
     @cached_property
     def _units(self) -> Floats:
@@ -159,6 +184,13 @@ class Encoder:
     @cached_property
     def _types(self) -> frozenset[type]:
         return JSON_TYPES["double"] | ({type(None)} if self._optional.any() else set())
+
+
+def _pieces(feature: Feature) -> tuple[str | None, ...]:
+    """What a feature's inputs are: None for what was read."""
+    if feature.kind == "time":
+        return feature.parts or ("",)
+    return (None, RATE) if feature.rates else (None,)
 
 
 def rates_of(codes: Floats, feature: Feature) -> Floats:

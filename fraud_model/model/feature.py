@@ -32,7 +32,7 @@ BOOLEAN_WORDS = dict.fromkeys(("true", "t", "yes", "y", "1"), 1.0) | dict.fromke
 # The code of a category that is not in the vocabulary.
 UNKNOWN = 0
 
-HOUR, WEEKDAY, AGE = "hour", "weekday", "days before"
+HOUR, WEEKDAY, AGE, RATE = "hour", "weekday", "days before", "share of frauds"
 SECONDS_PER_DAY = 86_400
 
 ISO = "ISO8601"
@@ -47,6 +47,8 @@ JSON_TYPES: dict[Payload, frozenset[type]] = {
 }
 # Texts that every parser reads as the same time, within the years that nanoseconds reach.
 PLAIN_TIME = re.compile(r"(1[7-9]|2[01])\d\d-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,6})?)?")
+# Where the fraction of a second begins in them.
+SECONDS_END = 19
 # White space, currencies, and what some write between thousands.
 NUMBER_MARKS = re.compile(r"[\s'$€£¥₹]|(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
@@ -91,7 +93,7 @@ class Feature:
     def inputs(self) -> tuple[str, ...]:
         """The names of the booster's inputs that come of it."""
         if self.rates:
-            return (self.name, f"{self.name} (share of frauds)")
+            return (self.name, f"{self.name} ({RATE})")
         return tuple(f"{self.name} ({part})" for part in self.parts) or (self.name,)
 
     @cached_property
@@ -104,7 +106,12 @@ class Feature:
         if self.kind == "category":
             codes = {word: place for place, word in enumerate(self.vocabulary, start=1)}
             codes |= dict.fromkeys(MISSING_WORDS, math.nan)  # type: ignore[arg-type]
-            return lambda value: codes.get(category_of(value), UNKNOWN)
+
+            def read(value: Any) -> float:
+                code = codes.get(value)
+                return codes.get(category_of(value), UNKNOWN) if code is None else code
+
+            return read
         return {"boolean": _boolean, "time": self._time, "number": self._number}[self.kind]
 
     def read(self, values: pd.Series) -> Floats:
@@ -128,15 +135,27 @@ class Feature:
 
     def is_plain(self, values: Sequence[Any]) -> bool:
         """Whether MLflow hands these values of a JSON request over as they are."""
-        found = set(map(type, values))
-        if self.missing:
-            found.discard(type(None))
-        types = JSON_TYPES[self.payload]
-        if not found <= (types | JSON_TYPES["boolean"] if self.kind == "boolean" else types):
-            return False
-        if self.kind != "time" or self.payload == "double" or self.format not in ("", ISO):
+        types = self._plain_types
+        for value in values:
+            if type(value) not in types:
+                return False
+        if not self._is_plain_time:
             return True
-        return all(value is None or PLAIN_TIME.fullmatch(value) for value in values)
+        texts = [value for value in values if value is not None]
+        # MLflow reads dates by the form of the first one.
+        forms = {(text[10:11], len(text) > SECONDS_END) for text in texts}
+        return len(forms) <= 1 and all(map(PLAIN_TIME.fullmatch, texts))
+
+    @cached_property
+    def _plain_types(self) -> frozenset[type]:
+        types = JSON_TYPES[self.payload]
+        if self.kind == "boolean":
+            types |= JSON_TYPES["boolean"]
+        return types | {type(None)} if self.missing else types
+
+    @cached_property
+    def _is_plain_time(self) -> bool:
+        return self.kind == "time" and self.payload != "double" and self.format in ("", ISO)
 
     def _number(self, value: Any) -> float:
         return number_of(value, self.format or ".") if isinstance(value, str) else float(value)

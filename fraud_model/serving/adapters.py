@@ -122,8 +122,24 @@ class Observed:
         if features and features == self._served.required_numbers:
             # MLflow takes text that reads as a number.
             table = table.astype(np.float64)
-        numeric = all(map(pd.api.types.is_numeric_dtype, table.dtypes))
-        return table.to_numpy(dtype=np.float64 if numeric else object)
+        if all(map(_is_number, table.dtypes)):
+            return table.to_numpy(dtype=np.float64, na_value=np.nan)
+        return _as_sent(table)
+
+
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
+def _as_sent(table: pd.DataFrame) -> npt.NDArray[Any]:
+    """The values of a table as JSON has them: dates in ISO 8601, None for a missing one."""
+    values = np.empty(table.shape, dtype=object)
+    for place, (_, column) in enumerate(table.items()):
+        if pd.api.types.is_datetime64_any_dtype(column.dtype):
+            column = column.map(pd.Timestamp.isoformat, na_action="ignore")
+        column = column.astype(object)
+        values[:, place] = column.where(column.notna(), None)
+    return values
 
 
 def _values_of(rows: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:

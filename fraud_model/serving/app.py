@@ -78,7 +78,7 @@ def create_app() -> ASGIApp:
 
 def build(served: ServedModel, settings: Settings) -> ASGIApp:
     """The application around a loaded model."""
-    metrics = prometheus.Metrics(served.origin)
+    metrics = prometheus.Metrics(served)
     audit = None
     if settings.audit_log:
         audit = AuditLog(

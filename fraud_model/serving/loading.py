@@ -16,6 +16,7 @@ from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
 from fraud_model.model.directory import KnownRows, ModelDirectory
+from fraud_model.model.feature import Feature
 from fraud_model.model.protocol import Scorer, announced_scorer
 from fraud_model.registry.smoke import TOLERANCE
 from fraud_model.serving.adapters import Plain
@@ -44,6 +45,7 @@ def load_served(origin: Origin) -> ServedModel:
             f"{origin.path}: the model cannot be loaded: {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error
+    served = replace(served, known=_known_features(origin))
     scorer = announced_scorer(served.pyfunc)
     known = _known_rows(origin)
     if known is None:
@@ -63,6 +65,16 @@ def load_served(origin: Origin) -> ServedModel:
         log.warning("the fast route is not used: %s", fault)
         return replace(served, route_note=fault)
     return replace(served, scorer=scorer)
+
+
+def _known_features(origin: Origin) -> dict[str, Feature]:
+    """What the reference profile says of the features; nothing where there is none to read."""
+    try:
+        profile = ModelDirectory(Path(origin.path)).required_profile()
+    except RegistryError:
+        # Scoring needs none.
+        return {}
+    return {name: reference.feature for name, reference in profile.features.items()}
 
 
 def _known_rows(origin: Origin) -> KnownRows | None:

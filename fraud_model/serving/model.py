@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.types import ColSpec, DataType, ParamSchema, Schema
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
+from fraud_model.model.feature import Feature
 from fraud_model.model.protocol import Scorer
 from fraud_model.serving.origin import Origin
 
@@ -22,6 +23,7 @@ FLAG = "is_fraud"
 PREDICTION = "prediction"
 
 NUMBERS = frozenset((DataType.double, DataType.float, DataType.long, DataType.integer))
+VALUES = NUMBERS | {DataType.string, DataType.boolean, DataType.datetime}
 
 # The columns of an answer by name, each of shape (rows,).
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -33,7 +35,8 @@ class ScoredRows:
 
     Attributes:
         features: names of the values' columns.
-        values: of shape (rows, features); float64 where every one of them is a number.
+        values: of shape (rows, features), as a request has them, and None or NaN for a missing one;
+            float64 where every one of them is a number.
         columns: the answer. Without fraud probabilities and flags it is one column `prediction`.
     """
 
@@ -64,6 +67,8 @@ class ServedModel:
         scorer: the version itself, if it announces the scoring protocol and has proved to answer
             as `predict` does; else everything goes through `predict`.
         route_note: why there is no scorer.
+        known: what training saw of its features, where the version has a reference profile; without
+            times.
         examples: the known rows with the lowest and the highest score, as `low` and `high`;
             empty for a version without known rows.
     """
@@ -72,6 +77,7 @@ class ServedModel:
     pyfunc: mlflow.pyfunc.PyFuncModel
     scorer: Scorer | None = None
     route_note: str = ""
+    known: Mapping[str, Feature] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -107,6 +113,17 @@ class ServedModel:
         return tuple(name for name in self.features if name in required)
 
     @cached_property
+    def value_columns(self) -> tuple[ColSpec, ...]:
+        """The columns of numbers, texts, booleans and dates, in the features' order."""
+        known = {column.name: column for column in self.columns if column.type in VALUES}
+        return tuple(known[name] for name in self.features if name in known)
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether every column is one of `value_columns`."""
+        return bool(self.features) and len(self.value_columns) == len(self.features)
+
+    @cached_property
     def params(self) -> ParamSchema | None:
         """The signature's params; None where it has none."""
         return self.pyfunc.metadata.get_params_schema()
@@ -130,15 +147,22 @@ class ServedModel:
 
     @cached_property
     def is_comparable(self) -> bool:
-        """Whether it answers numbers with fraud probabilities and flags, as its signature says."""
+        """Whether it answers rows of values with fraud probabilities and flags.
+
+        Its signature says so. A value is a number, a text, a boolean or a date.
+        """
         outputs = self.pyfunc.metadata.get_output_schema()
         if outputs is None or outputs.is_tensor_spec() or not outputs.has_input_names():
             return False
         answered = {PROBABILITY, FLAG} <= set(outputs.input_names())
-        return answered and bool(self.features) and self.required_numbers == self.features
+        return answered and self.takes_values
 
     def score(self, values: npt.NDArray[Any]) -> Columns:
-        """Scores the values of rows that another version has scored, shape (rows, features)."""
+        """Scores the values of rows that another version has scored, shape (rows, features).
+
+        Raises:
+            MlflowException: this version refuses one of them.
+        """
         if self.scorer is not None:
             inputs = self.scorer.encode_rows(values.tolist())
             if inputs is not None:

@@ -8,7 +8,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from mlflow.types import DataType, ParamSpec
+from mlflow.types import ColSpec, DataType, ParamSpec
 
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 
@@ -61,7 +61,7 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     """
     row: dict[str, Any] = {"type": "object"}
     if served.columns:
-        types = {column.name: TYPES.get(column.type, {}) for column in served.columns}
+        types = {column.name: _value(column, served) for column in served.columns}
         required = {column.name for column in served.columns if column.required}
         row["required"] = [name for name in served.features if name in required]
         row["properties"] = {name: types.get(name, NUMBER) for name in served.features}
@@ -211,6 +211,22 @@ def _row(described: dict[str, Any]) -> str:
             "review."
         )
     return f"{about}</p>"
+
+
+def _value(column: ColSpec, served: ServedModel) -> dict[str, Any]:
+    """A column's schema: its type, or null where it may be missing, and what training saw of it."""
+    described: dict[str, Any] = dict(TYPES.get(column.type, {}))
+    if not column.required and described:
+        described["type"] = [described["type"], "null"]
+    feature = served.known.get(column.name)
+    if feature is None or column.type == DataType.boolean:
+        return described
+    if feature.kind == "category":
+        words = list(feature.vocabulary)
+        described["examples"] = words if column.type == DataType.string else [*map(float, words)]
+    elif feature.kind == "boolean" and column.type == DataType.string:
+        described["examples"] = feature.format.split("/")
+    return described
 
 
 def _param(param: ParamSpec, served: ServedModel) -> dict[str, Any]:

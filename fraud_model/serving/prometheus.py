@@ -20,8 +20,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
-from fraud_model.serving.origin import Origin
+from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows, ServedModel
+from fraud_model.serving.unseen import Unusual, Watch
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -33,7 +33,8 @@ SCORES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 class Metrics:
     """Counts requests to `/invocations`, and what was scored."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, served: ServedModel) -> None:
+        origin = served.origin
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
             "fraud_requests", "Answered requests to /invocations.", ["status"], registry=own
@@ -60,6 +61,26 @@ class Metrics:
             buckets=SCORES,
             registry=own,
         )
+        values: dict[Unusual, Counter] = {
+            "missing": Counter(
+                "fraud_values_missing",
+                "Missing values in scored rows.",
+                ["feature"],
+                registry=own,
+            ),
+            "unseen": Counter(
+                "fraud_values_unseen",
+                "Categories in scored rows that training did not know.",
+                ["feature"],
+                registry=own,
+            ),
+        }
+        self._watch = Watch(served)
+        self._unusual = {
+            (name, kind): counter.labels(name)
+            for kind, counter in values.items()
+            for name in self._watch.names
+        }
         self._in_flight = Gauge(
             "fraud_requests_in_flight",
             "Requests that are being answered.",
@@ -117,6 +138,8 @@ class Metrics:
     def scored(self, rows: ScoredRows) -> None:
         """Rows were scored; flags and probabilities are counted where the answer has them."""
         self._rows.inc(len(rows.values))
+        for unusual in self._watch.unusual(rows):
+            self._unusual[unusual].inc()
         if not rows.has_probabilities:
             return
         flagged = int(rows.columns[FLAG].sum())

@@ -12,13 +12,30 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from mlflow.types import ColSpec, DataType
+
+from fraud_model.serving.model import NUMBERS
+
+# The columns of a row, of types that are in `EXPECTED`.
+Columns = Sequence[ColSpec]
 
 FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 # What a version of this project says, in this release and the one before.
-OWN_ROW = re.compile(r"row (\d+), column '(.+?)' is (missing \(NaN\)|infinite)\b")
+OWN_ROW = re.compile(
+    r"row (\d+), column '(.+?)' (is missing|is infinite"
+    r"|does not hold (?:a number|true or false, or yes or no|a date or time|a category))"
+)
+# What a value has to be, by the type that the signature gives its column.
+EXPECTED = {
+    **dict.fromkeys(NUMBERS, "a finite number"),
+    DataType.string: "text",
+    DataType.boolean: "true or false",
+    DataType.datetime: "a date or time in ISO 8601",
+}
 OWN_PARAM = re.compile(
     r"params: (threshold|explain|review_cost)"
     r"(?:=\S+ is invalid: expected| is \S+, and must lie from) (0 to \d+|more than 0)"
@@ -26,41 +43,49 @@ OWN_PARAM = re.compile(
 MOST_NAMED = 5
 
 
-def explain_refusal(body: bytes, mime_type: str, features: Sequence[str], refusal: str) -> str:
+def explain_refusal(body: bytes, mime_type: str, columns: Columns, refusal: str) -> str:
     """One sentence for the client.
 
-    `features` are the columns that have to be numbers, and `refusal` is what the pyfunc said, or
+    `columns` are those that the model needs or takes, and `refusal` is what the pyfunc said, or
     empty if the request did not reach it.
     """
-    own = _in_own_words(refusal, features)
+    own = _in_own_words(refusal, columns)
     if own:
         return own
+    dates = [column.name for column in columns if column.type == DataType.datetime]
     try:
+        if mime_type == "text/csv" and dates:
+            return f"MLflow reads no dates from CSV: send {_named(dates)} as JSON or Parquet."
         if mime_type == "application/json":
-            found = _in_json(body, features)
+            found = _in_json(body, columns)
         elif mime_type == "text/csv":
             table = pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False)
-            found = _in_table(table, features)
+            found = _in_table(table, columns)
         else:
-            found = _in_table(pd.read_parquet(io.BytesIO(body)), features)
+            found = _in_table(pd.read_parquet(io.BytesIO(body)), columns)
     except Exception as error:
         # What MLflow could not read, need not be readable here.
         found = _unreadable(error, mime_type)
+    alike = " The dates of a request have to be written alike." if dates else ""
     return found or (
         "The rows or the params do not match the model's signature. See /openapi.json for both."
+        f"{alike}"
     )
 
 
-def _in_own_words(refusal: str, features: Sequence[str]) -> str | None:
+def _in_own_words(refusal: str, columns: Columns) -> str | None:
     """What a version of this project said, without the values that it quotes."""
     row = OWN_ROW.match(refusal)
-    if row and row[2] in features:
-        return f"row {row[1]}, column {row[2]!r} is {row[3]}: expected a finite number."
+    types = {column.name: column.type for column in columns}
+    if row and row[2] in types:
+        fault = row[3].replace("is missing", "is missing (NaN)")
+        expected = "" if "does not" in fault else f": expected {EXPECTED[types[row[2]]]}"
+        return f"row {row[1]}, column {row[2]!r} {fault}{expected}."
     param = OWN_PARAM.match(refusal)
     return f"params: {param[1]} is invalid: expected {param[2]}." if param else None
 
 
-def _in_json(body: bytes, features: Sequence[str]) -> str | None:
+def _in_json(body: bytes, columns: Columns) -> str | None:
     payload = json.loads(body)
     if not isinstance(payload, dict):
         return f"The body is {_kind(payload)}: expected an object with one of {_listed(FORMATS)}."
@@ -72,97 +97,124 @@ def _in_json(body: bytes, features: Sequence[str]) -> str | None:
         )
     content = payload[present[0]]
     if present[0] == "dataframe_split":
-        return _in_split(content, features)
+        return _in_split(content, columns)
     if isinstance(content, dict) and present[0] != "dataframe_records":
-        return _in_columns(content, features)
+        return _in_columns(content, columns)
     if not isinstance(content, list):
         return f"{present[0]} is {_kind(content)}: expected a list of rows."
     for number, row in enumerate(content, start=1):
         if not isinstance(row, dict):
             return f"{present[0]}, row {number} is {_kind(row)}: expected an object."
-        found = _missing(row, features, f"{present[0]}, row {number}")
-        found = found or _in_row(number, ((name, row[name]) for name in features))
+        found = _missing(row, columns, f"{present[0]}, row {number}")
+        found = found or _in_row(number, row, columns)
         if found:
             return found
     return None if content else f"{present[0]} has no rows."
 
 
-def _in_split(content: Any, features: Sequence[str]) -> str | None:
+def _in_split(content: Any, columns: Columns) -> str | None:
     if not isinstance(content, dict) or "data" not in content:
         return "dataframe_split is invalid: expected an object with `columns` and `data`."
-    columns, data = content.get("columns"), content["data"]
-    if not isinstance(columns, list) or not isinstance(data, list):
+    names, data = content.get("columns"), content["data"]
+    if not isinstance(names, list) or not isinstance(data, list):
         return "dataframe_split is invalid: expected lists in `columns` and `data`."
-    found = _missing(columns, features, "dataframe_split, columns")
+    found = _missing(names, columns, "dataframe_split, columns")
     if found:
         return found
     for number, row in enumerate(data, start=1):
-        if not isinstance(row, list) or len(row) != len(columns):
+        if not isinstance(row, list) or len(row) != len(names):
             return (
-                f"dataframe_split, row {number} is invalid: expected a list of {len(columns)} "
-                "values."
+                f"dataframe_split, row {number} is invalid: expected a list of {len(names)} values."
             )
-        named = dict(zip(map(str, columns), row, strict=True))
-        found = _in_row(number, ((name, named[name]) for name in features))
+        found = _in_row(number, dict(zip(map(str, names), row, strict=True)), columns)
         if found:
             return found
     return None if data else "dataframe_split has no rows."
 
 
-def _in_columns(content: dict[str, Any], features: Sequence[str]) -> str | None:
-    found = _missing(content, features, "columns")
+def _in_columns(content: dict[str, Any], columns: Columns) -> str | None:
+    found = _missing(content, columns, "columns")
     if found:
         return found
-    columns = {
-        name: values if isinstance(values := content[name], list) else [values] for name in features
+    known = {column.name for column in columns} & content.keys()
+    values = {
+        name: found if isinstance(found := content[name], list) else [found] for name in known
     }
-    lengths = {len(values) for values in columns.values()}
+    lengths = {len(each) for each in values.values()}
     if len(lengths) > 1:
         return (
             f"The columns have {min(lengths)} to {max(lengths)} values: expected the same number "
             "in each."
         )
-    for number, row in enumerate(zip(*columns.values(), strict=True), start=1):
-        found = _in_row(number, zip(features, row, strict=True))
+    for number, row in enumerate(zip(*values.values(), strict=True), start=1):
+        found = _in_row(number, dict(zip(values, row, strict=True)), columns)
         if found:
             return found
     return None
 
 
-def _in_table(table: pd.DataFrame, features: Sequence[str]) -> str | None:
-    found = _missing(list(table.columns), features, "columns")
+def _in_table(table: pd.DataFrame, columns: Columns) -> str | None:
+    found = _missing(list(table.columns), columns, "columns")
     if found:
         return found
-    for name in features:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        bad = numbers.isna() | ~numbers.abs().lt(math.inf)
+    for column in columns:
+        if column.name not in table or column.type not in NUMBERS:
+            continue
+        values = table[column.name]
+        numbers = pd.to_numeric(values, errors="coerce")
+        bad = ~numbers.abs().lt(math.inf)
+        if not column.required:
+            bad &= ~(values.isna() | values.eq(""))
         if bad.any():
             row = int(bad.to_numpy().argmax()) + 1
-            return f"row {row}, column {name!r} is not a finite number."
+            return f"row {row}, column {column.name!r} is not a finite number."
     return None if len(table) else "There are no rows."
 
 
-def _in_row(number: int, values: Iterable[tuple[str, Any]]) -> str | None:
-    for name, value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"row {number}, column {name!r} is {_kind(value)}: expected a finite number."
-        try:
-            finite = math.isfinite(value)
-        except OverflowError:
-            finite = False
-        if not finite:
-            return f"row {number}, column {name!r} is {_kind(value)}: expected a finite number."
+def _in_row(number: int, row: dict[str, Any], columns: Columns) -> str | None:
+    for column in columns:
+        value = row.get(column.name)
+        if not (value is None and not column.required) and not _is_value(value, column.type):
+            return (
+                f"row {number}, column {column.name!r} is {_kind(value)}: expected "
+                f"{EXPECTED[column.type]}."
+            )
     return None
 
 
-def _missing(names: Iterable[Any], features: Sequence[str], where: str) -> str | None:
+def _is_value(value: Any, kind: DataType) -> bool:
+    if kind == DataType.datetime:
+        return isinstance(value, str) and _is_date(value)
+    if kind not in NUMBERS:
+        return isinstance(value, bool if kind == DataType.boolean else str)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _missing(names: Iterable[Any], columns: Columns, where: str) -> str | None:
     present = {name for name in names if isinstance(name, str)}
-    missing = [feature for feature in features if feature not in present]
+    needed = [column.name for column in columns if column.required]
+    missing = [name for name in needed if name not in present]
     if not missing:
         return None
-    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
-    named = ", ".join(repr(name) for name in missing[:MOST_NAMED])
-    return f"{where}: {named}{more} missing; the model needs {len(features)} features."
+    return f"{where}: {_named(missing)} missing; the model needs {len(needed)} features."
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
 
 
 def _unreadable(error: Exception, mime_type: str) -> str:

@@ -97,7 +97,7 @@ class Scoring:
             return _refused(excess)
         # MLflow takes these for a request to a chat model, and all other keys for its rows.
         chat = sorted(SUPPORTED_LLM_FORMATS & payload.keys()) if isinstance(payload, dict) else []
-        if chat and self._served.required_numbers:
+        if chat and self._served.takes_values:
             return refuse(
                 400,
                 "bad_request",
@@ -119,8 +119,8 @@ class Scoring:
             # MLflow fails on odd payloads in many ways, some of which the plain server answers with
             # 500. The message may hold card data and is not logged.
             log.info("request %s refused: %s", request_id, describe(error))
-            numbers = self._served.required_numbers
-            message = explain_refusal(body, mime_type, numbers, observed.refusal)
+            columns = self._served.value_columns
+            message = explain_refusal(body, mime_type, columns, observed.refusal)
             return refuse(400, "bad_request", message)
         if rows is None:
             return refuse(

@@ -25,10 +25,6 @@ ODD: list[Any] = [
     {"dataframe_records": [{"a": 1}]},
     {"dataframe_records": [{"a": 1, "b": 2, "c": 3}]},
     {"dataframe_records": [{"a": 1, "c": 2}]},
-    {"dataframe_records": [{"a": 1, "b": "2"}]},
-    {"dataframe_records": [{"a": 1, "b": True}]},
-    {"dataframe_records": [{"a": 1, "b": None}]},
-    {"dataframe_records": [{"a": 1, "b": [2]}]},
     {"dataframe_records": [{"a": 1, "b": float("inf")}]},
     {"dataframe_records": [{"a": 1, "b": 2}], "params": {}},
     {"dataframe_records": {"a": 1, "b": 2}},
@@ -45,10 +41,8 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("payload", PLAIN, ids=str)
-def test_plain_rows_become_an_array_in_the_features_order(payload: object) -> None:
-    values = RECOGNISER.recognise(json.dumps(payload).encode())
-    assert values is not None
-    assert values.tolist() == [[1.0, 2.5], [3.0, 4.0]]
+def test_plain_rows_have_the_features_order(payload: object) -> None:
+    assert RECOGNISER.recognise(json.dumps(payload).encode()) == [[1, 2.5], [3, 4]]
 
 
 @pytest.mark.parametrize("payload", ODD, ids=str)

@@ -241,7 +241,7 @@ def test_an_answer_without_a_probability_is_shown_as_it_is(
 
 @pytest.mark.parametrize(
     ("properties", "told"),
-    [(None, "no signature"), ({"a": {"type": "number"}, "country": {"type": "string"}}, "country")],
+    [(None, "no signature"), ({"a": {"type": "number"}, "photos": {"type": "array"}}, "photos")],
 )
 def test_a_model_whose_fields_cannot_be_shown_is_told(
     page: Page, server: Server, properties: dict[str, Any] | None, told: str
@@ -445,3 +445,37 @@ def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
         page.get_by_label("Server").fill("http://127.0.0.1:9")
         page.get_by_label("Server").press("Tab")
         expect(page.get_by_label("Token")).to_have_value("")
+
+
+@pytest.fixture(scope="module")
+def typed_server(
+    typed_exported: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("typed_server")
+    with serving(folder, "--model-uri", str(typed_exported)) as running:
+        yield running
+
+
+def test_texts_dates_booleans_and_gaps_have_fields(browser: Browser, typed_server: Server) -> None:
+    with visit(browser, f"{typed_server.url}/") as opened:
+        page = opened.page
+        example(page, "High-scoring").click()
+        page.get_by_label("merchant", exact=True).fill("a shop that training never saw")
+        page.get_by_label("recurring").select_option("true")
+        page.get_by_label("paid_at").fill("2024-02-03T04:05:06")
+        page.get_by_label("home", exact=True).fill("")
+        score(page)
+        (sent,) = opened.scored[-1]["dataframe_records"]
+        assert sent["merchant"] == "a shop that training never saw"
+        assert sent["recurring"] is True
+        assert sent["paid_at"] == "2024-02-03T04:05:06"
+        assert sent["home"] is None
+        assert isinstance(sent["amount"], float | int)
+        choices = page.locator("datalist option").evaluate_all("all => all.map(o => o.value)")
+        assert {"merchant 1", "DE", "5411", "yes"} <= set(choices)
+        assert not opened.complaints
+
+        page.get_by_label("country", exact=True).fill("")
+        press_score(page)
+        expect(page.get_by_role("alert")).to_contain_text("country")
+        assert len(opened.scored) == 1

@@ -8,6 +8,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from fraud_model import __version__
 from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.model.protocol import Scorer
+from fraud_model.model.protocol import SCORING_PROTOCOL, Scorer
 from fraud_model.serving import openapi
 from fraud_model.serving.app import build
 from fraud_model.serving.audit import AuditLog
@@ -254,12 +255,12 @@ def test_without_known_rows_a_version_is_served_by_predict(copied: Path) -> None
     assert (status, b"no known rows" in page) == (200, True)
 
 
-@pytest.mark.parametrize("fault", ["values = values + 3.0", "raise ValueError('4111')"])
+@pytest.mark.parametrize("fault", ["inputs = inputs + 3.0", "raise ValueError('4111')"])
 def test_a_scorer_that_does_not_answer_as_predict_is_not_used(
     copied: Path, exported: Path, tmp_path: Path, fault: str
 ) -> None:
     code = copied / "detector.py"
-    head, line, tail = code.read_text().partition("        return self._scored(values, decision)\n")
+    head, line, tail = code.read_text().partition("        return self._scored(inputs, decision)\n")
     code.write_text(f"{head}        {fault}\n{line}{tail}")
     found = ModelDirectory(exported).required_known_rows()
     known, recorded = found.rows, found.probability.tolist()
@@ -274,16 +275,19 @@ def test_a_scorer_that_does_not_answer_as_predict_is_not_used(
         assert "4111" not in said
 
 
-def test_another_number_of_the_protocol_is_not_understood(copied: Path) -> None:
+@pytest.mark.parametrize("number", [SCORING_PROTOCOL - 1, SCORING_PROTOCOL + 1])
+def test_another_number_of_the_protocol_is_not_understood(copied: Path, number: int) -> None:
     code = copied / "detector.py"
-    code.write_text(code.read_text().replace("scoring_protocol = 1", "scoring_protocol = 2"))
+    announced = f"scoring_protocol = {SCORING_PROTOCOL}"
+    assert announced in code.read_text()
+    code.write_text(code.read_text().replace(announced, f"scoring_protocol = {number}"))
     assert load_served(resolve(str(copied))).route == "predict"
 
 
 class Stub:
     """A scorer whose `score` a test chooses."""
 
-    scoring_protocol = 1
+    scoring_protocol = SCORING_PROTOCOL
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
@@ -291,9 +295,13 @@ class Stub:
         self.threshold = scorer.threshold
         self.decision = scorer.decision
 
-    def score(self, values: Floats) -> dict[str, npt.NDArray[Any]]:
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Floats | None:
+        """Encodes as the version does."""
+        return self.scorer.encode_rows(rows)
+
+    def score(self, inputs: Floats) -> dict[str, npt.NDArray[Any]]:
         """Scores as the version does."""
-        return dict(self.scorer.score(values))
+        return dict(self.scorer.score(inputs))
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def new_shadow(exported: Path, log: Path, share: float = 1.0) -> tuple[Shadow, M
     """A shadow of the exported model, its metrics, and the known rows as they are scored."""
     served = load_served(resolve(str(exported)))
     rows = ModelDirectory(exported).required_known_rows().rows
-    metrics = Metrics(served.origin)
+    metrics = Metrics(served)
     settings = Settings(shadow_model_uri=str(exported), audit_log=str(log), shadow_share=share)
     shadow = Shadow(served, settings, metrics, AuditLog(log, 10**9, served.origin))
     return shadow, metrics, scored_rows(served, rows)

@@ -12,6 +12,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
+from fraud_model.tracking import open_run
+from fraud_model.training.config import Hyperparameters, TrainingConfig
+from fraud_model.training.pipeline import train
+
 TARGET, TIME, AMOUNT, FRAUD = "label", "paid_at", "amount", "chargeback"
 MERCHANTS = 60
 COUNTRIES = ("DE", "FR", "IT", "NL", "US")
@@ -56,7 +62,7 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
             AMOUNT: amount,
             "limit": [f"${value:,.2f}" for value in rng.lognormal(7, 1, rows)],
             "country": country,
-            "home": np.where(rng.random(rows) < 0.2, None, rng.choice(COUNTRIES, rows)),
+            "home": np.where(rng.random(rows) < 0.2, np.array(None), rng.choice(COUNTRIES, rows)),
             "channel": channel,
             "mcc": mcc,
             "recurring": rng.random(rows) < 0.2,
@@ -71,8 +77,32 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
 
 def write_typed_table(folder: Path, rows: int = 6_000) -> Path:
     """The table as a CSV file in `folder`, with the overrides beside it in `columns.yaml`."""
+    return _write(typed_table(rows), folder)
+
+
+def export_typed(table: pd.DataFrame, name: str, folder: Path) -> Path:
+    """Trains a small model of a table in the active store; the directory it is exported to."""
+    data = _write(table, folder)
+    config = TrainingConfig(
+        data=str(data),
+        target=TARGET,
+        time_column=TIME,
+        amount_column=AMOUNT,
+        fraud=FRAUD,
+        columns=str(folder / "columns.yaml"),
+        model_name=name,
+        hyperparameters=Hyperparameters(rounds=60),
+    )
+    with open_run("train"):
+        train(config)
+    move(name, "1", "Production")
+    export(name, "Production", folder / "model")
+    return folder / "model"
+
+
+def _write(table: pd.DataFrame, folder: Path) -> Path:
     path = folder / "payments.csv"
-    typed_table(rows).to_csv(path, index=False)
+    table.to_csv(path, index=False)
     overrides = {name: {"kind": kind} for name, kind in OVERRIDES.items()}
     (folder / "columns.yaml").write_text(yaml.safe_dump({"columns": overrides}))
     return path

@@ -2,7 +2,8 @@
 
 A frame is the length of its header, the header in JSON, and the bytes that the header counts. In a
 question these are the body of a request. In an answer they are the body of the reply and, if rows
-were scored with probabilities, their values, probabilities and flags as they lie in memory.
+were scored with probabilities, their values, probabilities and flags as they lie in memory; values
+that are not all numbers are in the header.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
@@ -58,9 +60,13 @@ def pack_answer(reply: Reply) -> bytes:
     """The frame of an answer."""
     rows = reply.rows
     numbers: list[bytes] = []
-    if rows is not None and rows.has_probabilities and rows.values.dtype == np.float64:
-        numbers = [
-            np.ascontiguousarray(rows.values).tobytes(),
+    values = None
+    if rows is not None and rows.has_probabilities:
+        if rows.values.dtype == np.float64:
+            numbers = [np.ascontiguousarray(rows.values).tobytes()]
+        else:
+            values = rows.values.tolist()
+        numbers += [
             np.asarray(rows.columns[PROBABILITY], np.float64).tobytes(),
             np.asarray(rows.columns[FLAG], np.bool_).tobytes(),
         ]
@@ -72,8 +78,9 @@ def pack_answer(reply: Reply) -> bytes:
         "bytes": len(reply.body),
         "rows": None if rows is None else len(rows.values),
         "numbers": sum(map(len, numbers)),
+        "values": values,
     }
-    return b"".join([_with_length(orjson.dumps(header)), reply.body, *numbers])
+    return b"".join([_with_length(orjson.dumps(header, default=str)), reply.body, *numbers])
 
 
 def unpack_answer(header: dict[str, Any], content: bytes, features: Sequence[str]) -> Reply:
@@ -84,23 +91,27 @@ def unpack_answer(header: dict[str, Any], content: bytes, features: Sequence[str
         body,
         header["error"],
         header["media_type"],
-        None if header["rows"] is None else _rows(header["rows"], numbers, features),
+        None if header["rows"] is None else _rows(header, numbers, features),
         header["unlogged"],
     )
 
 
-def _rows(rows: int, numbers: bytes, features: Sequence[str]) -> ScoredRows:
+def _rows(header: dict[str, Any], numbers: bytes, features: Sequence[str]) -> ScoredRows:
+    rows = header["rows"]
     if not numbers:
         # Nobody needs what a version answers that answers no probabilities; only how often.
         nothing = np.full(rows, None, dtype=object)
         return ScoredRows((), np.empty((rows, 0)), {PREDICTION: nothing})
-    width = len(features)
-    floats = np.frombuffer(numbers, np.float64, rows * (width + 1))
+    cells = 0 if header["values"] is not None else rows * len(features)
+    floats = np.frombuffer(numbers, np.float64, cells + rows)
+    values: npt.NDArray[Any] = floats[:cells]
+    if header["values"] is not None:
+        values = np.array(header["values"], dtype=object)
     return ScoredRows(
         features,
-        floats[: rows * width].reshape(rows, width),
+        values.reshape(rows, len(features)),
         {
-            PROBABILITY: floats[rows * width :],
+            PROBABILITY: floats[cells:],
             FLAG: np.frombuffer(numbers, np.bool_, rows, offset=floats.nbytes),
         },
     )

@@ -1,16 +1,18 @@
 """What a worker sends to its shadow process: scored requests, many in one frame.
 
 A frame is the length of its header, the header in JSON, and then the requests' numbers as they are
-in memory: the rows' values, the champion's probabilities and its flags.
+in memory: the rows' values, the champion's probabilities and its flags. Values that are not all
+numbers are in the header instead.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
+from itertools import chain
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,9 @@ from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 # A request's id and its rows, with the champion's answer.
 Answered = tuple[str, ScoredRows]
 
+# In place of the audit line of a row that the shadow refuses.
+DROPPED = b'{"dropped":true}\n'
+
 LENGTH = struct.Struct("<I")
 
 
@@ -32,27 +37,45 @@ class Frame:
     Attributes:
         time: when the frame was packed, in ISO 8601.
         requests: id and number of rows of each request.
-        values: the rows of all requests, of shape (rows, features).
+        values: the rows of all requests, of shape (rows, features); float64 where they are numbers.
         probability: the champion's fraud probabilities, of shape (rows,).
         flagged: the champion's flags, of shape (rows,).
     """
 
     time: str
     requests: list[tuple[str, int]]
-    values: Floats
+    values: npt.NDArray[Any]
     probability: Floats
     flagged: npt.NDArray[np.bool_]
+
+    def each(self) -> Iterator[Frame]:
+        """A frame for each request."""
+        first = 0
+        for request_id, count in self.requests:
+            part = slice(first, first := first + count)
+            yield Frame(
+                self.time,
+                [(request_id, count)],
+                self.values[part],
+                self.probability[part],
+                self.flagged[part],
+            )
 
 
 def pack(answered: Sequence[Answered]) -> bytes:
     """The bytes of a frame."""
+    are_numbers = all(rows.values.dtype != object for _, rows in answered)
     header = orjson.dumps(
         {
             "time": datetime.now(UTC),
             "requests": [(request_id, len(rows.values)) for request_id, rows in answered],
-        }
+            "values": None if are_numbers else [rows.values.tolist() for _, rows in answered],
+        },
+        default=str,
     )
-    numbers = [np.asarray(rows.values, np.float64).tobytes() for _, rows in answered]
+    numbers: list[bytes] = []
+    if are_numbers:
+        numbers += [np.asarray(rows.values, np.float64).tobytes() for _, rows in answered]
     for name, kind in ((PROBABILITY, np.float64), (FLAG, np.bool_)):
         numbers += [np.asarray(rows.columns[name], kind).tobytes() for _, rows in answered]
     return b"".join([LENGTH.pack(len(header)), header, *numbers])
@@ -72,15 +95,20 @@ def read(stream: BinaryIO, width: int) -> Frame | None:
         return None
     header = orjson.loads(text)
     rows = sum(count for _, count in header["requests"])
-    floats = rows * (width + 1) * 8
+    in_header = header["values"] is not None
+    cells = 0 if in_header else rows * width
+    floats = (cells + rows) * 8
     body = stream.read(floats + rows)
     if len(body) < floats + rows:
         return None
-    numbers = np.frombuffer(body, np.float64, rows * (width + 1))
+    numbers = np.frombuffer(body, np.float64, cells + rows)
+    values: npt.NDArray[Any] = numbers[:cells]
+    if in_header:
+        values = np.array([*chain.from_iterable(header["values"])], dtype=object)
     return Frame(
         header["time"],
         header["requests"],
-        numbers[: rows * width].reshape(rows, width),
-        numbers[rows * width :],
+        values.reshape(rows, width),
+        numbers[cells:],
         np.frombuffer(body, np.bool_, rows, offset=floats),
     )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 import orjson
+from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import FraudModelError, RegistryError
 from fraud_model.serving import child
@@ -20,6 +21,7 @@ from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.shadow import frames
+from fraud_model.serving.shadow.frames import DROPPED
 
 # Only what nobody else wants of the processor.
 NICENESS = 19
@@ -61,7 +63,7 @@ def load(model_uri: str, features: Sequence[str]) -> ServedModel:
     served = load_served(resolve(model_uri))
     if not served.is_comparable:
         raise RegistryError(
-            f"{model_uri}: its signature does not answer numbers with {PROBABILITY} and {FLAG}, so "
+            f"{model_uri}: its signature does not answer rows with {PROBABILITY} and {FLAG}, so "
             "it cannot be compared with the served model."
         )
     missing = [feature for feature in served.features if feature not in features]
@@ -86,7 +88,15 @@ class ShadowScorer:
         }
 
     def lines(self, frame: frames.Frame) -> bytes:
-        """One line per row."""
+        """One line per row; `DROPPED` for the rows of a request that this version refuses."""
+        try:
+            return self._lines(frame)
+        except MlflowException:
+            if len(frame.requests) == 1:
+                return DROPPED * len(frame.values)
+        return b"".join(map(self.lines, frame.each()))
+
+    def _lines(self, frame: frames.Frame) -> bytes:
         scored = self._served.score(frame.values[:, self._columns])
         rows = ((request_id, row) for request_id, count in frame.requests for row in range(count))
         columns = (

@@ -39,7 +39,7 @@ LATE_SECONDS = 10.0
 END_SECONDS = 5.0
 
 NOT_COMPARABLE = (
-    f"the served model's signature does not answer numbers with {PROBABILITY} and {FLAG}, so there "
+    f"the served model's signature does not answer rows with {PROBABILITY} and {FLAG}, so there "
     "is nothing to compare"
 )
 
@@ -205,6 +205,10 @@ class Shadow:
         rows = lines.count(b"\n")
         self._unanswered -= rows
         self._last_answer = time.monotonic()
+        if frames.DROPPED in lines:
+            refused = lines.count(frames.DROPPED)
+            self._drop(refused)
+            lines, rows = lines.replace(frames.DROPPED, b""), rows - refused
         if not rows:
             return
         if self._audit.write_lines(lines):
