@@ -224,8 +224,7 @@ def _of_texts(
                 f"{' or '.join((found.format, *found.others))}: say which as its format"
             )
         if found:
-            payload: Payload = "datetime" if found.is_uniform else "string"
-            return _time(name, payload, optional, distinct, found.format)
+            return _time(name, "string", optional, distinct, found.format)
         if kind:
             raise _not_a(values, texts, np.zeros(len(texts), dtype=bool), "a date or time")
     return Feature(name, "category", "string", optional)

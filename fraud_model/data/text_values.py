@@ -15,8 +15,6 @@ LEADING_ZERO = re.compile(r"-?0\d+")
 # Marks between thousands: every group after the first one has three digits.
 GROUPS = {mark: re.compile(rf"[^\d]*\d{{1,3}}(?:\{mark}\d{{3}})+(?!\d)") for mark in ".,"}
 
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
-DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 LIKE_A_DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,]+\d{1,2}:\d\d.*)?|\d{4}-\d\d-\d\d.*"
     r"|\d{1,2}[- ][A-Za-z]{3}[- ]\d{4}.*|[A-Za-z]{3} \d{1,2}, \d{4}.*"
@@ -34,13 +32,11 @@ TRIED = 50
 class TimeFormat:
     """How the times of a column are written: `ISO8601`, or directives of `strptime`.
 
-    `others` would read them too, as other days. `is_uniform` says whether every parser reads them
-    alike, one text like the other.
+    `others` would read them too, as other days.
     """
 
     format: str
     others: tuple[str, ...] = ()
-    is_uniform: bool = False
 
 
 def are_booleans(texts: Sequence[str]) -> bool:
@@ -80,9 +76,6 @@ def time_format(texts: Sequence[str]) -> TimeFormat | None:
     if not all(map(LIKE_A_DATE.fullmatch, sample)):
         return None
     series = pd.Series(texts, dtype=object)
-    for pattern in (DATE, DATE_AND_TIME):
-        if all(map(pattern.fullmatch, texts)) and _reads(series, ISO):
-            return TimeFormat(ISO, is_uniform=True)
     if _reads(series, ISO):
         return TimeFormat(ISO)
     formats = [date + time for date in DATES for time in TIMES]
