@@ -108,7 +108,8 @@ class Feature:
             codes |= dict.fromkeys(MISSING_WORDS, math.nan)  # type: ignore[arg-type]
 
             def read(value: Any) -> float:
-                code = codes.get(value)
+                # Most texts are written as the vocabulary has them.
+                code = codes.get(value) if isinstance(value, str) else None
                 return codes.get(category_of(value), UNKNOWN) if code is None else code
 
             return read

@@ -57,7 +57,7 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "payment_id": [f"p{number:08d}x" for number in range(rows)],
-            TIME: times.strftime("%Y-%m-%d %H:%M:%S"),
+            TIME: times,
             "merchant": [f"merchant {number}" for number in merchant],
             AMOUNT: amount,
             "limit": [f"${value:,.2f}" for value in rng.lognormal(7, 1, rows)],
@@ -76,7 +76,7 @@ def typed_table(rows: int = 6_000, seed: int = 3) -> pd.DataFrame:
 
 
 def write_typed_table(folder: Path, rows: int = 6_000) -> Path:
-    """The table as a CSV file in `folder`, with the overrides beside it in `columns.yaml`."""
+    """The table as a Parquet file in `folder`, with the overrides beside it in `columns.yaml`."""
     return _write(typed_table(rows), folder)
 
 
@@ -101,8 +101,9 @@ def export_typed(table: pd.DataFrame, name: str, folder: Path) -> Path:
 
 
 def _write(table: pd.DataFrame, folder: Path) -> Path:
-    path = folder / "payments.csv"
-    table.to_csv(path, index=False)
+
+    path = folder / "payments.parquet"
+    table.to_parquet(path, index=False)
     overrides = {name: {"kind": kind} for name, kind in OVERRIDES.items()}
     (folder / "columns.yaml").write_text(yaml.safe_dump({"columns": overrides}))
     return path
