@@ -64,6 +64,7 @@ ELSEWHERE = {
 # What makes the benchmarks short, by module, and what each of them prints.
 SHORT = {
     "recipes": ("--repeats 0", "| XGBoost |"),
+    "encodings": ("--seeds 1 --scale 0.04", "| left out |"),
     "intervals": ("--draws 2", "| ours, blocks of time |"),
     "gate": ("--draws 1 --chains 1", "| `even` |"),
     "overhead": ("--repeats 1", "| scoring |"),

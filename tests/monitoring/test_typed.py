@@ -68,6 +68,7 @@ def traffic(
     return Traffic(typed_exported, tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_ten_days_like_the_reference_are_quiet(traffic: Traffic) -> None:
     status, said = traffic.check(traffic.log(days=10))
     assert (status, "alarm" in said) == (0, False), said

@@ -170,6 +170,7 @@ def write_many(path: Path, writer: int) -> None:
         assert write(log, f"{writer}-{number}")
 
 
+@pytest.mark.slow
 def test_several_workers_mix_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     fork = multiprocessing.get_context("spawn")
@@ -221,6 +222,7 @@ def test_a_failure_is_told_and_forgotten_when_it_is_over(tmp_path: Path) -> None
     assert log.failure == ""
 
 
+@pytest.mark.slow
 def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path) -> None:
     rows = ModelDirectory(exported).required_known_rows().rows
     payload = {"dataframe_records": rows.to_dict("records")}

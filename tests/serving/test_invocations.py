@@ -281,6 +281,7 @@ mlflow.models.set_model(Held())
 """
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_given_up_and_the_server_goes_on(tmp_path: Path) -> None:
     code, model, there = tmp_path / "held.py", tmp_path / "model", tmp_path / "there"
     code.write_text(HELD_MODEL)

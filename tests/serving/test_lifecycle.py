@@ -75,6 +75,7 @@ def test_metrics_count_over_all_workers(two_workers: Server, rows: pd.DataFrame)
     assert figure(two_workers, information) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_comes_back_and_the_others_answer(
     two_workers: Server, rows: pd.DataFrame

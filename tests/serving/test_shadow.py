@@ -170,6 +170,7 @@ async def reach(shadow: Shadow, wanted: str) -> None:
 
 
 @on_linux
+@pytest.mark.slow
 def test_what_was_offered_before_the_end_is_scored(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +265,7 @@ def test_a_shadow_that_stands_still_costs_its_scores_and_nothing_else(
         assert len(champion) > 10 * BIG
 
 
+@pytest.mark.slow
 def test_a_shadow_that_cannot_be_loaded_is_told_and_nothing_stands_in(
     exported: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -292,6 +294,7 @@ def test_a_shadow_that_cannot_be_loaded_is_told_and_nothing_stands_in(
 
 
 @on_linux
+@pytest.mark.slow
 def test_a_shadow_that_ends_is_started_again(
     exported: Path, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
