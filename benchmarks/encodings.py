@@ -75,7 +75,8 @@ def natively(fewest: int, *, shares: bool = False) -> Encoding:
         parts = [_coded(learn, test, fewest)]
         many = parts[0][0].max(axis=0) >= MANY
         if shares and many.any():
-            parts.append(shares_of_frauds(*(part[:, many] for part in parts[0]), labels))
+            known, scored = parts[0]
+            parts.append(shares_of_frauds(known[:, many], scored[:, many], labels))
         known, scored = (np.hstack(part) for part in zip(*parts, strict=True))
         return Encoded(known, scored, learn.shape[1])
 
