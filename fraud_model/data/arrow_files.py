@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
@@ -23,31 +24,13 @@ EXACT = 1 << 53
 
 def read_parquet(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of a Parquet file; see `frame_of`."""
-    try:
-        with content.open() as stream:
-            source = content.path or pyarrow.BufferReader(stream.read())
-        # A path would be taken for a part of a partitioned folder, by the names of its parents.
-        table = pyarrow.parquet.ParquetFile(source).read()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"{content.place} is not a complete Parquet file ({first_line(error)}). "
-            "Fetch or save it again."
-        ) from error
-    return frame_of(table, content.place)
+    # A path would be taken for a part of a partitioned folder, by the names of its parents.
+    return _whole(content, "Parquet", lambda source: pyarrow.parquet.ParquetFile(source).read())
 
 
 def read_arrow(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of an Arrow or Feather file; see `frame_of`."""
-    try:
-        with content.open() as stream:
-            source = content.path or pyarrow.BufferReader(stream.read())
-        table = pyarrow.feather.read_table(source)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"{content.place} is not a complete Arrow file ({first_line(error)}). "
-            "Fetch or save it again."
-        ) from error
-    return frame_of(table, content.place)
+    return _whole(content, "Arrow", pyarrow.feather.read_table)
 
 
 def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -128,6 +111,24 @@ def frame_of(table: pyarrow.Table, place: str) -> tuple[pd.DataFrame, tuple[str,
     return plain.to_pandas(date_as_object=False, ignore_metadata=True), tuple(notes)
 
 
+def _whole(
+    content: Content, kind: str, read: Callable[[Any], pyarrow.Table]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    try:
+        with content.open() as stream:
+            source = content.path or pyarrow.BufferReader(stream.read())
+        table = read(source)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _incomplete(content.place, kind, error) from error
+    return frame_of(table, content.place)
+
+
+def _incomplete(place: str, kind: str, error: Exception) -> DataError:
+    return DataError(
+        f"{place} is not a complete {kind} file ({first_line(error)}). Fetch or save it again."
+    )
+
+
 def _plain(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     kind = column.type
     if isinstance(kind, pyarrow.BaseExtensionType):
@@ -160,9 +161,7 @@ def _schema(file: Path, place: str) -> pyarrow.Schema:
     try:
         schema = pyarrow.parquet.read_schema(file)
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"{place} is not a complete Parquet file ({first_line(error)}). Fetch or save it again."
-        ) from error
+        raise _incomplete(place, "Parquet", error) from error
     named(schema.names, place)
     return schema
 

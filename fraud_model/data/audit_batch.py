@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -23,7 +24,7 @@ class Piece:
         self._values_of = itemgetter(*self._names)
         self._single = len(features) == 1
         self._features = features
-        self._are_numbers = all(map(_is_number, features))
+        self._are_numbers = all(feature.is_number for feature in features)
         self._with_keys = with_keys
         self._reset()
 
@@ -95,10 +96,7 @@ class Piece:
     def _read(self) -> Floats:
         """The rows' values, shape (rows, features)."""
         if self._are_numbers:
-            try:
-                values = np.array(self._rows, dtype=np.float64)
-            except (TypeError, ValueError):
-                values = np.array([_numbers(row) for row in self._rows], dtype=np.float64)
+            values = _numbers(self._rows)
             return values.reshape(len(self._rows), len(self._features))
         values = np.empty((len(self._rows), len(self._features)))
         for place, (feature, column) in enumerate(
@@ -106,10 +104,6 @@ class Piece:
         ):
             values[:, place] = _read(feature, column)
         return values
-
-
-def _is_number(feature: Feature) -> bool:
-    return feature.kind == "number" and feature.payload == "double"
 
 
 def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Key]]) -> Shadowed:
@@ -126,15 +120,17 @@ def _shadowed(version: str, rows: list[tuple[float, float, float, bool, bool, Ke
 
 
 def _read(feature: Feature, column: tuple[Any, ...]) -> Floats:
-    if _is_number(feature):
-        try:
-            return np.array(column, dtype=np.float64)
-        except (TypeError, ValueError):
-            return np.array(_numbers(column), dtype=np.float64)
+    if feature.is_number:
+        (numbers,) = _numbers([column])
+        return np.asarray(numbers)
     read, _ = read_column(feature, pd.Series(column, dtype=object))
     return read
 
 
-def _numbers(row: tuple[Any, ...]) -> list[float]:
-    # The server writes numbers; anything else in a line counts as missing.
-    return [float(v) if isinstance(v, int | float) else np.nan for v in row]
+def _numbers(rows: Sequence[tuple[Any, ...]]) -> Floats:
+    """Rows of numbers; anything else, which the server does not write, counts as missing."""
+    try:
+        return np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = [[float(v) if isinstance(v, int | float) else np.nan for v in r] for r in rows]
+        return np.array(numbers, dtype=np.float64)

@@ -52,7 +52,7 @@ class Columns:
     @property
     def has_dates(self) -> bool:
         """Whether the time counts from a known day, rather than from the table's first row."""
-        return self.time is not None and bool(self.described[self.time].parts)
+        return self.time is not None and self.described[self.time].is_dated
 
     def seconds(self, rows: pd.DataFrame) -> Floats | None:
         """When each row happened, in seconds, shape (rows,); None where the table has no time."""

@@ -24,6 +24,8 @@ Format = Literal["csv", "json", "parquet", "arrow"]
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".feather")
 HEAD_BYTES = 1 << 16
+# Of UTF-8.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_START = re.compile(rb'\{\s*"|\[\s*\{')
 MOST_NAMES = 10
 
@@ -93,12 +95,12 @@ class Content:
                 f"{self.place} is not a complete Parquet file (it does not begin as one). "
                 "Fetch or save it again."
             )
-        start = self.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = self.head.removeprefix(BYTE_ORDER_MARK).lstrip()
         json = ending in (".json", ".jsonl", ".ndjson") or JSON_START.match(start) is not None
         return "json" if json else "csv"
 
     def _refuse_foreign(self) -> None:
-        start = self.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:200].lower()
+        start = self.head.removeprefix(BYTE_ORDER_MARK).lstrip()[:200].lower()
         for first, (what, remedy) in FOREIGN.items():
             if self.head.startswith(first):
                 raise DataError(f"{self.place} is {what}. {remedy}.")

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fraud_model.data.content import DAMAGED, Content, damaged, first_line
+from fraud_model.data.content import BYTE_ORDER_MARK, DAMAGED, Content, damaged, first_line
 from fraud_model.data.dialect import Dialect, recognise
 from fraud_model.data.headers import named
 from fraud_model.errors import DataError
 
-MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+MARKS = {BYTE_ORDER_MARK: "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 LATIN = "cp1252"
 # Characters that no text holds.
 CONTROL = set(range(0x20)) - {ord(c) for c in "\t\n\r\f\x1a"}

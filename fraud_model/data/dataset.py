@@ -116,7 +116,8 @@ def load_dataset(
 def _repeated(table: pd.DataFrame) -> Flags:
     """Which rows equal an earlier one in every column, shape (rows,)."""
     # Comparing whole rows costs seconds at full size: only rows with equal hashes are compared.
-    suspects = table[_row_hashes(table).duplicated(keep=False).to_numpy()]
+    hashes = pd.util.hash_pandas_object(table, index=False)
+    suspects = table[hashes.duplicated(keep=False).to_numpy()]
     repeated = np.zeros(len(table), dtype=bool)
     repeated[table.index.get_indexer(suspects.index[suspects.duplicated()])] = True
     return repeated
@@ -125,11 +126,5 @@ def _repeated(table: pd.DataFrame) -> Flags:
 def digest_of(table: pd.DataFrame) -> str:
     """SHA-256 of a table's column names and values, as hexadecimal digits."""
     digest = hashlib.sha256(",".join(table.columns).encode())
-    digest.update(_row_hashes(table).to_numpy().tobytes())
+    digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def _row_hashes(table: pd.DataFrame) -> pd.Series:
-    # A column of booleans with gaps holds several types, which pandas does not hash.
-    mixed = [name for name in table if pd.api.types.is_object_dtype(table[name].dtype)]
-    return pd.util.hash_pandas_object(table.astype(dict.fromkeys(mixed, "str")), index=False)

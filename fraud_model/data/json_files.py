@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from fraud_model.data.content import DAMAGED, Content, damaged
+from fraud_model.data.content import BYTE_ORDER_MARK, DAMAGED, Content, damaged
 from fraud_model.data.headers import named
 from fraud_model.errors import DataError
 
@@ -20,8 +20,8 @@ def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         DataError: it is not JSON, a record is no object, or columns hold lists or objects.
     """
-    mark = content.head.startswith(b"\xef\xbb\xbf")
-    start = content.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    mark = content.head.startswith(BYTE_ORDER_MARK)
+    start = content.head.removeprefix(BYTE_ORDER_MARK).lstrip()
     try:
         records = list(_array(content) if start.startswith(b"[") else _lines(content))
     except (*DAMAGED, OSError) as error:
@@ -58,7 +58,7 @@ def _text(value: Any) -> str:
 
 def _array(content: Content) -> Iterator[dict[str, Any]]:
     with content.open() as stream:
-        text = stream.read().removeprefix(b"\xef\xbb\xbf")
+        text = stream.read().removeprefix(BYTE_ORDER_MARK)
     try:
         records = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -73,7 +73,7 @@ def _array(content: Content) -> Iterator[dict[str, Any]]:
 def _lines(content: Content) -> Iterator[dict[str, Any]]:
     with content.open() as stream:
         for number, line in enumerate(io.BufferedReader(stream), 1):  # type: ignore[type-var]
-            line = line.removeprefix(b"\xef\xbb\xbf").strip()
+            line = line.removeprefix(BYTE_ORDER_MARK).strip()
             if not line:
                 continue
             try:

@@ -281,7 +281,7 @@ def _cells(count: int) -> str:
 
 def with_ages(columns: Sequence[Column], time: str | None) -> list[Column]:
     """The same columns, where other dates than the transaction's become days before it."""
-    dated = any(c.name == time and c.feature is not None and c.feature.parts for c in columns)
+    dated = any(c.name == time and c.feature is not None and c.feature.is_dated for c in columns)
     if not dated:
         return list(columns)
     return [_with_age(c) if c.name != time and c.kind == "time" else c for c in columns]

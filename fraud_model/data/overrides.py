@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +59,10 @@ class Override:
     format: str = ""
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What is said of the columns of one table, by name."""
-
-    of: Mapping[str, Override] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Override:
-        return self.of.get(name, Override())
-
-
-def overrides_for(rules: ColumnRules, names: Iterable[str], needed: Iterable[str]) -> Overrides:
-    """What `rules` say of a table with the columns `names`.
+def overrides_for(
+    rules: ColumnRules, names: Iterable[str], needed: Iterable[str]
+) -> dict[str, Override]:
+    """What `rules` say of the columns `names` of a table, for each of them.
 
     `needed` are target, time and amount, which `include` need not name.
 
@@ -88,11 +80,12 @@ def overrides_for(rules: ColumnRules, names: Iterable[str], needed: Iterable[str
         raise ParameterError(f"exclude={name}: the table needs it as target, time or amount.")
     if included:
         excluded = [name for name in found if name not in included and name not in needed]
-    left_out = {
-        name: Override(kind="excluded", missing=said.get(name, Override()).missing)
-        for name in excluded
+    of_all = {name: said.get(name, Override()) for name in found}
+    of_all |= {name: replace(of_all[name], kind="excluded") for name in excluded}
+    return {
+        name: replace(override, missing=override.missing or rules.missing)
+        for name, override in of_all.items()
     }
-    return Overrides({**said, **left_out})
 
 
 def _split(names: str) -> list[str]:

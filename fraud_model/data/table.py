@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,13 +44,12 @@ def columns_of(
     said = overrides_for(rules, found, (target, time, amount))
     columns, in_the_way = [], []
     for name in found:
-        override = said[name]
         role = Role(is_time=name == time, is_amount=name == amount, unit=rules.time_unit)
         if name == target:
             columns.append(_target(table[name]))
             continue
         try:
-            columns.append(_infer(table[name], override, role, rules))
+            columns.append(_infer(table[name], said[name], role))
         except InTheWay as error:
             in_the_way.append(str(error))
     if in_the_way:
@@ -125,9 +123,7 @@ def _said(column: Column) -> dict[str, str]:
     return said
 
 
-def _infer(values: pd.Series, override: Override, role: Role, rules: ColumnRules) -> Column:
-    if not override.missing:
-        override = replace(override, missing=rules.missing)
+def _infer(values: pd.Series, override: Override, role: Role) -> Column:
     column = infer(values, override, role)
     if role.is_time and column.missing:
         raise InTheWay(
@@ -149,21 +145,19 @@ def _target(values: pd.Series) -> Column:
 
 
 def _is_learned(feature: Feature) -> bool:
-    return feature.kind != "time" or bool(feature.parts)
+    return feature.kind != "time" or feature.is_dated
 
 
 def _typed(values: pd.Series, feature: Feature) -> pd.Series:
     if feature.payload == "double":
         return pd.to_numeric(values).astype(np.float64)
     if feature.payload == "datetime":
-        if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-            values = pd.to_datetime(values, format=ISO)
         if isinstance(values.dtype, pd.DatetimeTZDtype):
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)
         return values.astype("datetime64[us]")
     if feature.payload == "boolean":
         return values.astype(bool)
-    if pd.api.types.is_bool_dtype(values.dtype) or feature.kind == "boolean":
+    if feature.kind == "boolean":
         return values.astype(object)
     texts = values.astype(object).map(category_of, na_action="ignore")
     return texts.astype("str")

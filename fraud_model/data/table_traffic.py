@@ -54,7 +54,7 @@ class TableTraffic:
         self._features = list(features)
         self._time = time
         self.has_time = time is not None
-        self.in_calendar = time is not None and _is_dated(self._described[time])
+        self.in_calendar = time is not None and self._described[time].is_dated
         others = [str(name) for name in self._table.columns if name not in self._described]
         self.key_columns = (*(name for name in others if name != ROW), ROW)
 
@@ -128,8 +128,3 @@ def _not_text(path: Path, described: dict[str, Feature]) -> list[str]:
         return list(described)
     # The text 007 is no number, although it looks like one.
     return [feature.name for feature in described.values() if feature.payload == "double"]
-
-
-def _is_dated(feature: Feature) -> bool:
-    """Whether a time counts from 1970."""
-    return feature.kind == "time" and (feature.payload != "double" or bool(feature.parts))

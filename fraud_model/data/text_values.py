@@ -12,8 +12,8 @@ import pandas as pd
 from fraud_model.model.feature import ISO, number_of
 
 LEADING_ZERO = re.compile(r"-?0\d+")
-# Marks between thousands: every group after the first one has three digits.
-GROUPS = {mark: re.compile(rf"[^\d]*\d{{1,3}}(?:\{mark}\d{{3}})+(?!\d)") for mark in ".,"}
+# Commas between thousands: every group after the first one has three digits.
+THOUSANDS = re.compile(r"[^\d]*\d{1,3}(?:,\d{3})+(?!\d)")
 
 LIKE_A_DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,]+\d{1,2}:\d\d.*)?|\d{4}-\d\d-\d\d.*"
@@ -66,7 +66,7 @@ def decimal_mark(texts: Sequence[str]) -> str:
     last_is_comma = [text.rfind(",") > text.rfind(".") for text in with_comma]
     if any("." in text for text in with_comma):
         return "," if all(last_is_comma) else "."
-    thousands = all(GROUPS[","].fullmatch(text.strip(" $€£¥₹")) for text in with_comma)
+    thousands = all(THOUSANDS.fullmatch(text.strip(" $€£¥₹")) for text in with_comma)
     return "." if thousands else ","
 
 

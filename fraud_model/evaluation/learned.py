@@ -26,7 +26,6 @@ from scipy.spatial import KDTree
 from fraud_model.arrays import Counts, Flags, Floats, Labels
 from fraud_model.data.columns import Columns
 from fraud_model.data.split import Parts
-from fraud_model.model.feature import Feature
 
 FOLDER = "learned"
 ROWS_FILE = "rows.parquet"
@@ -246,7 +245,7 @@ def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) 
 
     Only numbers that are never missing are compared.
     """
-    features = [f.name for f in columns.described.values() if _is_complete_number(f)]
+    features = [f.name for f in columns.described.values() if f.is_number and not f.missing]
     mine, theirs = (part[part[columns.target] == 1] for part in (holdout, learned))
     scale = learned[features].std().to_numpy()
     varying = scale > 0
@@ -259,7 +258,3 @@ def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) 
         distance_upper_bound=COPY_DISTANCE,
     )
     return mine[np.isfinite(distance)]
-
-
-def _is_complete_number(feature: Feature) -> bool:
-    return feature.kind == "number" and feature.payload == "double" and not feature.missing

@@ -302,8 +302,7 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         # The sigmoid is fed slope * log-odds, so contributions scale with it.
         shap = decision.slope * np.asarray(booster.predict(scaled, pred_contrib=True))[:, :-1]
         # Those of a feature are the sum of those of its inputs.
-        first = np.searchsorted(encoder.owners, np.arange(len(encoder.names)))
-        return np.add.reduceat(shap, first, axis=1)
+        return np.add.reduceat(shap, encoder.first, axis=1)
 
     def _reasons(
         self, inputs: Floats, features: Sequence[str], most: int

@@ -64,11 +64,15 @@ class Encoder:
         return np.repeat(np.arange(len(self.features)), [len(f.inputs) for f in self.features])
 
     @cached_property
+    def first(self) -> npt.NDArray[np.int64]:
+        """For each feature the place of its first input, shape (features,)."""
+        return np.searchsorted(self.owners, np.arange(len(self.features)))
+
+    @cached_property
     def categorical(self) -> tuple[int, ...]:
         """The places of the inputs that are codes."""
-        first = np.searchsorted(self.owners, np.arange(len(self.features))).tolist()
-        kinds = [feature.kind for feature in self.features]
-        return tuple(p for p, kind in zip(first, kinds, strict=True) if kind == "category")
+        pairs = zip(self.first.tolist(), self.features, strict=True)
+        return tuple(place for place, feature in pairs if feature.kind == "category")
 
     def encode(self, table: pd.DataFrame) -> Floats:
         """The inputs of a table's rows, shape (rows, inputs).

@@ -90,6 +90,16 @@ class Feature:
         return cls(**{**content, **tuples})
 
     @property
+    def is_number(self) -> bool:
+        """Whether it is a number, and a number in every payload."""
+        return self.kind == "number" and self.payload == "double"
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it is a time that counts from a known day."""
+        return bool(self.parts)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the booster's inputs that come of it."""
         if self.rates:

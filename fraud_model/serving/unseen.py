@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
-from fraud_model.model.feature import UNKNOWN, Feature
+from fraud_model.model.feature import UNKNOWN
 from fraud_model.serving.model import ScoredRows, ServedModel
 
 Unusual = Literal["missing", "unseen"]
@@ -42,15 +42,8 @@ class Watch:
                 if value is None or value != value:
                     yield name, "missing"
                 elif feature is not None and feature.kind == "category":
-                    code = _code(feature, value)
+                    code = feature.read_value(value)
                     if math.isnan(code):
                         yield name, "missing"
                     elif code == UNKNOWN:
                         yield name, "unseen"
-
-
-def _code(feature: Feature, value: Any) -> float:
-    try:
-        return feature.read_value(value)
-    except (ValueError, OverflowError, TypeError):
-        return UNKNOWN

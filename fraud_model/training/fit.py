@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
@@ -18,13 +17,17 @@ from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
 from fraud_model.model.encoding import Encoder
 from fraud_model.training.baseline import beaten_by, undecided
+from fraud_model.training.boosting import (
+    booster_dataset,
+    log_odds_of_learned_rows,
+    seeded,
+    train_booster,
+)
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, advice, trace
-from fraud_model.training.inputs import booster_names, fit_baseline, fit_encoder, fit_scaler
+from fraud_model.training.inputs import fit_baseline, fit_encoder, fit_scaler
 from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
 from fraud_model.training.seeds import average
-
-ROUNDS_BETWEEN_REPORTS = 50
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,16 @@ def fit(
         TrainingError: a logistic regression on the same inputs is better on `validation` by average
             precision, beyond chance.
     """
-    encoder, inputs = fit_encoder(train, columns)
-    scaler = fit_scaler(inputs, encoder)
-    x_train, y_train = scaler.transform(inputs), train[columns.target].to_numpy()
+    encoder, scaler, x_train = _fit_inputs(train, columns)
+    y_train = train[columns.target].to_numpy()
     x_validation = scaler.transform(encoder.encode(validation))
     y_validation = validation[columns.target].to_numpy()
     weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
-    data = _dataset(x_train, y_train, encoder)
+    data = booster_dataset(x_train, y_train, encoder)
     held_out = lightgbm.Dataset(x_validation, y_validation, reference=data)
     boosters = [
-        _train(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
+        train_booster(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
         for each in seeded(hyperparameters)
     ]
     booster = average(boosters)
@@ -108,27 +110,7 @@ def fit(
             f"on the validation part: {reached:.4f} with LightGBM, {to_beat:.4f} with logistic "
             f"regression. {advice(curve, hyperparameters)}"
         )
-    sources = [encoder.names[owner] for owner in encoder.owners]
-    leaks = find_leaks(
-        (x_train, y_train),
-        (x_validation, y_validation),
-        sources,
-        categorical=encoder.categorical,
-        genuine_weight=max(1.0, genuine_weight),
-    )
-
-    def without(inputs: list[int]) -> float:
-        part = lightgbm.Dataset(
-            x_train[:, inputs],
-            y_train,
-            categorical_feature=[
-                place for place, name in enumerate(inputs) if name in encoder.categorical
-            ],
-        )
-        rest = _train(part, hyperparameters, hyperparameters.rounds)
-        scores = np.asarray(rest.predict(x_validation[:, inputs], raw_score=True))
-        return float(average_precision_score(y_validation, scores, sample_weight=weights))
-
+    learned, measured = (x_train, y_train), (x_validation, y_validation)
     decision = calibrate(log_odds, y_validation, genuine_weight)
     return Fitted(
         detector=FraudDetector(booster, encoder, scaler, decision),
@@ -138,7 +120,7 @@ def fit(
         curve=curve,
         average_precision=reached,
         baseline_average_precision=to_beat,
-        leaks=weigh_leaks(leaks, sources, reached, without),
+        leaks=_leaks(learned, measured, encoder, hyperparameters, genuine_weight, reached),
         doubt=undecided(reached, to_beat, int(y_validation.sum())),
     )
 
@@ -150,14 +132,13 @@ def fit_all(
     rounds: tuple[int, ...],
 ) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
-    encoder, inputs = fit_encoder(table, columns)
-    scaler = fit_scaler(inputs, encoder)
-    data = _dataset(scaler.transform(inputs), table[columns.target].to_numpy(), encoder)
+    encoder, scaler, scaled = _fit_inputs(table, columns)
+    data = booster_dataset(scaled, table[columns.target].to_numpy(), encoder)
     boosters = [
-        _train(data, each, count, keep=True)
+        train_booster(data, each, count, keep=True)
         for each, count in zip(seeded(hyperparameters), rounds, strict=True)
     ]
-    learned = np.mean([_log_odds_of_learned_rows(booster) for booster in boosters], axis=0)
+    learned = np.mean([log_odds_of_learned_rows(booster) for booster in boosters], axis=0)
     return Learner(average(boosters), encoder, scaler, learned)
 
 
@@ -181,76 +162,41 @@ def refit(
     return detector, all_rows.log_odds
 
 
-def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
-    """The hyperparameters of each booster that is averaged: seed, seed + 1 and so on."""
-    return [
-        replace(hyperparameters, seed=hyperparameters.seed + more)
-        for more in range(hyperparameters.seeds)
-    ]
-
-
-def _dataset(values: Floats, labels: Labels, encoder: Encoder) -> lightgbm.Dataset:
-    return lightgbm.Dataset(
-        values,
-        labels,
-        feature_name=booster_names(encoder.inputs),
-        categorical_feature=list(encoder.categorical),
-    )
-
-
-def _train(
-    data: lightgbm.Dataset,
+def _leaks(
+    learned: tuple[Floats, Labels],
+    measured: tuple[Floats, Labels],
+    encoder: Encoder,
     hyperparameters: Hyperparameters,
-    rounds: int,
-    validation: lightgbm.Dataset | None = None,
-    *,
-    keep: bool = False,
-) -> lightgbm.Booster:
-    """`lightgbm.train`, stopped early on the validation part where one is given.
-
-    `keep` leaves what it has learned from with the booster.
-
-    LightGBM evaluates after every round, which at full size takes a third of the time of the fit;
-    so it is asked to only where it has to stop early.
-    """
-    callbacks: list[Callable[..., object]] = [_report_progress]
-    if validation is not None:
-        callbacks.append(
-            lightgbm.early_stopping(
-                hyperparameters.early_stopping_rounds, first_metric_only=True, verbose=False
-            )
-        )
-    return lightgbm.train(
-        {
-            **hyperparameters.lightgbm_parameters(),
-            "metric": ["average_precision", "binary_logloss"],
-        },
-        data,
-        num_boost_round=rounds,
-        valid_sets=[] if validation is None else [validation],
-        valid_names=[] if validation is None else ["validation"],
-        callbacks=callbacks,
-        keep_training_booster=keep,
+    genuine_weight: float,
+    reached: float,
+) -> LeakReport | None:
+    """Columns too good to be true, with what another booster reaches without them."""
+    (x_train, y_train), (x_validation, y_validation) = learned, measured
+    sources = [encoder.names[owner] for owner in encoder.owners]
+    found = find_leaks(
+        learned,
+        measured,
+        sources,
+        categorical=encoder.categorical,
+        genuine_weight=max(1.0, genuine_weight),
     )
 
+    def without(inputs: list[int]) -> float:
+        codes = [place for place, own in enumerate(inputs) if own in encoder.categorical]
+        rest = lightgbm.Dataset(x_train[:, inputs], y_train, categorical_feature=codes)
+        booster = train_booster(rest, hyperparameters, hyperparameters.rounds)
+        scores = np.asarray(booster.predict(x_validation[:, inputs], raw_score=True))
+        weights = np.where(y_validation == 1, 1.0, genuine_weight)
+        return float(average_precision_score(y_validation, scores, sample_weight=weights))
 
-def _log_odds_of_learned_rows(booster: lightgbm.Booster) -> Floats:
-    """What a kept booster gives the rows that it was trained on, which it need not score again."""
-    found: list[Floats] = []
-
-    def look(probability: Floats, _: lightgbm.Dataset) -> tuple[str, float, bool]:
-        found.append(probability)
-        return "none", 0.0, True
-
-    booster.eval_train(look)
-    probability = np.clip(found[0], np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
-    return np.asarray(np.log(probability / (1 - probability)))
+    return weigh_leaks(found, sources, reached, without)
 
 
-def _report_progress(state: lightgbm.callback.CallbackEnv) -> None:
-    done = state.iteration + 1
-    if done % ROUNDS_BETWEEN_REPORTS == 0:
-        print(f"  round {done} of {state.end_iteration}")
+def _fit_inputs(table: pd.DataFrame, columns: Columns) -> tuple[Encoder, Scaler, Floats]:
+    """Encoder and scaler of a table, and its scaled inputs, shape (rows, inputs)."""
+    encoder, inputs = fit_encoder(table, columns)
+    scaler = fit_scaler(inputs, encoder)
+    return encoder, scaler, scaler.transform(inputs)
 
 
 def calibrate(log_odds: Floats, labels: Labels, genuine_weight: float = 1.0) -> Decision:

@@ -15,8 +15,7 @@ def question_fraud_rates(counts: Mapping[str, tuple[int, int]]) -> str | None:
     Differences that the exact Poisson intervals of both counts allow are passed over.
 
     Args:
-        counts: frauds and transactions of each part: train, validation, holdout. Transactions
-            count with their weight, so that rates are those of the traffic.
+        counts: frauds and transactions of each part: train, validation, holdout.
     """
     for other in ("holdout", "train"):
         frauds, rows = counts["validation"]

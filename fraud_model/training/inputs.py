@@ -81,15 +81,13 @@ def fit_baseline(scaled: Floats, labels: Labels, encoder: Encoder) -> Pipeline:
     Missing numbers count as their mean, with a column that says so, and the most frequent
     categories have a column each.
     """
-    steps = [("numbers", SimpleImputer(strategy="constant", fill_value=0.0, add_indicator=True))]
-    numbers, categories = _numbers(encoder), list(encoder.categorical)
-    parts = [(*steps[0], numbers)] if numbers else []
-    if categories:
-        one_hot = OneHotEncoder(
-            handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES
-        )
-        parts.append(("categories", one_hot, categories))
-    inputs = ColumnTransformer(parts)
+    filled = SimpleImputer(strategy="constant", fill_value=0.0, add_indicator=True)
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES)
+    parts = (
+        ("numbers", filled, _numbers(encoder)),
+        ("categories", one_hot, list(encoder.categorical)),
+    )
+    inputs = ColumnTransformer([part for part in parts if part[-1]])
     return make_pipeline(inputs, LogisticRegression(max_iter=1000)).fit(scaled, labels)
 
 
@@ -105,16 +103,12 @@ def _with_vocabulary(table: pd.DataFrame, feature: Feature) -> Feature:
     if feature.kind != "category":
         return feature
     counts = table[feature.name].value_counts()
-    by_word: dict[str, int] = {}
-    for value, count in counts.items():
-        word = category_of(value)
-        by_word[word] = by_word.get(word, 0) + int(count)
-    frequent = [
-        word
-        for word, count in by_word.items()
-        if count >= FEWEST_ROWS_OF_A_CATEGORY and word not in MISSING_WORDS
-    ]
-    return replace(feature, vocabulary=tuple(sorted(frequent, key=lambda w: (-by_word[w], w))))
+    # 7 and 7.0 are one category.
+    by_word = counts.groupby(counts.index.map(category_of)).sum()
+    by_word = by_word.drop(list(MISSING_WORDS), errors="ignore")
+    frequent = by_word[by_word >= FEWEST_ROWS_OF_A_CATEGORY]
+    words = sorted(frequent.index, key=lambda word: (-frequent[word], word))
+    return replace(feature, vocabulary=tuple(words))
 
 
 def _rates(codes: Floats, labels: Labels, categories: int) -> tuple[float, ...]:

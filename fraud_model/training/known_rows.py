@@ -142,10 +142,8 @@ def _draw_number(distribution: Distribution, most: int, rng: np.random.Generator
 
 def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
     numbers = rows.select_dtypes("float64").columns
-    mixed = rows.select_dtypes("object").columns
     # Adding 0 turns -0.0, which has other bits, into 0.0.
     rows = rows.assign(**{name: rows[name] + 0.0 for name in numbers})
-    rows = rows.astype(dict.fromkeys(mixed, "str"))
     return np.asarray(hash_pandas_object(rows, index=False), dtype=np.uint64)
 
 

@@ -339,6 +339,7 @@ def test_kaggle_without_or_with_wrong_credentials_names_the_variables(
             assert "topsecret" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_entry_point_refuses_in_one_line(host: FileHost, tmp_path: Path) -> None:
     unknown = command_line("--source", "elsewhere")
     _, error = unknown.communicate()

@@ -36,6 +36,7 @@ def deploy(
     )
 
 
+@pytest.mark.slow
 def test_a_missing_space_is_created_and_serves_what_was_sent(
     hub: tuple[Hub, str], exported: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.support.environment import REPOSITORY, own_environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_training_that_is_stopped_ends_failed(
     tmp_path: Path, table_csv: Path, sent: signal.Signals

@@ -234,6 +234,7 @@ def test_unmatured_labels_are_unknown(monitored: Monitored) -> None:
     assert "unknown: performance: 0 windows have matured" in said
 
 
+@pytest.mark.slow
 def test_a_shadow_is_reported_beside_the_champion(monitored: Monitored) -> None:
     monitored.store.new_version(monitored.name)
     log = monitored.log(days=2)

@@ -179,6 +179,7 @@ def test_an_earlier_champion_is_not_forgotten(store: Store, table: pd.DataFrame)
     assert "to version 2 (" in value_of(result, EARLIER)
 
 
+@pytest.mark.slow
 def test_champion_none_compares_with_nothing_and_says_so(store: Store, run: str) -> None:
     name = store.new_model(versions=2)
     means = GateThresholds(min_new_days=0)

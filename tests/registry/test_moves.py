@@ -131,6 +131,7 @@ def assert_settled(name: str) -> None:
             assert moves[-1] == state.alias[stage]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["promotion", "promotion out of Staging", "rollback"])
 def test_a_command_killed_at_any_write_and_run_again_does_what_it_would_have_done(
     store: Store, command: str
@@ -180,6 +181,7 @@ def test_one_version_promoted_to_both_stages_at_once_ends_in_production(
     assert 4 < write < MOST_WRITES - 1
 
 
+@pytest.mark.slow
 def test_a_promotion_that_meets_a_rollback_says_done_only_if_its_version_stands(
     store: Store,
 ) -> None:

@@ -242,6 +242,7 @@ def test_rollback_of_nothing_is_refused(store: Store, run: str) -> None:
         rollback(store.new_model(), "Production")
 
 
+@pytest.mark.slow
 def test_a_promotion_overtaken_by_another_is_refused(
     store: Store, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

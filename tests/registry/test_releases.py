@@ -112,6 +112,7 @@ def test_what_release_0_1_0_learned_cannot_be_told_without_its_holdout(store: St
     assert "-P champion=none" in value
 
 
+@pytest.mark.slow
 def test_release_0_1_0_is_a_challenger_and_comes_back(store: Store) -> None:
     name = register(RELEASE_MODEL, store, data_kind="real")
     with open_run("promote"):

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fraud_model.model.directory import ModelDirectory
+from tests.support import generated
 from tests.support.server import Server, plain_serving
 
 JSON = "application/json"
@@ -187,13 +188,7 @@ def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, example
     records = [{str(k): v for k, v in record.items()} for record in rows.to_dict("records")]
     seen = {2: 0, 4: 0}
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @generated.examples(examples)
     @given(payloads(records))
     def compare(body: bytes) -> None:
         named = chat_keys(body)

@@ -184,6 +184,7 @@ def test_without_both_the_refusal_names_both(tmp_path: Path) -> None:
         find_model(Settings(model_uri="models:/nobody/Production", model_dir=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_start_that_the_registry_refuses_is_one_line_and_status_1(
     store: Store, name: str, exported: Path, tmp_path: Path
 ) -> None:
@@ -209,6 +210,7 @@ def test_credentials_are_removed() -> None:
     assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
 
 
+@pytest.mark.slow
 def test_a_server_without_its_registry_is_degraded_and_says_so(
     exported: Path, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
 @on_linux
 def test_the_shadow_scores_every_answered_row(
     store: Store, server: Server, exported: Path, other: str, rows: pd.DataFrame, tmp_path: Path

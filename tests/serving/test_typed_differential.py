@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.pyfunc import scoring_server
 from starlette.types import ASGIApp
@@ -25,6 +25,7 @@ from fraud_model.serving.origin import resolve
 from fraud_model.serving.reply import Reply
 from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
+from tests.support import generated
 from tests.support.asgi import call
 from tests.support.store import Store
 from tests.support.typed_table import TIME, export_typed, typed_table
@@ -222,13 +223,7 @@ def payloads(draw: st.DrawFn, records: list[Record]) -> bytes:
 def compare_generated(both: Both, records: list[Record], examples: int) -> None:
     taken = {True: 0, False: 0}
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @generated.examples(examples)
     @given(payloads(records))
     def compare(body: bytes) -> None:
         accepted, _ = both.alike(body)

@@ -12,8 +12,9 @@ import pytest
 
 from fraud_model.data.columns import Columns
 from fraud_model.tracking import open_run
+from fraud_model.training.boosting import seeded
 from fraud_model.training.config import Hyperparameters, TrainingConfig
-from fraud_model.training.fit import fit, fit_all, seeded
+from fraud_model.training.fit import fit, fit_all
 from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.pipeline import train
 from tests.support.columns import inferred

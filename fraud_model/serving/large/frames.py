@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from fraud_model.serving.frame_values import cells_of, pack_values, unpack_values
 from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
 from fraud_model.serving.reply import Reply
 
@@ -62,11 +62,9 @@ def pack_answer(reply: Reply) -> bytes:
     numbers: list[bytes] = []
     values = None
     if rows is not None and rows.has_probabilities:
-        if rows.values.dtype == np.float64:
-            numbers = [np.ascontiguousarray(rows.values).tobytes()]
-        else:
-            values = rows.values.tolist()
-        numbers += [
+        values, own = pack_values(rows.values)
+        numbers = [
+            own,
             np.asarray(rows.columns[PROBABILITY], np.float64).tobytes(),
             np.asarray(rows.columns[FLAG], np.bool_).tobytes(),
         ]
@@ -102,16 +100,14 @@ def _rows(header: dict[str, Any], numbers: bytes, features: Sequence[str]) -> Sc
         # Nobody needs what a version answers that answers no probabilities; only how often.
         nothing = np.full(rows, None, dtype=object)
         return ScoredRows((), np.empty((rows, 0)), {PREDICTION: nothing})
-    cells = 0 if header["values"] is not None else rows * len(features)
-    floats = np.frombuffer(numbers, np.float64, cells + rows)
-    values: npt.NDArray[Any] = floats[:cells]
-    if header["values"] is not None:
-        values = np.array(header["values"], dtype=object)
+    sent, width = header["values"], len(features)
+    floats = np.frombuffer(numbers, np.float64, cells_of(sent, rows, width) + rows)
+    values, probability = unpack_values(sent, floats, rows, width)
     return ScoredRows(
         features,
-        values.reshape(rows, len(features)),
+        values,
         {
-            PROBABILITY: floats[cells:],
+            PROBABILITY: probability,
             FLAG: np.frombuffer(numbers, np.bool_, rows, offset=floats.nbytes),
         },
     )

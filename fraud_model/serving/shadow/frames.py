@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from fraud_model.arrays import Floats
+from fraud_model.serving.frame_values import cells_of, pack_values, unpack_values
 from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 
 # A request's id and its rows, with the champion's answer.
@@ -64,18 +64,16 @@ class Frame:
 
 def pack(answered: Sequence[Answered]) -> bytes:
     """The bytes of a frame."""
-    are_numbers = all(rows.values.dtype != object for _, rows in answered)
+    values, own = pack_values(np.concatenate([rows.values for _, rows in answered]))
     header = orjson.dumps(
         {
             "time": datetime.now(UTC),
             "requests": [(request_id, len(rows.values)) for request_id, rows in answered],
-            "values": None if are_numbers else [rows.values.tolist() for _, rows in answered],
+            "values": values,
         },
         default=str,
     )
-    numbers: list[bytes] = []
-    if are_numbers:
-        numbers += [np.asarray(rows.values, np.float64).tobytes() for _, rows in answered]
+    numbers = [own]
     for name, kind in ((PROBABILITY, np.float64), (FLAG, np.bool_)):
         numbers += [np.asarray(rows.columns[name], kind).tobytes() for _, rows in answered]
     return b"".join([LENGTH.pack(len(header)), header, *numbers])
@@ -95,20 +93,17 @@ def read(stream: BinaryIO, width: int) -> Frame | None:
         return None
     header = orjson.loads(text)
     rows = sum(count for _, count in header["requests"])
-    in_header = header["values"] is not None
-    cells = 0 if in_header else rows * width
-    floats = (cells + rows) * 8
+    sent = header["values"]
+    floats = (cells_of(sent, rows, width) + rows) * 8
     body = stream.read(floats + rows)
     if len(body) < floats + rows:
         return None
-    numbers = np.frombuffer(body, np.float64, cells + rows)
-    values: npt.NDArray[Any] = numbers[:cells]
-    if in_header:
-        values = np.array([*chain.from_iterable(header["values"])], dtype=object)
+    numbers = np.frombuffer(body, np.float64, floats // 8)
+    values, probability = unpack_values(sent, numbers, rows, width)
     return Frame(
         header["time"],
         header["requests"],
-        values.reshape(rows, width),
-        numbers[cells:],
+        values,
+        probability,
         np.frombuffer(body, np.bool_, rows, offset=floats),
     )
