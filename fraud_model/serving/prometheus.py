@@ -194,7 +194,7 @@ class Served(Collector):
         )
         yield GaugeMetricFamily(
             "fraud_model_refresh_failed",
-            "1 while the version that now stands in the registry cannot be served, else 0.",
+            "1 while the registry does not answer, or what stands there cannot be served, else 0.",
             int(self._board is not None and self._board.state.startswith("failed")),
         )
 

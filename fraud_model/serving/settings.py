@@ -97,7 +97,7 @@ def _read(name: str, text: str, default: object) -> object:
             number = kind(text)
         except ValueError:
             number = kind(-1)
-        if not 0 < number <= most or math.isinf(number):
+        if not (0 < number <= most or number == default) or math.isinf(number):
             wanted = "a whole number above 0" if kind is int else "a number above 0"
             limit = "" if math.isinf(most) else f" and at most {most:g}"
             raise ParameterError(f"{name.upper()}={text} is invalid: expected {wanted}{limit}.")

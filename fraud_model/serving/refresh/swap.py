@@ -25,6 +25,8 @@ from fraud_model.serving.settings import Settings
 log = logging.getLogger("fraud_model.serving")
 
 LOOK_SECONDS = 0.1
+# After the last answer of a version, whoever sent it has forgotten it too.
+FREE_SECONDS = 1.0
 
 
 class Swap:
@@ -103,7 +105,7 @@ class Swap:
         del self._retiring[ending]
         self._report()
         # The task holds the version until this callback has returned.
-        asyncio.get_running_loop().call_later(1, _free_memory)
+        asyncio.get_running_loop().call_later(FREE_SECONDS, _free_memory)
 
     def _report(self) -> None:
         origin = self._live.current.served.origin
