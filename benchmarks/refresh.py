@@ -49,9 +49,9 @@ CLIENTS = 64
 WORKERS = 2
 PERIOD_SECONDS = 1
 PAUSE_SECONDS = 0.1
-# A move is made when the last one has been answered by every worker, and this long after it.
+# So long after a version has first answered, the next is moved.
 MOVE_SECONDS = 5.0
-SWAP_PATIENCE_SECONDS = 60.0
+SWAP_PATIENCE_SECONDS = 180.0
 # What lies this close around a swap counts as swapping.
 MARGIN_SECONDS = 1.0
 # Allocators keep what a peak has used; more than this over the whole time is a leak.
@@ -167,6 +167,7 @@ class Load:
         self._port = port
         self._requests = requests
         self._end = time.monotonic() + seconds
+        self._over = False
         self._numbers = itertools.count()
 
     async def run(self, server: int) -> list[float]:
@@ -181,22 +182,24 @@ class Load:
         return memory
 
     async def _move(self) -> None:
+        await asyncio.sleep(MOVE_SECONDS)
         for version in itertools.cycle("21"):
-            await asyncio.sleep(MOVE_SECONDS)
-            if time.monotonic() > self._end - MOVE_SECONDS:
-                return
             move = Move(version, time.monotonic())
             self.moves.append(move)
             await asyncio.to_thread(moves.move, TrainingConfig.model_name, version, "Production")
-            patience = min(self._end, time.monotonic() + SWAP_PATIENCE_SECONDS)
+            patience = time.monotonic() + SWAP_PATIENCE_SECONDS
             while move.first is None and time.monotonic() < patience:
                 await asyncio.sleep(0.05)
+            await asyncio.sleep(MOVE_SECONDS)
+            if move.first is None or time.monotonic() > self._end:
+                break
+        self._over = True
 
     async def _client(self, seed: int) -> None:
         choose = random.Random(seed)
         await asyncio.sleep(choose.random() * PAUSE_SECONDS)
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        while time.monotonic() < self._end:
+        while not self._over:
             (kind,) = choose.choices([*SHARES], [*SHARES.values()])
             try:
                 await self._ask(reader, writer, choose.choice(self._requests[kind]))
@@ -266,10 +269,8 @@ def report(load: Load, mixed: int, memory: Sequence[float]) -> int:
         "errors": f"{len(load.errors)}",
         "answers of neither version": f"{neither}",
         "requests whose audit lines name another version": f"{mixed}",
-        "from the move to the first answer, median": f"{statistics.median(firsts):.2f} s",
-        "worst": f"{max(firsts):.2f} s",
-        "to the last answer of the one before, median": f"{statistics.median(lasts):.2f} s",
-        "worst of these": f"{max(lasts):.2f} s",
+        "from the move to the first answer, median and worst": seconds(firsts),
+        "from the move to the last answer of the one before": seconds(lasts),
         "one row, quiet, p50 and p99": percentiles(quiet),
         "one row, swapping, p50 and p99": percentiles(near),
         "workers' memory, first and last quarter": f"{first:,.0f} and {last:,.0f} MiB",
@@ -298,6 +299,11 @@ def latencies(load: Load) -> tuple[list[float], list[float]]:
             swapping = any(start <= answer.end and answer.start <= end for start, end in spans)
             (near if swapping else quiet).append((answer.end - answer.start) * 1e3)
     return near, quiet
+
+
+def seconds(times: Sequence[float]) -> str:
+    """The median and the worst."""
+    return f"{statistics.median(times):.1f} and {max(times):.1f} s" if times else "never"
 
 
 def percentiles(milliseconds: Sequence[float]) -> str:

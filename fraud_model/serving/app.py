@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import json
 import logging
@@ -61,6 +62,9 @@ def create_app() -> ASGIApp:
         FraudModelError: the model cannot be served. While several workers start, one leaves the
             reason to their supervisor instead, and exits so that the supervisor ends too.
     """
+    # What is imported by now stays. Looking through it for garbage would hold up requests for a
+    # tenth of a second, at every swap.
+    gc.freeze()
     board = Board.of_this_server()
     passed = board.passed() if board else None
     # A worker that is restarted begins where the others are.
