@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -31,14 +33,14 @@ from fraud_model.serving.app import build
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.refresh import swap
-from fraud_model.serving.refresh.board import Board, Wanted
+from fraud_model.serving.refresh.board import Board, Report, Wanted
 from fraud_model.serving.refresh.follower import check_refresh
 from fraud_model.serving.settings import Settings
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import Trained, train
 from tests.support.asgi import call
-from tests.support.environment import own_environment
+from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import Server, free_port, serving
 from tests.support.store import Store
 from tests.support.waiting import is_up, wait_until
@@ -176,6 +178,20 @@ def test_at_sighup_every_worker_serves_what_stands_now(
         wait_until(lambda: "is still version 2" in server.log.read_text(), what="nothing is new")
 
 
+@pytest.mark.slow
+def test_a_closed_terminal_ends_the_server(exported: Path, tmp_path: Path) -> None:
+    port = free_port()
+    environment = own_environment(PYTHONPATH=str(REPOSITORY))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        command = ["-m", "fraud_model.serving", "--model-uri", str(exported), "--port", str(port)]
+        os.execve(sys.executable, [sys.executable, *command], environment)
+    wait_until(lambda: is_up(f"http://127.0.0.1:{port}/health"), what="it is up")
+    os.close(terminal)
+    wait_until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, what="it has ended")
+
+
 @contextmanager
 def tracking_server(store: Store, port: int, folder: Path) -> Iterator[None]:
     command = ["-m", "mlflow", "server", "--backend-store-uri", store.uri, "--port", str(port)]
@@ -243,9 +259,11 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     orders: asyncio.Queue[Message] = asyncio.Queue()
     told: asyncio.Queue[Message] = asyncio.Queue()
     orders.put_nowait({"type": "lifespan.startup"})
-    running = asyncio.create_task(
-        app({"type": "lifespan", "state": {}}, orders.get, told.put)  # type: ignore[arg-type]
-    )
+
+    async def run() -> None:
+        await app({"type": "lifespan", "state": {}}, orders.get, told.put)
+
+    running = asyncio.create_task(run())
     assert (await told.get())["type"] == "lifespan.startup.complete"
     try:
         yield
@@ -298,7 +316,11 @@ def test_a_request_ends_with_the_version_that_it_began_with(
             "headers": [(b"content-type", b"application/json"), (b"x-request-id", b"slow")],
         }
         async with started(app):
-            slow = asyncio.create_task(app(scope, receive, send))  # type: ignore[arg-type]
+
+            async def ask() -> None:
+                await app(scope, receive, send)
+
+            slow = asyncio.create_task(ask())
             await asked.wait()
             board.want(Wanted(1, two))
             await wait_for(app, model_version="2")
@@ -397,9 +419,7 @@ def test_the_board_keeps_the_files_that_are_needed(tmp_path: Path, exported: Pat
         (folder / "MLmodel").touch()
     board.want(Wanted(3, replace(origin, path=str(board.versions / "3"))))
     board.report(
-        swap.Report(
-            replace(origin, path=str(board.versions / "2")), 2, "", (str(board.versions / "2"),)
-        )
+        Report(replace(origin, path=str(board.versions / "2")), 2, "", (str(board.versions / "2"),))
     )
     assert board.clear()
     assert sorted(path.name for path in board.versions.iterdir()) == ["2", "3"]
