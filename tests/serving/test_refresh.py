@@ -29,7 +29,9 @@ from starlette.types import ASGIApp, Message
 from fraud_model.errors import ParameterError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.moves import move
+from fraud_model.serving import live
 from fraud_model.serving.app import build
+from fraud_model.serving.invocations import SHORT_BYTES
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.refresh import swap
@@ -169,8 +171,8 @@ def test_at_sighup_every_worker_serves_what_stands_now(
     with serving(tmp_path, "--model-uri", uri, "--workers", "2", **environment) as server:
         assert server.get("/health").json()["refresh"] == "off"
         move(name, "2", "Production")
-        # As a terminal or `pkill` sends it: to the workers as well.
-        server.process.send_signal(signal.SIGHUP)
+        # To the workers as well.
+        os.killpg(server.process.pid, signal.SIGHUP)
         wait_for_workers(server, "answers with version 2")
         assert [answered(server, rows) for _ in range(8)] == [second] * 8
         assert server.get("/health").json()["refresh"] == "ok"
@@ -373,6 +375,43 @@ def test_a_refused_version_leaves_the_old_one_and_the_next_is_taken(
             board.want(last)
             await wait_for(app, model_version="4", refresh="ok")
             assert board.passed() == last
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_large_requests_and_shadow_follow_and_are_ready_before_it_answers(
+    exported: Path, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WARM_SECONDS", 600)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    one = replace(resolve(str(exported)), model_name="m", model_version="1")
+    log = tmp_path / "audit.jsonl"
+    settings = Settings(
+        audit_log=str(log), shadow_model_uri=str(exported), request_timeout=600, max_rows=10**6
+    )
+    board = Board(tmp_path / "board")
+    app = build(load_served(one), settings, board)
+    large = json.dumps({"dataframe_records": rows.to_dict("records") * 10}).encode()
+    assert len(large) > SHORT_BYTES
+
+    def versions(key: str) -> set[str]:
+        lines = map(json.loads, log.read_text().splitlines())
+        return {line[key] for line in lines if key in line}
+
+    async def run() -> None:
+        async with started(app):
+            assert (await call(app, large))[0] == 200
+            await wait_for(app, shadow="ok", large_requests="ok")
+            board.want(Wanted(1, replace(one, model_version="2")))
+            health = await wait_for(app, model_version="2")
+            assert (health["shadow"], health["large_requests"]) == ("ok", "ok")
+            assert versions("model_version") == {"1"}
+            assert (await call(app, large))[0] == 200
+            assert "2" in versions("model_version")
+            async with asyncio.timeout(60):
+                while "2" not in versions("shadow_of"):
+                    await asyncio.sleep(0.05)
 
     asyncio.run(run())
 
