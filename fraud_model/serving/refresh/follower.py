@@ -75,7 +75,8 @@ class Follower:
         due = time.monotonic() + self._period if self._period else None
         while True:
             waits = [CLEAR_SECONDS] if self._board.clear() else []
-            waits += [] if due is None else [max(0.0, due - time.monotonic())]
+            if due is not None:
+                waits.append(max(0.0, due - time.monotonic()))
             asked = True
             try:
                 self._asked.get(timeout=min(waits, default=None))
@@ -85,7 +86,10 @@ class Follower:
                 due = time.monotonic() + self._period
             elif not asked:
                 continue
-            self._look(asked)
+            try:
+                self._look(asked)
+            except OSError as error:
+                log.error("what the registry says cannot be passed on: %s", error)
 
     def _look(self, asked: bool) -> None:
         if not can_change(self._uri):
@@ -99,9 +103,7 @@ class Follower:
         except Exception as error:
             failure = f"{self._uri} cannot be fetched: {describe(error)}"
         if failure and (asked or failure != self._failure):
-            log.error(
-                "%s Version %s goes on answering.", failure, self._meant.model_version or "loaded"
-            )
+            log.error("%s The server goes on with the version that answers.", failure)
         elif self._failure and not failure:
             log.info("the registry answers again")
         self._failure = failure
@@ -120,9 +122,8 @@ class Follower:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         origin = resolve(self._uri, folder)
-        self._number += 1
-        self._meant = origin
-        self._board.want(Wanted(self._number, origin))
+        self._board.want(Wanted(self._number + 1, origin))
+        self._number, self._meant = self._number + 1, origin
         log.info("%s is version %s now; the workers load it", self._uri, origin.model_version)
 
 

@@ -10,13 +10,13 @@ import gc
 import logging
 import os
 import sys
+from functools import partial
 
 from fraud_model.errors import FraudModelError
 from fraud_model.serving.failure import describe
 from fraud_model.serving.live import Live, Version
 from fraud_model.serving.loading import load_beside
 from fraud_model.serving.memory import give_back_memory
-from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.refresh.board import Board, Report, Wanted
@@ -86,8 +86,8 @@ class Swap:
         log.info("worker %d answers with version %s", os.getpid(), wanted.origin.model_version)
         ending = asyncio.get_running_loop().create_task(before.stop())
         self._retiring[ending] = before.served.origin.path
-        ending.add_done_callback(self._retired)
-        _forget_code(before.served)
+        code = type(before.served.python_model).__module__
+        ending.add_done_callback(partial(self._retired, code))
         self._report()
 
     def _refuse(self, wanted: Wanted, failure: str) -> None:
@@ -101,24 +101,23 @@ class Swap:
         )
         self._report()
 
-    def _retired(self, ending: asyncio.Task[None]) -> None:
+    def _retired(self, code: str, ending: asyncio.Task[None]) -> None:
         del self._retiring[ending]
         self._report()
+        # MLflow imports the code of every version that it loads as a module of its own, for ever.
+        if code.startswith("code_model_"):
+            sys.modules.pop(code, None)
         # The task holds the version until this callback has returned.
         asyncio.get_running_loop().call_later(FREE_SECONDS, _free_memory)
 
     def _report(self) -> None:
         origin = self._live.current.served.origin
         folders = (origin.path, *self._retiring.values())
-        self._board.report(Report(origin, self._number, self._failure, folders))
-
-
-def _forget_code(served: ServedModel) -> None:
-    # MLflow imports the code of every version that it loads as a module of its own, for ever.
-    python_model = served.python_model
-    name = type(python_model).__module__
-    if name.startswith("code_model_"):
-        sys.modules.pop(name, None)
+        try:
+            self._board.report(Report(origin, self._number, self._failure, folders))
+        except OSError as error:
+            # A full disk. The version answers all the same.
+            log.error("what worker %d serves cannot be noted: %s", os.getpid(), error)
 
 
 def _free_memory() -> None:
