@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ CLIENTS = 64
 WORKERS = 2
 PERIOD_SECONDS = 1
 PAUSE_SECONDS = 0.1
-# So long after a version has first answered, the next is moved.
+# So long after the last answer of the version before, the next is moved.
 MOVE_SECONDS = 5.0
 SWAP_PATIENCE_SECONDS = 180.0
 # What lies this close around a swap counts as swapping.
@@ -154,7 +154,13 @@ class Move:
     version: str
     start: float
     first: float | None = None
-    last_of_before: float = field(default=0.0)
+    last_of_before: float = 0.0
+
+    def is_over(self) -> bool:
+        """Whether every worker has long answered with it."""
+        if self.first is None:
+            return False
+        return time.monotonic() > max(self.first, self.last_of_before) + MOVE_SECONDS
 
 
 class Load:
@@ -190,10 +196,9 @@ class Load:
             self.moves.append(move)
             await asyncio.to_thread(moves.move, TrainingConfig.model_name, version, "Production")
             patience = time.monotonic() + SWAP_PATIENCE_SECONDS
-            while move.first is None and time.monotonic() < patience:
+            while time.monotonic() < patience and not move.is_over():
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(MOVE_SECONDS)
-            if move.first is None or time.monotonic() > self._end:
+            if not move.is_over() or time.monotonic() > self._end:
                 break
         self._over = True
 

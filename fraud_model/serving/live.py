@@ -24,7 +24,7 @@ from fraud_model.serving.shadow.supervisor import Shadow
 log = logging.getLogger("fraud_model.serving")
 
 # The processes of a version that takes over may start for this long before it answers without them.
-WARM_SECONDS = 60.0
+WARM_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
 
