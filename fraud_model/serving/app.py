@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import json
 import logging
 import os
 import re
 import secrets
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 from mlflow.pyfunc import scoring_server
 from starlette.applications import Starlette
@@ -26,18 +29,17 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
 from fraud_model.serving import openapi, prometheus
-from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
-from fraud_model.serving.large.lane import LargeLane
+from fraud_model.serving.live import Live, Version
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import Origin
+from fraud_model.serving.refresh.board import Board
+from fraud_model.serving.refresh.swap import Swap
 from fraud_model.serving.reply import FAILED, refuse, send_reply
-from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow.supervisor import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -60,7 +62,16 @@ def create_app() -> ASGIApp:
         FraudModelError: the model cannot be served. While several workers start, one leaves the
             reason to their supervisor instead, and exits so that the supervisor ends too.
     """
-    origin = Origin(**json.loads(os.environ[ORIGIN]))
+    # What is imported by now stays. Looking through it for garbage would hold up requests for a
+    # tenth of a second, at every swap.
+    gc.freeze()
+    board = Board.of_this_server()
+    passed = board.passed() if board else None
+    # A worker that is restarted begins where the others are.
+    origin = passed.origin if passed else Origin(**json.loads(os.environ[ORIGIN]))
+    if prometheus.SHARED_FOLDER in os.environ:
+        # It is for the supervisor.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         served = load_served(origin)
     except FraudModelError as error:
@@ -73,34 +84,27 @@ def create_app() -> ASGIApp:
         # for minutes before it sees that the worker has ended.
         os._exit(STARTUP_FAILURE)
     silence_libraries()
-    return build(served, Settings.from_environment(os.environ))
+    return build(
+        served, Settings.from_environment(os.environ), board, passed.number if passed else 0
+    )
 
 
-def build(served: ServedModel, settings: Settings) -> ASGIApp:
-    """The application around a loaded model."""
-    metrics = prometheus.Metrics(served)
-    audit = None
-    if settings.audit_log:
-        audit = AuditLog(
-            Path(settings.audit_log),
-            settings.audit_max_bytes,
-            served.origin,
-            settings.audit_keep_seconds,
-        )
-        audit.check()
-    shadow = None
-    if audit and settings.shadow_model_uri:
-        shadow = Shadow(served, settings, metrics, audit)
-    large = LargeLane(served, settings)
-    health = Health(served, settings, audit, large, shadow)
-    mlflow_app = scoring_server.init(served.pyfunc)
-    scoring = Scoring(served, settings, audit)
+def build(
+    served: ServedModel, settings: Settings, board: Board | None = None, number: int = 0
+) -> ASGIApp:
+    """The application around a loaded model; it takes those that the board wants after `number`."""
+    metrics = prometheus.Metrics(served, board)
+    live = Live(Version(served, settings, metrics), metrics)
+    swap = Swap(live, settings, metrics, board, number) if board else None
+    health = Health(live, settings, board)
+    # Of MLflow's application only the routes without a model are used; it must not keep one.
+    mlflow_app = scoring_server.init(SimpleNamespace(metadata=served.pyfunc.metadata))
     paths: dict[str, ASGIApp] = {
-        "/invocations": Invocations(scoring, large, settings, metrics, audit, shadow),
+        "/invocations": Invocations(live, settings, metrics),
         "/ping": mlflow_app,
         "/version": mlflow_app,
     }
-    others = _other_routes(paths, served, settings, metrics, health, large, shadow)
+    others = _other_routes(paths, live, metrics, health, swap)
     # Only the addresses in the pages need what a proxy says about the scheme.
     app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), settings.api_token)  # type: ignore[arg-type]
     if settings.origins:
@@ -166,14 +170,11 @@ class Server:
 
 def _other_routes(
     paths: Mapping[str, ASGIApp],
-    served: ServedModel,
-    settings: Settings,
+    live: Live,
     metrics: prometheus.Metrics,
     health: Health,
-    large: LargeLane,
-    shadow: Shadow | None,
+    swap: Swap | None,
 ) -> Starlette:
-    described = openapi.document(served, with_token=bool(settings.api_token))
     page = PAGE.read_text(encoding="utf-8")
 
     async def show_health(request: Request) -> Response:
@@ -185,10 +186,12 @@ def _other_routes(
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def show_description(request: Request) -> Response:
-        return JSONResponse(described)
+        return JSONResponse(live.current.description)
 
     async def show_docs(request: Request) -> Response:
-        return HTMLResponse(openapi.page(described, str(request.base_url).rstrip("/")))
+        return HTMLResponse(
+            openapi.page(live.current.description, str(request.base_url).rstrip("/"))
+        )
 
     async def show_page(request: Request) -> Response:
         return HTMLResponse(page)
@@ -200,13 +203,14 @@ def _other_routes(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
         if health.worker_is_up():
-            _announce(served)
-        if shadow:
-            shadow.start()
+            _announce(live.current.served)
+        live.current.start()
+        if swap:
+            swap.start()
         yield
-        await large.stop()
-        if shadow:
-            await shadow.stop()
+        if swap:
+            await swap.stop()
+        await live.current.close()
 
     return Starlette(
         routes=[

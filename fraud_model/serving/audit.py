@@ -103,6 +103,11 @@ class AuditLog:
         self._tried(b"")
         self._delete_old()
 
+    def close(self) -> None:
+        """Closes the files; another write would open them again."""
+        with self._turn:
+            self._close()
+
     def _tried(self, lines: bytes) -> bool:
         with self._turn:
             try:

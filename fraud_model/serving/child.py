@@ -28,6 +28,7 @@ def run(work: Work, niceness: int) -> None:
     # Terminals and some supervisors signal the whole group. Only the end of the input counts here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.nice(niceness)
     # Whatever libraries print must not get among the answers.
     output = os.fdopen(os.dup(1), "wb")

@@ -18,13 +18,13 @@ import socket
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 import uvicorn.config
-import uvicorn.supervisors
 from mlflow.exceptions import MlflowException
 
 from fraud_model.errors import FraudModelError, ParameterError, RegistryError
@@ -32,7 +32,10 @@ from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
 from fraud_model.serving.health import WORKERS
 from fraud_model.serving.origin import find_model, limit_patience
 from fraud_model.serving.prometheus import SHARED_FOLDER
+from fraud_model.serving.refresh.board import BOARD, Board
+from fraud_model.serving.refresh.follower import Follower, check_refresh
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.signals import HangUp, Supervisor
 from fraud_model.stores import failure_of
 from fraud_model.tracking import name_run
 
@@ -93,6 +96,7 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
         settings = replace(settings, model_uri=model_uri)
     if workers < 1:
         raise ParameterError(f"workers={workers} is invalid: expected 1 or more.")
+    check_refresh(settings)
     listener = _listen(host, port)
 
     log.info("looking for the model %s", settings.uri)
@@ -109,10 +113,15 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
         "timeout_worker_healthcheck": WORKER_SILENCE_SECONDS,
         "backlog": LONGEST_QUEUE,
     }
-    if workers == 1:
-        uvicorn.Server(uvicorn.Config(create_app(), **options)).run([listener])
-        return
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
+        os.environ[BOARD] = folder
+        follower = Follower(settings, origin, Board(Path(folder)))
+        follower.start()
+        if workers == 1:
+            hang_up = HangUp(follower.ask, partial(signal.raise_signal, signal.SIGTERM))
+            signal.signal(signal.SIGHUP, lambda number, frame: hang_up())
+            uvicorn.Server(uvicorn.Config(create_app(), **options)).run([listener])
+            return
         os.environ[SHARED_FOLDER] = folder
         os.environ[WORKERS] = str(workers)
         config = uvicorn.Config(
@@ -121,7 +130,7 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
             workers=workers,
             **options,
         )
-        uvicorn.supervisors.Multiprocess(config, sockets=[listener]).run()
+        Supervisor(config, [listener], follower).run()
         failure = Path(folder) / FAILURE_FILE
         if failure.exists():
             raise RegistryError(failure.read_text(encoding="utf-8"))

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fraud_model import __version__
-from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.large.lane import LargeLane
-from fraud_model.serving.model import ServedModel
+from fraud_model.serving.live import Live
 from fraud_model.serving.prometheus import SHARED_FOLDER
+from fraud_model.serving.refresh.board import Board
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow.supervisor import Shadow
 
 WORKERS = "FRAUD_MODEL_WORKERS"
 # In the folder that the workers share, once all of them have been ready.
@@ -24,19 +22,10 @@ READY_FILE = "ready"
 class Health:
     """The state of this server; workers count each other in the folder of their shared metrics."""
 
-    def __init__(
-        self,
-        served: ServedModel,
-        settings: Settings,
-        audit: AuditLog | None,
-        large: LargeLane,
-        shadow: Shadow | None,
-    ) -> None:
-        self._served = served
+    def __init__(self, live: Live, settings: Settings, board: Board | None) -> None:
+        self._live = live
         self._settings = settings
-        self._audit = audit
-        self._large = large
-        self._shadow = shadow
+        self._board = board
         self._start = time.monotonic()
         self._ready = False
 
@@ -65,11 +54,13 @@ class Health:
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Whether the server is healthy, and the complete answer."""
-        threshold = self._served.threshold
-        origin = self._served.origin
-        failure = self._audit.failure if self._audit else ""
+        version = self._live.current
+        served, audit, shadow = version.served, version.audit, version.shadow
+        threshold = served.threshold
+        origin = served.origin
+        failure = audit.failure if audit else ""
         healthy = self.ready() and not (failure and self._settings.audit_required)
-        # It answers, so it stays in rotation; but promotions pass it by until it is restarted.
+        # It answers, so it stays in rotation; but promotions pass it by until it asks the registry.
         status = "degraded" if origin.is_stand_in else "healthy"
         return healthy, {
             "status": status if healthy else "unhealthy",
@@ -84,12 +75,13 @@ class Health:
             "source": origin.source,
             "note": origin.note,
             **({} if threshold is None else {"threshold": threshold}),
-            "decision": self._served.decision,
-            "route": self._served.route,
-            "route_note": self._served.route_note,
+            "decision": served.decision,
+            "route": served.route,
+            "route_note": served.route_note,
             "uptime_seconds": round(time.monotonic() - self._start, 1),
-            "audit": "off" if self._audit is None else failure or "ok",
-            "large_requests": self._large.state,
-            "shadow": "off" if self._shadow is None else self._shadow.state,
-            "shadow_version": "" if self._shadow is None else self._shadow.version,
+            "audit": "off" if audit is None else failure or "ok",
+            "large_requests": version.large.state,
+            "shadow": "off" if shadow is None else shadow.state,
+            "shadow_version": "" if shadow is None else shadow.version,
+            "refresh": "off" if self._board is None else self._board.state,
         }

@@ -15,15 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
-from fraud_model.serving.large.lane import LargeLane
+from fraud_model.serving.live import Live, Version
 from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.reply import FAILED, Reply, busy, refuse, send_reply, too_slow
-from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
-from fraud_model.serving.shadow.supervisor import Shadow
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -43,21 +40,10 @@ CONTENT_REFUSED = frozenset((400, 413, 415))
 class Invocations:
     """ASGI application for one path; counts its own requests in flight."""
 
-    def __init__(
-        self,
-        scoring: Scoring,
-        large: LargeLane,
-        settings: Settings,
-        metrics: Metrics,
-        audit: AuditLog | None,
-        shadow: Shadow | None,
-    ) -> None:
-        self._scoring = scoring
-        self._large = large
+    def __init__(self, live: Live, settings: Settings, metrics: Metrics) -> None:
+        self._live = live
         self._settings = settings
         self._metrics = metrics
-        self._audit = audit
-        self._shadow = shadow
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scoring")
         self._in_flight = 0
 
@@ -66,9 +52,11 @@ class Invocations:
         start = time.perf_counter()
         self._in_flight += 1
         self._metrics.begin()
+        version = self._live.current
+        version.begin()
         reply = FAILED
         try:
-            reply = await self._reply(scope, receive)
+            reply = await self._reply(version, scope, receive)
         except ClientDisconnect:
             reply = refuse(400, CLIENT_GONE, "The client closed the connection.")
         except Exception as error:
@@ -77,10 +65,18 @@ class Invocations:
             self._in_flight -= 1
             # Counting waits until the answer is sent.
             seconds = time.perf_counter() - start
-            asyncio.get_running_loop().call_soon(self._count, reply, seconds, scope["request_id"])
+            asyncio.get_running_loop().call_soon(
+                self._end, version, reply, seconds, scope["request_id"]
+            )
         await send_reply(reply, send)
 
-    def _count(self, reply: Reply, seconds: float, request_id: str) -> None:
+    def _end(self, version: Version, reply: Reply, seconds: float, request_id: str) -> None:
+        try:
+            self._count(version, reply, seconds, request_id)
+        finally:
+            version.end()
+
+    def _count(self, version: Version, reply: Reply, seconds: float, request_id: str) -> None:
         if reply.error:
             self._metrics.error(reply.error)
         if reply.unlogged:
@@ -88,11 +84,12 @@ class Invocations:
         if reply.rows:
             self._count_rows(reply.rows)
         self._metrics.end(reply.status, seconds)
-        if self._audit and reply.status in CONTENT_REFUSED and reply.error != CLIENT_GONE:
-            if not self._audit.write_refusal(request_id, reply.error):
+        audit, shadow = version.audit, version.shadow
+        if audit and reply.status in CONTENT_REFUSED and reply.error != CLIENT_GONE:
+            if not audit.write_refusal(request_id, reply.error):
                 self._metrics.audit_failed()
-        elif self._shadow and reply.rows:
-            self._shadow.offer(request_id, reply.rows)
+        elif shadow and reply.rows:
+            shadow.offer(request_id, reply.rows)
 
     def _count_rows(self, rows: ScoredRows, first: int = 0) -> None:
         end = first + ROWS_COUNTED_AT_ONCE
@@ -100,7 +97,7 @@ class Invocations:
         if end < len(rows.values):
             asyncio.get_running_loop().call_soon(self._count_rows, rows, end)
 
-    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, version: Version, scope: Scope, receive: Receive) -> Reply:
         settings = self._settings
         if scope["method"] != "POST":
             return refuse(405, "method_not_allowed", "/invocations accepts POST only.")
@@ -121,17 +118,19 @@ class Invocations:
         content_type = scope["headers_by_name"].get(b"content-type", b"").decode("latin-1")
         request_id = scope["request_id"]
         if len(body) <= SHORT_BYTES:
-            reply = self._scoring.score_plain(body, content_type, request_id)
+            reply = version.scoring.score_plain(body, content_type, request_id)
             if reply is not None:
                 return reply
             if not content_type.startswith(PARQUET):
-                return await self._score_in_thread(body, content_type, request_id)
-        return await self._large.score(body, content_type, request_id)
+                return await self._score_in_thread(version, body, content_type, request_id)
+        return await version.large.score(body, content_type, request_id)
 
-    async def _score_in_thread(self, body: bytes, content_type: str, request_id: str) -> Reply:
+    async def _score_in_thread(
+        self, version: Version, body: bytes, content_type: str, request_id: str
+    ) -> Reply:
         # A body this short, once screened, is scored in no time.
         loop = asyncio.get_running_loop()
-        score = self._scoring.score
+        score = version.scoring.score
         scoring = loop.run_in_executor(self._threads, score, body, content_type, request_id)
         try:
             return await asyncio.wait_for(scoring, self._settings.request_timeout)

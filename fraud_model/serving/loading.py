@@ -11,6 +11,7 @@ from typing import Any
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
+from mlflow.pyfunc import CODE, FLAVOR_NAME
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 
 from fraud_model.arrays import Floats
@@ -65,6 +66,23 @@ def load_served(origin: Origin) -> ServedModel:
         log.warning("the fast route is not used: %s", fault)
         return replace(served, route_note=fault)
     return replace(served, scorer=scorer)
+
+
+def load_beside(origin: Origin) -> ServedModel:
+    """Does what `load_served` does in a process that has loaded another version.
+
+    Raises:
+        RegistryError: as for `load_served`, or the version brings modules of its own, which Python
+            would not import again where another version's have the same names.
+    """
+    pyfunc = ModelDirectory(Path(origin.path)).metadata.flavors.get(FLAVOR_NAME, {})
+    if pyfunc.get(CODE):
+        raise RegistryError(
+            f"version {origin.model_version} of {origin.model_name} brings Python modules "
+            "(`code_paths`), which cannot be loaded beside those of another version. Restart the "
+            "server to serve it."
+        )
+    return load_served(origin)
 
 
 def _known_features(origin: Origin) -> dict[str, Feature]:

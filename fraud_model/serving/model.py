@@ -10,6 +10,7 @@ from typing import Any, Literal
 import mlflow.pyfunc
 import numpy.typing as npt
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.types import ColSpec, DataType, ParamSchema, Schema
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
@@ -79,6 +80,14 @@ class ServedModel:
     route_note: str = ""
     known: Mapping[str, Feature] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def python_model(self) -> Any:
+        """The Python model in it; None in another flavor's model."""
+        try:
+            return self.pyfunc.unwrap_python_model()
+        except MlflowException:
+            return None
 
     @property
     def route(self) -> Literal["fast", "predict"]:

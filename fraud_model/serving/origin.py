@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,6 +14,7 @@ from typing import Any, Literal, get_args
 import mlflow
 import mlflow.artifacts
 import requests
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
@@ -89,8 +92,8 @@ def find_model(settings: Settings) -> Origin:
     return replace(stand_in, note=note)
 
 
-def resolve(uri: str) -> Origin:
-    """Finds exactly what the URI names.
+def resolve(uri: str, folder: Path | None = None) -> Origin:
+    """Finds exactly what the URI names; a version's files are copied into `folder`, if given.
 
     Raises:
         RegistryError: the registry has no such version, or the directory has no model.
@@ -100,8 +103,28 @@ def resolve(uri: str) -> Origin:
     registered = REGISTERED.fullmatch(uri)
     if registered is None:
         return _from_files(uri)
+    with _asking(uri):
+        return _from_registry(registered, folder)
+
+
+def look_up(uri: str) -> tuple[str, str, str, str]:
+    """Name, number, stage and run of the version that a registered URI names now.
+
+    Raises:
+        RegistryError, ParameterError, TrackingError: as for `resolve`.
+    """
+    registered = REGISTERED.fullmatch(uri)
+    assert registered is not None
+    with _asking(uri):
+        version = _version(registered)
+    return registered["name"], str(version.version), _stage(version), str(version.run_id or "")
+
+
+@contextmanager
+def _asking(uri: str) -> Iterator[None]:
+    """Says in this project's errors what the registry did not answer."""
     try:
-        return _from_registry(registered)
+        yield
     except (MlflowException, OSError) as error:
         # MLflow's message quotes the request, including user and password in the URI.
         where = without_credentials(mlflow.get_registry_uri())
@@ -155,29 +178,35 @@ def _stand_in(settings: Settings) -> tuple[Origin | None, str]:
     return None, f"{there} is no stand-in for it: it was exported from {known}."
 
 
-def _from_registry(registered: re.Match[str]) -> Origin:
-    limit_patience()
-    reach_databases()
-    name, which, alias = registered["name"], registered["which"], registered["alias"]
-    client = mlflow.MlflowClient()
-    stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
-    if alias:
-        version = client.get_model_version_by_alias(name, alias)
-    elif which.lower() in stages:
-        version = versions.require_current(name, stages[which.lower()], "serve")
-    else:
-        version = versions.find_version(name, which)
-    number = version.version
-    path = download(f"models:/{name}/{number}", f"{name} version {number}")
+def _from_registry(registered: re.Match[str], folder: Path | None) -> Origin:
+    version = _version(registered)
+    name, number = registered["name"], version.version
+    path = download(f"models:/{name}/{number}", f"{name} version {number}", folder)
     return Origin(
         path=str(path),
         source="registry",
         model_name=name,
         model_version=str(number),
-        model_stage="" if version.current_stage == "None" else str(version.current_stage),
+        model_stage=_stage(version),
         run_id=str(version.run_id or ""),
         tracking_uri=without_credentials(mlflow.get_tracking_uri()),
     )
+
+
+def _version(registered: re.Match[str]) -> ModelVersion:
+    limit_patience()
+    reach_databases()
+    name, which, alias = registered["name"], registered["which"], registered["alias"]
+    stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
+    if alias:
+        return mlflow.MlflowClient().get_model_version_by_alias(name, alias)
+    if which.lower() in stages:
+        return versions.require_current(name, stages[which.lower()], "serve")
+    return versions.find_version(name, which)
+
+
+def _stage(version: ModelVersion) -> str:
+    return "" if version.current_stage == "None" else str(version.current_stage)
 
 
 def _from_files(uri: str) -> Origin:

@@ -7,6 +7,7 @@ to be set before a worker imports this module; `fraud_model.serving.cli` sets it
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +19,13 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows, ServedModel
+from fraud_model.serving.origin import Origin
+from fraud_model.serving.refresh.board import Board
 from fraud_model.serving.unseen import Unusual, Watch
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -33,8 +38,7 @@ SCORES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 class Metrics:
     """Counts requests to `/invocations`, and what was scored."""
 
-    def __init__(self, served: ServedModel) -> None:
-        origin = served.origin
+    def __init__(self, served: ServedModel, board: Board | None = None) -> None:
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
             "fraud_requests", "Answered requests to /invocations.", ["status"], registry=own
@@ -61,7 +65,7 @@ class Metrics:
             buckets=SCORES,
             registry=own,
         )
-        values: dict[Unusual, Counter] = {
+        self._values: dict[Unusual, Counter] = {
             "missing": Counter(
                 "fraud_values_missing",
                 "Missing values in scored rows.",
@@ -74,12 +78,6 @@ class Metrics:
                 ["feature"],
                 registry=own,
             ),
-        }
-        self._watch = Watch(served)
-        self._unusual = {
-            (name, kind): counter.labels(name)
-            for kind, counter in values.items()
-            for name in self._watch.names
         }
         self._in_flight = Gauge(
             "fraud_requests_in_flight",
@@ -98,25 +96,21 @@ class Metrics:
             ["outcome"],
             registry=own,
         )
-        model = Gauge(
-            "fraud_model_info",
-            "Always 1; the labels name the served model.",
-            ["name", "version", "stage", "source"],
-            multiprocess_mode="max",
-            registry=own,
-        )
-        model.labels(
-            origin.model_name, origin.model_version, origin.model_stage, origin.source
-        ).set(1)
-        degraded = Gauge(
-            "fraud_model_degraded",
-            "1 while an exported directory stands in for a registry out of reach, else 0.",
-            multiprocess_mode="max",
-            registry=own,
-        )
-        degraded.set(int(origin.is_stand_in))
+        self._served = Served(served.origin, board)
+        own.register(self._served)
         # Looking up a label's child costs more than incrementing it.
         self._by_status: dict[int, Counter] = {}
+        self.serve(served)
+
+    def serve(self, served: ServedModel) -> None:
+        """From here on this is the version that answers."""
+        self._served.origin = served.origin
+        self._watch = Watch(served)
+        self._unusual = {
+            (name, kind): counter.labels(name)
+            for kind, counter in self._values.items()
+            for name in self._watch.names
+        }
 
     def begin(self) -> None:
         """A request came in."""
@@ -164,8 +158,45 @@ class Metrics:
             return generate_latest(self._registry)
         _forget_dead_workers(Path(folder))
         together = CollectorRegistry()
+        together.register(self._served)
         MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+class Served(Collector):
+    """What the workers serve when somebody asks, however often it has changed.
+
+    Attributes:
+        origin: what this worker serves.
+    """
+
+    def __init__(self, origin: Origin, board: Board | None) -> None:
+        self.origin = origin
+        self._board = board
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The versions, and whether something is wrong with them."""
+        reports = self._board.reports() if self._board else []
+        origins = [self.origin, *(report.origin for report in reports)]
+        labels = ["name", "version", "stage", "source"]
+        model = GaugeMetricFamily(
+            "fraud_model_info", "Always 1; the labels name the served model.", labels=labels
+        )
+        for names in sorted(
+            {(o.model_name, o.model_version, o.model_stage, o.source) for o in origins}
+        ):
+            model.add_metric(names, 1)
+        yield model
+        yield GaugeMetricFamily(
+            "fraud_model_degraded",
+            "1 while an exported directory stands in for a registry out of reach, else 0.",
+            int(any(origin.is_stand_in for origin in origins)),
+        )
+        yield GaugeMetricFamily(
+            "fraud_model_refresh_failed",
+            "1 while the registry does not answer, or what stands there cannot be served, else 0.",
+            int(self._board is not None and self._board.state.startswith("failed")),
+        )
 
 
 def _forget_dead_workers(folder: Path) -> None:

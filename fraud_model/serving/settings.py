@@ -19,7 +19,8 @@ class Settings:
     """The fields' names in capitals are the environment variables.
 
     An empty `model_uri` means the version of `fraud-detector` in `model_stage`. `model_dir` stands
-    in for a registry out of reach. Sizes are in bytes and times in seconds. `max_in_flight` limits
+    in for a registry out of reach. `model_refresh` says how often the registry is asked again; 0 is
+    never. Sizes are in bytes and times in seconds. `max_in_flight` limits
     the requests that one worker answers at the same time. `shadow_share` is the share of the scored
     requests that the shadow scores too. `audit_keep` is an age such as `30d` or `12h`; an empty one
     means for ever.
@@ -28,6 +29,7 @@ class Settings:
     model_uri: str = ""
     model_stage: str = "Production"
     model_dir: str = "model"
+    model_refresh: float = 0.0
     max_bytes: int = 10_000_000
     max_rows: int = 10_000
     max_in_flight: int = 128
@@ -95,7 +97,7 @@ def _read(name: str, text: str, default: object) -> object:
             number = kind(text)
         except ValueError:
             number = kind(-1)
-        if not 0 < number <= most or math.isinf(number):
+        if not (0 < number <= most or number == default) or math.isinf(number):
             wanted = "a whole number above 0" if kind is int else "a number above 0"
             limit = "" if math.isinf(most) else f" and at most {most:g}"
             raise ParameterError(f"{name.upper()}={text} is invalid: expected {wanted}{limit}.")

@@ -95,6 +95,7 @@ STEADY = [
     series('fraud_request_seconds_bucket{le="+Inf"}', "0+60x1000"),
     series("fraud_audit_failures_total", "0x1000"),
     series("fraud_model_degraded", "0x1000"),
+    series("fraud_model_refresh_failed", "0x1000"),
     series('up{job="fraud-detector"}', "1x1000"),
 ]
 
@@ -133,6 +134,7 @@ STEADY = [
         ),
         ("FraudDetectorFlaggedRate", [series("fraud_rows_flagged_total", "0+6x600 3600x1000")]),
         ("FraudDetectorDegraded", [series("fraud_model_degraded", "0x600 1x1000")]),
+        ("FraudDetectorRefresh", [series("fraud_model_refresh_failed", "0x600 1x1000")]),
         ("FraudDetectorAudit", [series("fraud_audit_failures_total", "0x600 0+1x1000")]),
     ],
 )

@@ -71,6 +71,7 @@ SHORT = {
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
+    "refresh": ("--minutes 0.1", "| errors | 0 |"),
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),

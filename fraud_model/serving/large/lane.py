@@ -58,6 +58,15 @@ class LargeLane:
         self._starting = asyncio.get_running_loop().create_task(self._load())
         return self._starting
 
+    async def warm(self) -> None:
+        """Loads a process before the first large request; one that fails is tried again by it."""
+        starting = self._starting or self._start()
+        try:
+            await asyncio.shield(starting)
+        except (Ended, OSError) as error:
+            log.error("large requests: %s", error)
+            self._starting = None
+
     async def stop(self) -> None:
         """Ends the process."""
         starting, self._starting = self._starting, None

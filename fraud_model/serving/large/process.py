@@ -6,19 +6,18 @@ questions. Standard output is an empty line once the version is loaded, and then
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-import pyarrow
 
 from fraud_model.serving import child
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.large import frames
 from fraud_model.serving.loading import load_served
+from fraud_model.serving.memory import give_back_memory
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.reply import FAILED
 from fraud_model.serving.scoring import Scoring, log
@@ -61,15 +60,7 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
         output.write(frames.pack_answer(reply))
         output.flush()
         del question, reply
-        _give_back_memory()
-
-
-def _give_back_memory() -> None:
-    """Returns to the system what the last request has used and nobody needs now."""
-    pyarrow.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        give_back_memory()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Picks up the version that now stands where the served one stood, while the server answers."""
