@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from fraud_model.data.traffic import NO_TRAFFIC
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.large.lane import LargeLane
@@ -77,10 +78,10 @@ class Invocations:
             self._in_flight -= 1
             # Counting waits until the answer is sent.
             seconds = time.perf_counter() - start
-            asyncio.get_running_loop().call_soon(self._count, reply, seconds, scope["request_id"])
+            asyncio.get_running_loop().call_soon(self._count, reply, seconds, scope)
         await send_reply(reply, send)
 
-    def _count(self, reply: Reply, seconds: float, request_id: str) -> None:
+    def _count(self, reply: Reply, seconds: float, scope: Scope) -> None:
         if reply.error:
             self._metrics.error(reply.error)
         if reply.unlogged:
@@ -89,10 +90,10 @@ class Invocations:
             self._count_rows(reply.rows)
         self._metrics.end(reply.status, seconds)
         if self._audit and reply.status in CONTENT_REFUSED and reply.error != CLIENT_GONE:
-            if not self._audit.write_refusal(request_id, reply.error):
+            if not self._audit.write_refusal(scope["request_id"], reply.error, scope["source"]):
                 self._metrics.audit_failed()
-        elif self._shadow and reply.rows:
-            self._shadow.offer(request_id, reply.rows)
+        elif self._shadow and reply.rows and scope["source"] not in NO_TRAFFIC:
+            self._shadow.offer(scope["request_id"], reply.rows)
 
     def _count_rows(self, rows: ScoredRows, first: int = 0) -> None:
         end = first + ROWS_COUNTED_AT_ONCE
@@ -119,20 +120,22 @@ class Invocations:
                 413, "too_large", f"The body is too large: at most {settings.max_bytes:,} bytes."
             )
         content_type = scope["headers_by_name"].get(b"content-type", b"").decode("latin-1")
-        request_id = scope["request_id"]
+        request_id, source = scope["request_id"], scope["source"]
         if len(body) <= SHORT_BYTES:
-            reply = self._scoring.score_plain(body, content_type, request_id)
+            reply = self._scoring.score_plain(body, content_type, request_id, source)
             if reply is not None:
                 return reply
             if not content_type.startswith(PARQUET):
-                return await self._score_in_thread(body, content_type, request_id)
-        return await self._large.score(body, content_type, request_id)
+                return await self._score_in_thread(body, content_type, request_id, source)
+        return await self._large.score(body, content_type, request_id, source)
 
-    async def _score_in_thread(self, body: bytes, content_type: str, request_id: str) -> Reply:
+    async def _score_in_thread(
+        self, body: bytes, content_type: str, request_id: str, source: str
+    ) -> Reply:
         # A body this short, once screened, is scored in no time.
         loop = asyncio.get_running_loop()
         score = self._scoring.score
-        scoring = loop.run_in_executor(self._threads, score, body, content_type, request_id)
+        scoring = loop.run_in_executor(self._threads, score, body, content_type, request_id, source)
         try:
             return await asyncio.wait_for(scoring, self._settings.request_timeout)
         except TimeoutError:

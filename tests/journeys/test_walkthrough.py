@@ -1,8 +1,10 @@
-"""The whole story, with real processes: serve, drift, alarm, retrain, promote, quiet again."""
+"""The whole story, with real processes: serve, drift, alarm, collect, train, promote, quiet."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fraud_model.data.sent_rows import OWN
+from fraud_model.evaluation.learned import read_learned
 from tests.journeys.test_train_serve_rollback import Project
 from tests.support.file_server import serve_api
 from tests.support.server import Server, serving
@@ -40,7 +44,7 @@ def moved(table: pd.DataFrame) -> pd.DataFrame:
 
 def traffic_of(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Transactions like those that a version trained on `table` validates and holds out."""
-    late = table.tail(round(0.4 * len(table)))
+    late = table.sort_values("Time").tail(round(0.4 * len(table)))
     return late.sample(ROWS, replace=True, random_state=seed).sort_values("Time")
 
 
@@ -71,12 +75,28 @@ def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:
     pd.concat(known).to_csv(labels, index=False)
 
 
+def without_manager(command: str) -> list[str]:
+    """The parameters of a printed command, without the environment manager that `run` gives."""
+    words = shlex.split(command)
+    place = words.index("--env-manager")
+    return words[:place] + words[place + 2 :]
+
+
+def learned_share(version: str, table: pd.DataFrame) -> float:
+    """The share of some rows that a version has learned from."""
+    run_id = mlflow.MlflowClient().get_model_version("fraud-detector", version).run_id
+    learned = read_learned(run_id)
+    assert learned
+    return float(learned.seen(table, "served").mean())
+
+
 @pytest.mark.slow
 def test_drift_is_noticed_and_mended(
     project: Project, transactions_csv: Path, tmp_path: Path
 ) -> None:
     table = pd.read_csv(transactions_csv)
     log, labels, report = tmp_path / "audit.jsonl", tmp_path / "labels.csv", tmp_path / "report"
+    collected = tmp_path / "collected.parquet"
     told: list[dict[str, str]] = []
 
     def hook(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
@@ -112,7 +132,8 @@ def test_drift_is_noticed_and_mended(
 
         log.unlink()
         drifted = moved(table)
-        serve_and_send(traffic_of(drifted, seed=2), version="1")
+        alarming = traffic_of(drifted, seed=2)
+        serve_and_send(alarming, version="1")
         said = monitor(fails=True)
         for name in MOVED:
             assert f"alarm: {name} has moved" in said
@@ -123,9 +144,18 @@ def test_drift_is_noticed_and_mended(
         version = mlflow.MlflowClient().get_model_version("fraud-detector", "1")
         assert version.tags["monitoring.status"] == "alarm"
 
-        new_data = tmp_path / "new.csv"
-        drifted.to_csv(new_data, index=False)
-        project.run("-e", "train", "-P", f"data={new_data}")
+        said = project.run(
+            *("-e", "collect", "-P", f"log={log}", "-P", f"labels={labels}"),
+            *("-P", f"output={collected}"),
+        )
+        assert f"{collected}: 6,000 rows, 6,000 of them new" in said
+        assert "left out: 1 refused requests" in said
+        # The command that it ends with, as printed.
+        (command,) = re.findall(r"^next: mlflow run \. (.*)$", said, re.MULTILINE)
+        project.run("-e", "train", *without_manager(command))
+        assert learned_share("1", alarming) == 0
+        assert learned_share("2", alarming) == 1
+        arrived = pd.read_parquet(collected).drop(columns=[*OWN])
         log.unlink()
         shadow = "models:/fraud-detector/2"
         serve_and_send(traffic_of(drifted, seed=3), version="1", shadow=shadow)
@@ -136,7 +166,7 @@ def test_drift_is_noticed_and_mended(
         said = project.run("-e", "promote", "-P", "min_new_days=0")
         assert "version 2 is now in Production" in said
         # The log goes on; the lines of version 1 in it are no concern of version 2.
-        serve_and_send(traffic_of(drifted, seed=4), version="2")
+        serve_and_send(traffic_of(arrived, seed=4), version="2")
         said = monitor()
         assert "status: quiet" in said
         assert "other versions: 12,001 of fraud-detector 1" in said
@@ -144,6 +174,10 @@ def test_drift_is_noticed_and_mended(
 
     statuses = [
         run.data.tags["monitoring.status"]
-        for run in mlflow.search_runs(experiment_names=["monitoring"], output_format="list")
+        for run in mlflow.search_runs(
+            search_all_experiments=True,
+            filter_string="tags.`monitoring.status` != ''",
+            output_format="list",
+        )
     ]
     assert statuses == ["quiet", "alarm", "quiet"]
