@@ -34,7 +34,16 @@ from fraud_model.training.config import TrainingConfig
 
 # What a version was trained with and its successor should be, too.
 HANDED_ON = ("time_column", "amount_column", "missing", "time_unit", "split", "threshold")
-RECORDED = ("log", "labels", "output", "base", "target", "fraud", "label_delay", "unlabelled")
+# Counts of what is not in the table.
+LEFT_OUT = (
+    "double_rows",
+    "torn_lines",
+    "unreadable_lines",
+    "refused_requests",
+    "shadow_lines",
+    "page_and_test_lines",
+    "other_models_lines",
+)
 
 
 def main() -> None:
@@ -52,7 +61,7 @@ def main() -> None:
     add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     arguments = parse(parser)
     with open_run("collect"):
-        log_parameters({name: getattr(arguments, name) for name in RECORDED})
+        log_parameters(vars(arguments))
         for name in ("log", "labels"):
             if not getattr(arguments, name):
                 what = "server's audit log" if name == "log" else "table of labels"
@@ -115,12 +124,12 @@ def report(done: Collected, output: str) -> None:
         f"{done.genuine:,} genuine, {done.unknown:,} not known yet "
         f"({done.young:,} younger than the label delay)"
     )
-    scored_by = ", ".join(f"{v or 'unregistered'} ({n:,})" for v, n in done.seen.versions.items())
-    print(f"  {count['lines']:,} lines in {done.seen.tally.files} files; versions: {scored_by}")
-    left_out = [name for name in list(count)[7:] if name != "lines" and count[name]]
+    print(f"  {count['lines']:,} lines in {done.seen.tally.files} files")
+    for version, rows in done.seen.versions.items():
+        print(f"  scored by version {version or 'unregistered'}: {rows:,}")
+    left_out = [f"{count[name]:,} {name.replace('_', ' ')}" for name in LEFT_OUT if count[name]]
     if left_out:
-        parts = (f"{count[name]:,} {name.replace('_', ' ')}" for name in left_out)
-        print(f"  left out: {', '.join(parts)}")
+        print(f"  left out: {', '.join(left_out)}")
     if done.corrected:
         print(f"  {done.corrected:,} labels of the earlier table have changed")
     if done.partly:
