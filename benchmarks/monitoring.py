@@ -35,6 +35,7 @@ import mlflow
 import numpy as np
 from tqdm import tqdm
 
+from fraud_model.data.label_table import LabelTable
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.data.traffic import Batch, Key, Scored, Tally
 from fraud_model.durations import SECONDS_PER_DAY
@@ -43,7 +44,6 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.drift import PSI_THRESHOLD
-from fraud_model.monitoring.labels import Labels
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
 from fraud_model.registry.export import export
@@ -174,7 +174,8 @@ def run(
     traffic.windows = range(seed, seed + windows)
     # The check's own progress, with every run anew, says little here.
     with redirect_stderr(StringIO()):
-        return check(traffic, NAME, profile, Span(SECONDS_PER_DAY, None), Labels(("key",), known))
+        labels = LabelTable(("key",), known, 0)
+        return check(traffic, NAME, profile, Span(SECONDS_PER_DAY, None), labels)
 
 
 def alarmed_windows(done: Check) -> int:

@@ -77,6 +77,8 @@ HELP = {
     "patience": "seconds to wait until the Space serves the version",
     "log": "the server's audit log, or a CSV, CSV.gz or Parquet table of transactions",
     "labels": "table of labels, matched by request_id and row, or by the table's own key columns",
+    "test_requests": "true counts what came from the server's page or a test as traffic",
+    "base": "table of an earlier collect to go on from",
     "window": "1d, 12h, 30m, or a number of transactions",
     "report": "directory to write the report to",
     "dry_run": "true lists what would be sent, and sends nothing",
@@ -86,7 +88,7 @@ HELP = {
 # Parameters that name what is written.
 OUTPUTS = frozenset({"output", "report", "comparison", "proposal"})
 # Parameters that name what is read; some take other words too.
-INPUTS = frozenset({"columns", "data", "log", "labels", "model_dir", "champion_dir"})
+INPUTS = frozenset({"base", "columns", "data", "log", "labels", "model_dir", "champion_dir"})
 NO_FILES = frozenset({"auto", "kaggle", "simulated"})
 
 KINDS = {int: "a whole number", float: "a number", str: "text"}

@@ -27,6 +27,7 @@ from entrypoints.arguments import (
     parse_champion,
     thresholds_from,
 )
+from fraud_model.data.labels import LabelRule
 from fraud_model.monitoring.shadow_comparison import compare_live
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
@@ -52,9 +53,13 @@ def main() -> None:
     add_option(parser, "proposal", "")
     add_option(parser, "log", "")
     add_option(parser, "labels", "")
+    add_option(parser, "fraud", "")
+    add_option(parser, "label_delay", "0")
+    add_option(parser, "unlabelled", "ignore")
     add_thresholds(parser)
     arguments = parse(parser)
     stage, compared = versions.parse_stage(arguments.stage), parse_champion(arguments.champion)
+    rule = LabelRule.parse(arguments.label_delay, arguments.unlabelled)
     reach_store()
     name_run(f"compare {arguments.model_name} {arguments.version}")
     thresholds = thresholds_from(arguments)
@@ -68,9 +73,11 @@ def main() -> None:
     live = None
     if arguments.log:
         with resolve(arguments.model_name, stage, arguments.champion_dir) as monitored:
-            traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            traffic, labels = open_traffic(
+                monitored, arguments.log, arguments.labels, arguments.fraud
+            )
             budget = thresholds.alert_budget
-            live = compare_live(traffic, labels, str(challenger.version), budget)
+            live = compare_live(traffic, labels, str(challenger.version), budget, rule)
     comparison = compare(challenger, opponents, thresholds, live)
     write_comparison(comparison, Path(arguments.comparison))
     write_run(challenger.run_id, Path(arguments.comparison) / "run")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
+from fraud_model.data.labels import LabelRule
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.report import HTML_FILE, read_line, write_report
 from fraud_model.monitoring.result import Check
@@ -32,6 +33,7 @@ from fraud_model.registry import versions
 from fraud_model.review import github
 from fraud_model.tracking import open_run_in
 
+RECORDED = ("log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "window")
 EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
 
 
@@ -40,21 +42,32 @@ def main() -> None:
     parser = new_parser(__doc__)
     add_option(parser, "log", "")
     add_option(parser, "labels", "")
+    add_option(parser, "fraud", "")
+    add_option(parser, "label_delay", "0")
+    add_option(parser, "unlabelled", "ignore")
+    add_option(parser, "test_requests", False)
     add_option(parser, "window", "1d")
     add_option(parser, "stage", "Production")
     add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     add_option(parser, "model_dir", "")
     add_option(parser, "report", "monitoring")
     arguments = parse(parser)
-    parameters = {name: getattr(arguments, name) for name in ("log", "labels", "window")}
+    parameters = {name: getattr(arguments, name) for name in RECORDED}
     folder = Path(arguments.report)
     with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}"):
         span = Span.parse(arguments.window)
+        rule = LabelRule.parse(arguments.label_delay, arguments.unlabelled)
         stage = versions.parse_stage(arguments.stage)
         with resolve(arguments.model_name, stage, arguments.model_dir) as monitored:
-            traffic, labels = open_traffic(monitored, arguments.log, arguments.labels)
+            traffic, labels = open_traffic(
+                monitored,
+                arguments.log,
+                arguments.labels,
+                arguments.fraud,
+                test_requests=arguments.test_requests,
+            )
             print(f"checking the transactions in {arguments.log}")
-            done = check(traffic, monitored.label, monitored.profile, span, labels)
+            done = check(traffic, monitored.label, monitored.profile, span, labels, rule)
         write_report(done, folder)
         github.set_output("retrain", str(done.retrain).lower())
         report(done, folder)

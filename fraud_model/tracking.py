@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 
 import mlflow
@@ -36,23 +36,20 @@ def name_run(name: str) -> None:
 
 @contextmanager
 def open_run_in(experiment: str, name: str) -> Iterator[Run]:
-    """Starts a run in an experiment, or resumes the one that `mlflow run` made there.
+    """Resumes the run that `mlflow run` made, wherever that is, or starts one in an experiment.
 
-    One that `mlflow run` made in another experiment is the parent of the new run. Both end FAILED
-    if the block raises, and FINISHED otherwise.
+    The run ends FAILED if the block raises, and FINISHED otherwise.
     """
+    if "MLFLOW_RUN_ID" in os.environ:
+        with open_run(name) as given:
+            yield given
+        return
     reach_store()
     known = mlflow.get_experiment_by_name(experiment)
     number = known.experiment_id if known else mlflow.create_experiment(experiment)
-    with ExitStack() as outer:
-        if "MLFLOW_RUN_ID" in os.environ:
-            given = outer.enter_context(open_run(name))
-            if given.info.experiment_id == number:
-                yield given
-                return
-        nested = mlflow.active_run() is not None
-        with mlflow.start_run(run_name=name, experiment_id=number, nested=nested) as run:
-            yield run
+    nested = mlflow.active_run() is not None
+    with mlflow.start_run(run_name=name, experiment_id=number, nested=nested) as run:
+        yield run
 
 
 @contextmanager

@@ -37,16 +37,19 @@ def test_a_module_that_records_nothing_makes_no_run(store: Store) -> None:
     assert len(mlflow.search_runs(search_all_experiments=True)) == before
 
 
-def test_a_run_of_another_experiment_becomes_the_parent(given: str) -> None:
+def test_the_run_that_is_given_is_the_only_one(given: str) -> None:
+    before = len(mlflow.search_runs(search_all_experiments=True))
     with open_run_in("elsewhere", "check") as run:
-        assert run.data.tags["mlflow.parentRunId"] == given
-    assert mlflow.get_run(given).info.run_name == "check"
-
-
-def test_a_run_of_the_right_experiment_is_the_one_that_counts(given: str) -> None:
-    with open_run_in(EXPERIMENT, "check") as run:
         assert run.info.run_id == given
     assert mlflow.get_run(given).info.run_name == "check"
+    assert len(mlflow.search_runs(search_all_experiments=True)) == before
+
+
+def test_a_module_opens_a_run_in_the_experiment_of_its_own(store: Store) -> None:
+    with open_run_in("elsewhere", "check") as run:
+        assert run.info.run_name == "check"
+    known = mlflow.get_experiment_by_name("elsewhere")
+    assert run.info.experiment_id == known.experiment_id
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,14 +46,15 @@ class LabelRule:
         raise ParameterError(f"unlabelled={unlabelled!r} is invalid: expected ignore or genuine.")
 
     def settle(
-        self, labels: Floats, times: Floats | None, place: str
+        self, labels: Floats, times: Floats | None, place: str, now: float | None = None
     ) -> tuple[Floats, Flags, Flags]:
-        """The labels that are known by the end of a table.
+        """The labels that are known by the end of a table, or of the traffic that rows are of.
 
         Args:
             labels: 1, 0, or NaN for an empty label, shape (rows,).
             times: seconds, shape (rows,); None where the table has no time.
             place: what messages call the table.
+            now: the end of the traffic, in seconds; None for the latest of `times`.
 
         Returns:
             The labels; which rows are known; and which of the others are younger than the delay.
@@ -69,7 +70,8 @@ class LabelRule:
                     f"{place} has no time column, so label_delay cannot be measured. Name the "
                     "column with -P time_column=, or leave label_delay out."
                 )
-            young = times > times.max() - self.delay
+            end = times.max(initial=-np.inf) if now is None else now
+            young = times > end - self.delay
         if self.unlabelled == "genuine":
             labels = np.where(np.isnan(labels) & ~young, 0.0, labels)
         return labels, ~young & ~np.isnan(labels), young

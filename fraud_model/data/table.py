@@ -12,6 +12,7 @@ from fraud_model.data.columns import Columns
 from fraud_model.data.kinds import Column, InTheWay, Role, infer, with_ages
 from fraud_model.data.overrides import ColumnRules, Override, overrides_for
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TIME, describe_missing
+from fraud_model.data.sent_rows import OWN
 from fraud_model.errors import DataError
 from fraud_model.model.feature import ISO, Feature, category_of
 
@@ -42,6 +43,10 @@ def columns_of(
     if table.empty:
         raise DataError(f"{place} has a header but no rows. Give a table with transactions.")
     said = overrides_for(rules, found, (target, time, amount))
+    if set(OWN) <= set(found):
+        # A collected table: these are no part of a request.
+        excluded = Override(kind="excluded")
+        said |= {own: excluded for own in OWN if not said[own].kind and own != time}
     columns, in_the_way = [], []
     for name in found:
         role = Role(is_time=name == time, is_amount=name == amount, unit=rules.time_unit)

@@ -18,6 +18,10 @@ Key = tuple[str, ...]
 
 ROWS_PER_BATCH = 50_000
 
+# What the header X-Request-Source says of requests that are nobody's transactions: they come from
+# the server's own page, or from a test.
+NO_TRAFFIC = frozenset(("page", "test"))
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -63,7 +67,8 @@ class Tally:
     """What was read, and what could not be used, filled in while the traffic is read.
 
     `torn` lines end a file without a line end; `unreadable` ones are not audit lines; lines of
-    `other_versions` are counted by version, and left out.
+    `other_versions` are counted by version, and left out; so are `marked` ones, by the source that
+    marks them as no traffic.
     """
 
     lines: int = 0
@@ -71,6 +76,7 @@ class Tally:
     torn: int = 0
     unreadable: int = 0
     other_versions: Counter[str] = field(default_factory=Counter)
+    marked: Counter[str] = field(default_factory=Counter)
 
 
 class Traffic(Protocol):

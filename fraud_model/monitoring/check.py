@@ -6,13 +6,16 @@ import numpy as np
 from tqdm import tqdm
 
 from fraud_model.arrays import Counts
+from fraud_model.data.label_table import LabelTable
+from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.traffic import Batch, Traffic
+from fraud_model.errors import ParameterError
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.drift import FEWEST_ROWS, feature_drifts
 from fraud_model.monitoring.findings import findings
 from fraud_model.monitoring.gaps import gaps
-from fraud_model.monitoring.labels import UNKNOWN, Labels
-from fraud_model.monitoring.performance import Labelled, measure
+from fraud_model.monitoring.maturity import Labelled
+from fraud_model.monitoring.performance import measure
 from fraud_model.monitoring.result import OVERALL, Check, Judged
 from fraud_model.monitoring.score_band import ScoreBand
 from fraud_model.monitoring.shadow_comparison import ShadowTally
@@ -20,25 +23,36 @@ from fraud_model.monitoring.windows import Span, Window, Windows
 
 
 def check(
-    traffic: Traffic, version: str, profile: Profile, span: Span, labels: Labels | None
+    traffic: Traffic,
+    version: str,
+    profile: Profile,
+    span: Span,
+    labels: LabelTable | None,
+    rule: LabelRule = IGNORE_UNLABELLED,
 ) -> Check:
     """Reads all of the traffic once, and judges it.
 
+    Labels are known as `rule` says by the time of the latest transaction.
+
     Raises:
-        ParameterError: the windows do not fit the traffic.
+        ParameterError: the windows or the rule do not fit the traffic.
         DataError: the traffic cannot be read.
     """
     span.check(traffic)
     windows = Windows(profile, span, traffic.has_time)
-    labelled = Labelled()
+    if rule.delay and not traffic.has_time:
+        raise ParameterError(
+            "label_delay cannot be measured, because the table has no time column. Leave it out."
+        )
+    labelled = Labelled(rule)
     shadows: dict[str, ShadowTally] = {}
     with tqdm(unit=" lines", unit_scale=True, desc="traffic") as progress:
         for batch in traffic.batches(labels.columns if labels else ()):
             numbers = windows.add(batch)
             if labels is not None:
-                _label(batch, numbers, labels, labelled, windows, profile)
+                _label(batch, numbers, labels, labelled, profile)
             for part in batch.shadowed:
-                shadows.setdefault(part.version, ShadowTally(part.version)).add(part, labels)
+                shadows.setdefault(part.version, ShadowTally(part.version, rule)).add(part, labels)
             progress.update(traffic.tally.lines - progress.n)
     band = ScoreBand(profile.scores)
     judged = [
@@ -57,7 +71,10 @@ def check(
         together.add(window)
     performance = None
     if labels is not None and windows.by_number:
-        performance = measure(labelled.table(), windows.by_number, profile)
+        known = labelled.known(together.last)
+        for number, count in known["window"].value_counts().items():
+            windows.by_number[int(str(number))].labelled = int(count)
+        performance = measure(known, windows.by_number, profile)
     done = Check(
         version=version,
         profile=profile,
@@ -65,28 +82,22 @@ def check(
         windows=judged,
         overall=_judge(-1, OVERALL, None, together, profile, band),
         performance=performance,
-        shadows=[tally.result(profile.alert_budget) for tally in shadows.values()],
+        shadows=[tally.result(profile.alert_budget, together.last) for tally in shadows.values()],
     )
     done.findings.extend(findings(done))
     return done
 
 
 def _label(
-    batch: Batch,
-    numbers: Counts,
-    labels: Labels,
-    labelled: Labelled,
-    windows: Windows,
-    profile: Profile,
+    batch: Batch, numbers: Counts, labels: LabelTable, labelled: Labelled, profile: Profile
 ) -> None:
-    scored = batch.scored
-    codes = labels.of(scored.keys)
-    column = profile.amount_column
-    amounts = None if column is None else scored.values[:, column]
-    labelled.add(codes, scored.probability, amounts, scored.seconds, numbers)
-    found = numbers[(codes != UNKNOWN) & ~np.isnan(scored.probability)]
-    for number, count in zip(*np.unique(found, return_counts=True), strict=True):
-        windows.by_number[int(number)].labelled += int(count)
+    scored, column = batch.scored, profile.amount_column
+    kept = ~np.isnan(scored.probability)
+    columns = {"probability": scored.probability[kept]}
+    if column is not None:
+        columns["amount"] = scored.values[kept, column]
+    found = labels.of(scored.keys)[kept]
+    labelled.add(found, scored.seconds[kept], numbers[kept], columns)
 
 
 def _judge(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
 from fraud_model.monitoring.gaps import Gap, Kind
-from fraud_model.monitoring.performance import FEWEST_FRAUDS, MATURED_SHARE
+from fraud_model.monitoring.maturity import MATURED_SHARE
+from fraud_model.monitoring.performance import FEWEST_FRAUDS
 from fraud_model.monitoring.result import Check, Finding, Judged
 
 WINDOWS_IN_A_ROW = 2
@@ -129,10 +130,11 @@ def _performance(done: Check) -> list[Finding]:
         return [
             Finding(
                 "unknown",
-                f"performance: {len(reached.windows)} windows have matured (a label for "
+                f"performance: {len(reached.windows)} windows have matured (a known label for "
                 f"{MATURED_SHARE:.0%} of their transactions), with {reached.frauds} frauds in "
                 f"{reached.rows:,} labelled transactions; at least {FEWEST_FRAUDS} frauds, and "
-                "genuine transactions labelled 0, are needed",
+                "genuine transactions, labelled 0 or known by label_delay and unlabelled=genuine, "
+                "are needed",
             )
         ]
     now = reached.intervals["average_precision"]

@@ -15,45 +15,11 @@ from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.intervals import CONFIDENCE, Interval, count_interval
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.labels import UNKNOWN, Codes
+from fraud_model.monitoring.maturity import has_matured
 from fraud_model.monitoring.windows import Window
 
-# A window has matured when this share of its transactions has a label: frauds are often reported
-# before the others are cleared, and metrics of those alone would mislead.
-MATURED_SHARE = 0.95
 FEWEST_FRAUDS = 10
 BOOTSTRAP_SAMPLES = 500
-
-
-class Labelled:
-    """The scored transactions that have a label, as they come."""
-
-    def __init__(self) -> None:
-        self._parts: list[dict[str, npt.NDArray[np.float64] | Codes]] = []
-
-    def add(
-        self,
-        labels: Codes,
-        probability: Floats,
-        amounts: Floats | None,
-        seconds: Floats,
-        windows: Codes,
-    ) -> None:
-        """Keeps the rows with a label and a probability; all arrays have shape (rows,)."""
-        kept = (labels != UNKNOWN) & ~np.isnan(probability)
-        part = {
-            "label": labels[kept],
-            "probability": probability[kept],
-            "seconds": seconds[kept],
-            "window": windows[kept],
-        }
-        if amounts is not None:
-            part["amount"] = amounts[kept]
-        self._parts.append(part)
-
-    def table(self) -> pd.DataFrame:
-        """All of them: label, probability, seconds, window, and amount where there is one."""
-        return pd.concat([pd.DataFrame(part) for part in self._parts], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -79,7 +45,7 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
     matured = tuple(
         number
         for number, window in sorted(windows.items())
-        if window.rows and window.labelled >= MATURED_SHARE * window.rows
+        if has_matured(window.labelled, window.rows)
     )
     table = labelled[labelled["window"].isin(matured)]
     frauds = int(table["label"].sum())

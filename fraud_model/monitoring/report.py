@@ -115,6 +115,7 @@ def read_line(check: Check) -> str:
         f"{tally.torn:,} torn" if tally.torn else "",
         f"{tally.unreadable:,} unreadable" if tally.unreadable else "",
         f"other versions: {others}" if others else "",
+        f"{tally.marked.total():,} from the page or a test" if tally.marked else "",
     ]
     return (
         f"{tally.lines:,} lines in {tally.files} file{'s' * (tally.files != 1)}, "

@@ -1,4 +1,4 @@
-"""A check in MLflow: a run of the experiment `monitoring`, and tags on the version."""
+"""A check in MLflow: a run that is named by its status, and tags on the version."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.time import get_current_time_millis
 
 from fraud_model.monitoring.report import read_line
@@ -24,11 +25,13 @@ def log_check(
 ) -> None:
     """Logs a check to the active run, with the report in `folder`; tags `version`, if there is one.
 
-    Each window is a step; if its date is known, the metrics carry that time.
+    Each window is a step; if its date is known, the metrics carry that time. The version's tags are
+    those of its last check, but a check that could not judge clears no alarm.
     """
     log_parameters(parameters)
     mlflow.set_tags(
         {
+            MLFLOW_RUN_NAME: f"{check.status}: {check.version}",
             "monitoring.status": check.status,
             "monitoring.version": check.version,
             "monitoring.read": read_line(check),
@@ -37,7 +40,7 @@ def log_check(
     )
     log_metrics(_metrics(check))
     mlflow.log_artifacts(str(folder))
-    if version is not None:
+    if version is not None and not _keeps_alarm(check, version):
         run = mlflow.active_run()
         tags = {
             "monitoring.status": check.status,
@@ -47,6 +50,12 @@ def log_check(
         client = mlflow.MlflowClient()
         for key, value in tags.items():
             client.set_model_version_tag(version.name, version.version, key, value)
+
+
+def _keeps_alarm(check: Check, version: ModelVersion) -> bool:
+    # Another check may have tagged it meanwhile.
+    tags = mlflow.MlflowClient().get_model_version(version.name, version.version).tags
+    return check.status == "unknown" and tags.get("monitoring.status") == "alarm"
 
 
 def _metrics(check: Check) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.arrays import Counts, Floats
+from fraud_model.data.label_table import LabelTable
+from fraud_model.data.labels import LabelRule
 from fraud_model.data.traffic import Shadowed, Traffic
 from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate, ranked_within
 from fraud_model.evaluation.intervals import Interval, paired_difference
 from fraud_model.model.metrics import SHOWN, Metrics
-from fraud_model.monitoring.labels import UNKNOWN, Labels
+from fraud_model.monitoring.maturity import Labelled, has_matured
 from fraud_model.monitoring.performance import FEWEST_FRAUDS
 
 # Log-odds from a chance of one in a million to all but one in a million.
@@ -88,17 +91,21 @@ class ShadowComparison:
 
 
 class ShadowTally:
-    """Adds up what one shadow version scored."""
+    """Adds up what one shadow version scored.
 
-    def __init__(self, version: str) -> None:
+    Labels count by days: those of a day count once it has matured, as a window of the check does.
+    """
+
+    def __init__(self, version: str, rule: LabelRule) -> None:
         self._version = version
         self._sums = np.zeros(6)
         self._flagged = np.zeros(3, np.int64)
         self._means = np.zeros(2)
         self._counts = np.zeros((len(ODDS) + 1, len(ODDS) + 1), np.int64)
-        self._labelled: list[pd.DataFrame] = []
+        self._labelled = Labelled(rule)
+        self._days: Counter[int] = Counter()
 
-    def add(self, part: Shadowed, labels: Labels | None) -> None:
+    def add(self, part: Shadowed, labels: LabelTable | None) -> None:
         """Counts a part."""
         x, y = _log_odds(part.champion), _log_odds(part.shadow)
         self._sums += [len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
@@ -111,22 +118,19 @@ class ShadowTally:
         self._means += [part.champion.sum(), part.shadow.sum()]
         np.add.at(self._counts, (ODDS.searchsorted(x), ODDS.searchsorted(y)), 1)
         if labels is not None:
-            codes = labels.of(part.keys)
-            table = pd.DataFrame(
-                {
-                    "label": codes,
-                    "champion": part.champion,
-                    "shadow": part.shadow,
-                    "seconds": part.seconds,
-                }
-            )
-            self._labelled.append(table[codes != UNKNOWN])
+            days = np.floor_divide(part.seconds, SECONDS_PER_DAY).astype(np.int64)
+            self._days.update(days.tolist())
+            columns = {"champion": part.champion, "shadow": part.shadow}
+            self._labelled.add(labels.of(part.keys), part.seconds, days, columns)
 
-    def result(self, alert_budget: float) -> ShadowComparison:
-        """The comparison; `alert_budget` is in alerts a day."""
+    def result(self, alert_budget: float, now: float) -> ShadowComparison:
+        """The comparison; `alert_budget` is in alerts a day.
+
+        `now` is the end of the traffic, in seconds.
+        """
         rows, x, y, xx, yy, xy = self._sums.tolist()
         spread = np.sqrt(max((xx - x * x / rows) * (yy - y * y / rows), 0.0))
-        table = pd.concat(self._labelled) if self._labelled else pd.DataFrame({"label": []})
+        table = self._matured(now)
         frauds = int(table["label"].sum())
         metrics: dict[str, Metrics] = {}
         difference = None
@@ -158,18 +162,29 @@ class ShadowTally:
             difference=difference,
         )
 
+    def _matured(self, now: float) -> pd.DataFrame:
+        known = self._labelled.known(now)
+        counts = known["window"].value_counts()
+        days = [d for d, n in counts.items() if has_matured(int(n), self._days[int(str(d))])]
+        return known[known["window"].isin(days)]
+
 
 def compare_live(
-    traffic: Traffic, labels: Labels | None, version: str, alert_budget: float
+    traffic: Traffic,
+    labels: LabelTable | None,
+    version: str,
+    alert_budget: float,
+    rule: LabelRule,
 ) -> ShadowComparison:
     """Champion against one shadow version in an audit log of the champion.
 
     Raises:
         DataError: that version scored nothing there.
     """
-    tally = ShadowTally(version)
-    rows = 0
+    tally = ShadowTally(version, rule)
+    rows, now = 0, -np.inf
     for batch in traffic.batches(labels.columns if labels else ()):
+        now = batch.scored.seconds.max(initial=now)
         for part in batch.shadowed:
             if part.version == version:
                 tally.add(part, labels)
@@ -180,7 +195,7 @@ def compare_live(
             f"Serve the champion with SHADOW_MODEL_URI=models:/…/{version} and AUDIT_LOG for a "
             "while, or compare without log."
         )
-    return tally.result(alert_budget)
+    return tally.result(alert_budget, now)
 
 
 def markdown(comparison: ShadowComparison) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from fraud_model.data.audit_log import AuditTraffic
+from fraud_model.data.label_table import LabelTable, read_label_table
 from fraud_model.data.table_traffic import SUFFIXES, TableTraffic
 from fraud_model.data.traffic import Traffic
 from fraud_model.errors import ParameterError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.labels import Labels, read_labels
 from fraud_model.registry import versions
 from fraud_model.registry.files import download
 
@@ -62,8 +62,13 @@ def _monitored(name: str, number: str, path: Path, version: ModelVersion | None)
     return Monitored(name, number, path, profile, version)
 
 
-def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, Labels | None]:
+def open_traffic(
+    monitored: Monitored, log: str, labels: str, fraud: str = "", *, test_requests: bool = False
+) -> tuple[Traffic, LabelTable | None]:
     """The traffic in an audit log or table, and its labels if a table of them is named.
+
+    `fraud` is the value that means fraud there, empty for the plain ones. `test_requests` counts
+    what came from the server's page or a test as traffic.
 
     Raises:
         ParameterError: no log is named.
@@ -81,7 +86,10 @@ def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, 
         traffic = TableTraffic(path, monitored.path, list(profile.features), profile.time)
     else:
         features = [reference.feature for reference in profile.features.values()]
-        traffic = AuditTraffic(path, monitored.name, monitored.number, features)
+        traffic = AuditTraffic(
+            path, monitored.name, monitored.number, features, with_marked=test_requests
+        )
     if not labels:
         return traffic, None
-    return traffic, read_labels(Path(labels).expanduser(), profile.target, traffic.key_columns)
+    path = Path(labels).expanduser()
+    return traffic, read_label_table(path, profile.target, traffic.key_columns, fraud)

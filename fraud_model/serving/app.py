@@ -112,7 +112,7 @@ def build(
             app,
             allow_origins=settings.origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID", "X-Request-Source"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     return app
@@ -140,6 +140,8 @@ class Server:
         token = headers.get(b"authorization", b"")
         known = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
         scope["request_id"] = known.decode()
+        source = headers.get(b"x-request-source", b"")
+        scope["source"] = source.decode() if REQUEST_ID.fullmatch(source) else ""
 
         started = False
 

@@ -56,17 +56,19 @@ class AuditLog:
         self._turn = threading.Lock()
         self.failure = ""
 
-    def write(self, request_id: str, rows: ScoredRows) -> bool:
+    def write(self, request_id: str, rows: ScoredRows, source: str = "") -> bool:
         """Writes the rows of one request; False if that failed, and `failure` says why.
 
         A line has `fraud_probability` and `is_fraud`, or `prediction` for a version that answers
         otherwise: the row's value as it was answered, null where the answer is not one for each.
+        `source` is what the request's header says of where it comes from.
         """
         now = datetime.now(UTC)
         names = (PROBABILITY, FLAG) if rows.has_probabilities else (PREDICTION,)
         answers: Iterable[tuple[Any, ...]] = zip(
             *(rows.columns[name].tolist() for name in names), strict=True
         )
+        marked = {"source": source} if source else {}
         lines = [
             orjson.dumps(
                 {
@@ -74,6 +76,7 @@ class AuditLog:
                     "request_id": request_id,
                     "row": row,
                     **self._model,
+                    **marked,
                     "features": dict(zip(rows.features, values, strict=True)),
                     **dict(zip(names, answer, strict=True)),
                 },
@@ -84,12 +87,13 @@ class AuditLog:
         ]
         return self._tried(b"".join(lines))
 
-    def write_refusal(self, request_id: str, kind: str) -> bool:
+    def write_refusal(self, request_id: str, kind: str, source: str = "") -> bool:
         """Writes that a request was refused and none of its content; returns what `write` does."""
         line = {
             "time": datetime.now(UTC),
             "request_id": request_id,
             **self._model,
+            **({"source": source} if source else {}),
             "refused": kind,
         }
         return self._tried(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

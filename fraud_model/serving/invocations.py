@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from fraud_model.data.traffic import NO_TRAFFIC
 from fraud_model.serving.failure import describe
 from fraud_model.serving.live import Live, Version
 from fraud_model.serving.model import ScoredRows
@@ -65,18 +66,16 @@ class Invocations:
             self._in_flight -= 1
             # Counting waits until the answer is sent.
             seconds = time.perf_counter() - start
-            asyncio.get_running_loop().call_soon(
-                self._end, version, reply, seconds, scope["request_id"]
-            )
+            asyncio.get_running_loop().call_soon(self._end, version, reply, seconds, scope)
         await send_reply(reply, send)
 
-    def _end(self, version: Version, reply: Reply, seconds: float, request_id: str) -> None:
+    def _end(self, version: Version, reply: Reply, seconds: float, scope: Scope) -> None:
         try:
-            self._count(version, reply, seconds, request_id)
+            self._count(version, reply, seconds, scope)
         finally:
             version.end()
 
-    def _count(self, version: Version, reply: Reply, seconds: float, request_id: str) -> None:
+    def _count(self, version: Version, reply: Reply, seconds: float, scope: Scope) -> None:
         if reply.error:
             self._metrics.error(reply.error)
         if reply.unlogged:
@@ -86,10 +85,10 @@ class Invocations:
         self._metrics.end(reply.status, seconds)
         audit, shadow = version.audit, version.shadow
         if audit and reply.status in CONTENT_REFUSED and reply.error != CLIENT_GONE:
-            if not audit.write_refusal(request_id, reply.error):
+            if not audit.write_refusal(scope["request_id"], reply.error, scope["source"]):
                 self._metrics.audit_failed()
-        elif shadow and reply.rows:
-            shadow.offer(request_id, reply.rows)
+        elif shadow and reply.rows and scope["source"] not in NO_TRAFFIC:
+            shadow.offer(scope["request_id"], reply.rows)
 
     def _count_rows(self, rows: ScoredRows, first: int = 0) -> None:
         end = first + ROWS_COUNTED_AT_ONCE
@@ -116,22 +115,22 @@ class Invocations:
                 413, "too_large", f"The body is too large: at most {settings.max_bytes:,} bytes."
             )
         content_type = scope["headers_by_name"].get(b"content-type", b"").decode("latin-1")
-        request_id = scope["request_id"]
+        request_id, source = scope["request_id"], scope["source"]
         if len(body) <= SHORT_BYTES:
-            reply = version.scoring.score_plain(body, content_type, request_id)
+            reply = version.scoring.score_plain(body, content_type, request_id, source)
             if reply is not None:
                 return reply
             if not content_type.startswith(PARQUET):
-                return await self._score_in_thread(version, body, content_type, request_id)
-        return await version.large.score(body, content_type, request_id)
+                return await self._score_in_thread(version, body, content_type, request_id, source)
+        return await version.large.score(body, content_type, request_id, source)
 
     async def _score_in_thread(
-        self, version: Version, body: bytes, content_type: str, request_id: str
+        self, version: Version, body: bytes, content_type: str, request_id: str, source: str
     ) -> Reply:
         # A body this short, once screened, is scored in no time.
         loop = asyncio.get_running_loop()
         score = version.scoring.score
-        scoring = loop.run_in_executor(self._threads, score, body, content_type, request_id)
+        scoring = loop.run_in_executor(self._threads, score, body, content_type, request_id, source)
         try:
             return await asyncio.wait_for(scoring, self._settings.request_timeout)
         except TimeoutError:

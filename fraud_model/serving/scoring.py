@@ -40,25 +40,32 @@ class Scoring:
         self._recogniser = Recogniser(served.features)
         self._screen = Screen(len(served.features) or UNKNOWN_FEATURES, settings.max_rows)
 
-    def score(self, body: bytes, content_type: str, request_id: str) -> Reply:
-        """Answers any request, after looking what it would cost."""
+    def score(self, body: bytes, content_type: str, request_id: str, source: str = "") -> Reply:
+        """Answers any request, after looking what it would cost.
+
+        `source` is what its header says of where it comes from, for the audit log.
+        """
         mime_type = content_type.partition(";")[0].strip().lower()
         excess = self._screen.excess(body, mime_type)
         if excess:
             return _refused(excess)
         reply = None
         if mime_type == CONTENT_TYPE_JSON:
-            reply = self._score_json(body, content_type, request_id)
-        return reply or self._score_by_mlflow(body, content_type, mime_type, request_id)
+            reply = self._score_json(body, content_type, request_id, source)
+        return reply or self._score_by_mlflow(body, content_type, mime_type, request_id, source)
 
-    def score_plain(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
+    def score_plain(
+        self, body: bytes, content_type: str, request_id: str, source: str = ""
+    ) -> Reply | None:
         """Answers a plain request; None for any other."""
         if self._scorer is None or not content_type.startswith(CONTENT_TYPE_JSON):
             return None
         rows = self._recogniser.recognise(body)
-        return None if rows is None else self._score_rows(rows, content_type, request_id)
+        return None if rows is None else self._score_rows(rows, content_type, request_id, source)
 
-    def _score_json(self, body: bytes, content_type: str, request_id: str) -> Reply | None:
+    def _score_json(
+        self, body: bytes, content_type: str, request_id: str, source: str
+    ) -> Reply | None:
         """Answers what needs no more than one look at the parsed body; None for any other."""
         try:
             payload = parse_json(body)
@@ -69,12 +76,14 @@ class Scoring:
         if self._scorer is not None and content_type.startswith(CONTENT_TYPE_JSON):
             rows = self._recogniser.read(payload)
         if rows is not None:
-            reply = self._score_rows(rows, content_type, request_id)
+            reply = self._score_rows(rows, content_type, request_id, source)
             if reply:
                 return reply
         return self._refuse_json(payload)
 
-    def _score_rows(self, rows: Rows, content_type: str, request_id: str) -> Reply | None:
+    def _score_rows(
+        self, rows: Rows, content_type: str, request_id: str, source: str
+    ) -> Reply | None:
         assert self._scorer is not None
         if len(rows) > self._settings.max_rows:
             return _refused(self._screen.too_many_rows())
@@ -89,7 +98,7 @@ class Scoring:
             return None
         if answer.status != 200:
             return None
-        return self._record(plain.scored_rows(), answer.response, request_id)
+        return self._record(plain.scored_rows(), answer.response, request_id, source)
 
     def _refuse_json(self, payload: Any) -> Reply | None:
         excess = self._screen.excess_of(payload)
@@ -107,7 +116,7 @@ class Scoring:
         return None
 
     def _score_by_mlflow(
-        self, body: bytes, content_type: str, mime_type: str, request_id: str
+        self, body: bytes, content_type: str, mime_type: str, request_id: str, source: str
     ) -> Reply:
         observed = Observed(self._served, self._settings.max_rows)
         try:
@@ -129,10 +138,10 @@ class Scoring:
                 "The content type is not supported: expected application/json, text/csv or "
                 "application/vnd.apache.parquet, in UTF-8 and with no other parameters.",
             )
-        return self._record(rows, answer.response, request_id)
+        return self._record(rows, answer.response, request_id, source)
 
-    def _record(self, rows: ScoredRows, answer: str, request_id: str) -> Reply:
-        unlogged = self._audit is not None and not self._audit.write(request_id, rows)
+    def _record(self, rows: ScoredRows, answer: str, request_id: str, source: str) -> Reply:
+        unlogged = self._audit is not None and not self._audit.write(request_id, rows, source)
         if unlogged and self._settings.audit_required:
             return refuse(
                 503, "audit", "The audit log cannot be written, so nothing is scored."

@@ -73,6 +73,7 @@ SHORT = {
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "refresh": ("--minutes 0.1", "| errors | 0 |"),
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
+    "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
@@ -271,9 +272,14 @@ def test_the_page_about_serving(reader: Reader, first_page: list[Ran]) -> None:
 
 @pytest.mark.slow
 def test_the_page_about_monitoring(reader: Reader, first_page: list[Ran]) -> None:
-    *_, monitor = reader.follow("docs/monitor.md")
-    assert "2,000" in monitor.out
+    ran = reader.follow("docs/monitor.md")
+    plain, by_rule = (done for done in ran if "-e monitor" in done.command)
+    collected, again = (done for done in ran if "-e collect" in done.command)
+    assert "2,000 scored transactions" in plain.out
+    assert "0 windows have matured" in by_rule.out
     assert (reader.folder / "monitoring" / "report.html").is_file()
+    assert "collected.parquet: 2,000 rows, 2,000 of them new" in collected.out
+    assert "collected.parquet: 2,000 rows, 0 of them new" in again.out
 
 
 @pytest.mark.slow

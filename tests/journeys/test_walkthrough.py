@@ -1,8 +1,10 @@
-"""The whole story, with real processes: serve, drift, alarm, retrain, promote, quiet again."""
+"""The whole story, with real processes: serve, drift, alarm, collect, train, promote, quiet."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fraud_model.evaluation.learned import read_learned
 from tests.journeys.test_train_serve_rollback import Project
 from tests.support.file_server import serve_api
 from tests.support.server import Server, serving
@@ -71,12 +74,28 @@ def send(server: Server, traffic: pd.DataFrame, labels: Path) -> None:
     pd.concat(known).to_csv(labels, index=False)
 
 
+def without_manager(command: str) -> list[str]:
+    """The parameters of a printed command, without the environment manager that `run` gives."""
+    words = shlex.split(command)
+    place = words.index("--env-manager")
+    return words[:place] + words[place + 2 :]
+
+
+def learned_share(version: str, table: pd.DataFrame) -> float:
+    """The share of some rows that a version has learned from."""
+    run_id = mlflow.MlflowClient().get_model_version("fraud-detector", version).run_id
+    learned = read_learned(run_id)
+    assert learned
+    return float(learned.seen(table, "served").mean())
+
+
 @pytest.mark.slow
 def test_drift_is_noticed_and_mended(
     project: Project, transactions_csv: Path, tmp_path: Path
 ) -> None:
-    table = pd.read_csv(transactions_csv)
+    table = pd.read_csv(transactions_csv).sort_values("Time")
     log, labels, report = tmp_path / "audit.jsonl", tmp_path / "labels.csv", tmp_path / "report"
+    collected = tmp_path / "collected.parquet"
     told: list[dict[str, str]] = []
 
     def hook(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
@@ -112,7 +131,7 @@ def test_drift_is_noticed_and_mended(
 
         log.unlink()
         drifted = moved(table)
-        serve_and_send(traffic_of(drifted, seed=2), version="1")
+        serve_and_send(drifted, version="1")
         said = monitor(fails=True)
         for name in MOVED:
             assert f"alarm: {name} has moved" in said
@@ -123,9 +142,18 @@ def test_drift_is_noticed_and_mended(
         version = mlflow.MlflowClient().get_model_version("fraud-detector", "1")
         assert version.tags["monitoring.status"] == "alarm"
 
-        new_data = tmp_path / "new.csv"
-        drifted.to_csv(new_data, index=False)
-        project.run("-e", "train", "-P", f"data={new_data}")
+        said = project.run(
+            *("-e", "collect", "-P", f"log={log}", "-P", f"labels={labels}"),
+            *("-P", f"output={collected}"),
+        )
+        assert f"{collected}: {len(drifted):,} rows, {len(drifted):,} of them new" in said
+        assert "left out: 1 refused requests" in said
+        # The command that it ends with, as printed.
+        (command,) = re.findall(r"^next: mlflow run \. (.*)$", said, re.MULTILINE)
+        project.run("-e", "train", *without_manager(command))
+        # The rows that alarmed are what the new version has learned, and the old one has not.
+        assert learned_share("1", drifted) == 0
+        assert learned_share("2", drifted) == 1
         log.unlink()
         shadow = "models:/fraud-detector/2"
         serve_and_send(traffic_of(drifted, seed=3), version="1", shadow=shadow)
@@ -144,6 +172,10 @@ def test_drift_is_noticed_and_mended(
 
     statuses = [
         run.data.tags["monitoring.status"]
-        for run in mlflow.search_runs(experiment_names=["monitoring"], output_format="list")
+        for run in mlflow.search_runs(
+            search_all_experiments=True,
+            filter_string="tags.`monitoring.status` != ''",
+            output_format="list",
+        )
     ]
     assert statuses == ["quiet", "alarm", "quiet"]

@@ -183,15 +183,26 @@ def champion(clone: Path, data: str, *more: str) -> None:
 
 
 def train(clone: Path, kaggle_url: str) -> Job:
+    secrets = {"secrets.KAGGLE_USERNAME": "someone", "secrets.KAGGLE_KEY": "key"}
+    return train_on("kaggle", clone, secrets, KAGGLE_API_ENDPOINT=kaggle_url)
+
+
+def train_on(source: str, clone: Path, secrets: dict[str, str], **environment: str) -> Job:
+    of_traffic = source == "traffic"
     values = {
-        "inputs.source || 'mirror'": "kaggle",
-        "inputs.source == 'simulated' && 'simulated' || 'auto'": "auto",
+        "inputs.source || 'mirror'": source,
+        "inputs.source == 'simulated' && 'simulated' || "
+        "inputs.source == 'traffic' && 'collected.parquet' || 'auto'": (
+            "collected.parquet" if of_traffic else "auto"
+        ),
+        "inputs.source == 'traffic' && vars.LABEL_DELAY || '0'": "1h" if of_traffic else "0",
+        "inputs.source == 'traffic' && vars.UNLABELLED || 'ignore'": (
+            "genuine" if of_traffic else "ignore"
+        ),
         "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
-        "secrets.KAGGLE_USERNAME": "someone",
-        "secrets.KAGGLE_KEY": "key",
     }
     job: dict[str, Any] = load("model-training.yml")["jobs"]["train"]
-    return run_job(job, clone, clone.parent, values, KAGGLE_API_ENDPOINT=kaggle_url)
+    return run_job(job, clone, clone.parent, values | secrets, **environment)
 
 
 def follow(name: str, clone: Path, github_url: str) -> Job:
@@ -295,7 +306,7 @@ def test_broken_data_fails_and_is_reported_as_one_issue(
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the workflow fetches with curl")
-def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
+def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
     clone: Path, exported: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(exported, clone / "model")
@@ -312,10 +323,13 @@ def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
     assert not nothing.failed
     assert nothing.outputs == {}
     for drift, retrain in ((None, "false"), (Drift(shift={"V3": 1.0}), "true")):
-        lines = []
+        lines, frauds = [], []
         for day in range(2):
             table = simulate(5_000, 250, seed=day, drift=drift).tail(2_000)
-            lines += scored_lines(detector, table, day=day, name=name)
+            scored = scored_lines(detector, table, day=day, name=name)
+            lines += scored
+            of_day = pd.Series([line["request_id"] for line in scored])
+            frauds.append(of_day[table["Class"].to_numpy() == 1])
         write_lines(tmp_path / "served.jsonl", lines)
         with serve_folder(tmp_path) as url, serve_api(answer) as hook:
             done = run_job(
@@ -325,6 +339,8 @@ def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
                 {
                     "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
                     "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
+                    "vars.LABEL_DELAY || '0'": "1h",
+                    "vars.UNLABELLED || 'ignore'": "genuine",
                     "secrets.ALERT_WEBHOOK": hook,
                 },
             )
@@ -332,3 +348,22 @@ def test_monitoring_starts_a_training_on_an_alarm_and_not_without(
         assert done.outputs == {"retrain": retrain}
         assert (tmp_path / retrain / "monitoring" / "report.html").is_file()
         assert len(hooked) == done.failed
+
+    # A chargeback feed: it names frauds and nothing else.
+    feed = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
+    feed.to_csv(tmp_path / "chargebacks.csv", index=False)
+    commit(clone)
+    with serve_folder(tmp_path) as url:
+        secrets = {
+            "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
+            "secrets.LABELS_URL": f"{url}/chargebacks.csv",
+        }
+        trained = train_on("traffic", clone, secrets)
+    assert not trained.failed, trained.log
+    assert "collected.parquet: 4,000 rows, 4,000 of them new" in trained.log
+    assert "trained on real data (collected.parquet)" in trained.log
+    assert set(trained.outputs) == {"better"}
+    # Others could download it.
+    kept = {path.name for path in (tmp_path / "comparison").rglob("*")}
+    assert kept
+    assert not kept & {"collected.parquet", "audit.jsonl", "transactions.parquet"}

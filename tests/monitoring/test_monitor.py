@@ -116,6 +116,7 @@ def test_traffic_like_the_reference_is_quiet(monitored: Monitored) -> None:
     assert "note: average precision is" in said
     run = last_check(monitored.name)
     assert run.info.status == "FINISHED"
+    assert run.info.run_name == f"quiet: {monitored.name} version 1"
     assert run.data.tags["monitoring.status"] == "quiet"
     assert {"psi/V3", "ks/V3", "score_shift", "flagged_rate", "mean_amount"} <= set(
         run.data.metrics
@@ -232,6 +233,43 @@ def test_unmatured_labels_are_unknown(monitored: Monitored) -> None:
     labels[labels["Class"] == 1].to_csv(monitored.folder / "labels.csv", index=False)
     said = monitored.run("--log", str(log), "--labels", "labels.csv")
     assert "unknown: performance: 0 windows have matured" in said
+
+
+def test_a_feed_of_frauds_alone_matures_by_the_rule(monitored: Monitored) -> None:
+    log = monitored.log()
+    labels = pd.read_csv(monitored.folder / "labels.csv")
+    frauds = labels[labels["Class"] == 1]
+    frauds.assign(Class="chargeback").to_csv(monitored.folder / "labels.csv", index=False)
+    rule = ("--label-delay", "1d", "--unlabelled", "genuine", "--fraud", "chargeback")
+    said = monitored.run("--log", str(log), "--labels", "labels.csv", *rule)
+    # The last of the three days is not over since a day.
+    old = labels["request_id"].str.startswith(("0-", "1-"))
+    assert f"on 3,000 labelled transactions with {int(labels[old]['Class'].sum())} frauds" in said
+    assert last_check(monitored.name).data.params["label_delay"] == "1d"
+
+
+def test_what_the_page_sent_is_no_traffic(monitored: Monitored) -> None:
+    log = monitored.log(days=2)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    clicks = [{**line, "source": "page"} for line in lines[:44]]
+    write_lines(log, [*lines, *clicks])
+    said = monitored.run("--log", str(log))
+    assert "3,000 scored transactions" in said
+    assert "44 from the page or a test" in said
+    said = monitored.run("--log", str(log), "--test-requests", "true")
+    assert "3,044 scored transactions" in said
+
+
+def test_a_check_that_cannot_judge_clears_no_alarm(monitored: Monitored) -> None:
+    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    client = mlflow.MlflowClient()
+    alarm = client.get_model_version(monitored.name, "1").tags
+    monitored.run("--log", str(monitored.log(rows=200)), status=4)
+    assert last_check(monitored.name).info.run_name.startswith("unknown: ")
+    assert client.get_model_version(monitored.name, "1").tags == alarm
+    assert alarm["monitoring.status"] == "alarm"
+    monitored.run("--log", str(monitored.log(days=2)))
+    assert client.get_model_version(monitored.name, "1").tags["monitoring.status"] == "quiet"
 
 
 @pytest.mark.slow

@@ -58,6 +58,13 @@ def test_a_line_holds_what_was_asked_and_answered(tmp_path: Path) -> None:
     }
 
 
+def test_a_line_says_where_its_request_came_from(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "audit.jsonl")
+    log.write("r1", ScoredRows(FEATURES, np.array([[1.5, 2.5]]), SCORED), "page")
+    log.write_refusal("r2", "bad_request", "test")
+    assert [line["source"] for line in lines(tmp_path / "audit.jsonl")] == ["page", "test"]
+
+
 def test_a_torn_line_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     log = new_log(path)
@@ -275,6 +282,15 @@ def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> 
                 (row["fraud_probability"], row["is_fraud"]) for row in answer["predictions"]
             ]
             assert {line["request_id"] for line in logged} == {"order-17"}
+            assert not any("source" in line for line in logged)
+        # Short and long requests, refused ones, and a source that is no word.
+        for count, source in ((1, "page"), (len(rows), "test"), (1, "two words")):
+            log.unlink()
+            records = rows.head(count).to_dict("records")
+            for sent in (records, [{"V1": 1.0}]):
+                server.post({"dataframe_records": sent}, headers={"X-Request-Source": source})
+            found = [line.get("source") for line in lines(log)]
+            assert found == [source if source != "two words" else None] * (count + 1)
         assert server.stop() == 0
 
 

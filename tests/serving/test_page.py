@@ -232,6 +232,7 @@ def test_an_answer_without_a_probability_is_shown_as_it_is(
     with page.expect_request("**/invocations") as sent:
         score(page)
     assert json.loads(sent.value.post_data or "") == {"dataframe_records": [rows["low"]]}
+    assert sent.value.headers["x-request-source"] == "page"
     expect(page.locator("#percent")).to_have_text('[0.25,"b"]')
     expect(page.get_by_text("without a fraud probability")).to_be_visible()
     expect(decision(page)).to_be_hidden()

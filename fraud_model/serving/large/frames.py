@@ -28,6 +28,7 @@ class Question(NamedTuple):
     body: bytes
     content_type: str
     request_id: str
+    source: str = ""
 
 
 def pack_question(question: Question) -> bytes:
@@ -35,6 +36,7 @@ def pack_question(question: Question) -> bytes:
     header = {
         "content_type": question.content_type,
         "request_id": question.request_id,
+        "source": question.source,
         "bytes": len(question.body),
     }
     return _with_length(orjson.dumps(header))
@@ -53,7 +55,7 @@ def read_question(stream: BinaryIO) -> Question | None:
     body = stream.read(header["bytes"])
     if len(body) < header["bytes"]:
         return None
-    return Question(body, header["content_type"], header["request_id"])
+    return Question(body, header["content_type"], header["request_id"], header["source"])
 
 
 def pack_answer(reply: Reply) -> bytes:

@@ -76,14 +76,16 @@ class LargeLane:
             if not starting.cancelled() and starting.exception() is None:
                 await _end(starting.result())
 
-    async def score(self, body: bytes, content_type: str, request_id: str) -> Reply:
+    async def score(
+        self, body: bytes, content_type: str, request_id: str, source: str = ""
+    ) -> Reply:
         """Answers a request in its turn; 429 where too many wait, 504 where it takes too long."""
         if self._waiting > MOST_WAITING:
             return busy()
         self._waiting += 1
         try:
             async with asyncio.timeout(self._timeout), self._turn:
-                return await self._ask(Question(body, content_type, request_id))
+                return await self._ask(Question(body, content_type, request_id, source))
         except TimeoutError:
             return too_slow(self._timeout)
         finally:

@@ -1,4 +1,4 @@
-"""Labels find their transactions, and only what has matured is judged by them."""
+"""Only what has matured is judged by labels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.errors import DataError
+from fraud_model.data.labels import IGNORE_UNLABELLED
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.labels import read_labels
-from fraud_model.monitoring.performance import Labelled, measure
+from fraud_model.monitoring.maturity import Labelled
+from fraud_model.monitoring.performance import measure
 from fraud_model.monitoring.windows import Window
-
-AUDIT_KEYS = ("request_id", "row")
 
 
 @pytest.fixture(scope="module")
@@ -24,56 +22,24 @@ def profile(exported: Path) -> Profile:
     return ModelDirectory(exported, "version 1").required_profile()
 
 
-def labels_csv(folder: Path, text: str) -> Path:
-    path = folder / "labels.csv"
-    path.write_text(text)
-    return path
-
-
-def test_a_request_id_alone_means_its_first_row(tmp_path: Path) -> None:
-    path = labels_csv(tmp_path, "request_id,Class\n007,1\n8,0\n9,\n")
-    labels = read_labels(path, "Class", AUDIT_KEYS)
-    keys = [("007", "0"), ("7", "0"), ("8", "0"), ("8", "1"), ("9", "0")]
-    assert labels.of(keys).tolist() == [1, -1, 0, -1, -1]
-
-
-def test_rows_of_one_request_have_labels_of_their_own(tmp_path: Path) -> None:
-    path = labels_csv(tmp_path, "Class,row,request_id\n1,1,a\n0,0,a\n")
-    assert read_labels(path, "Class", AUDIT_KEYS).of([("a", "0"), ("a", "1")]).tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("request_id,fraud\na,1\n", "labels need the column 'Class'"),
-        ("id,Class\na,1\n", "at least one of 'request_id', 'row'"),
-        ("request_id,Class\na,1\nb,2\n", "row 2, column 'Class' holds '2'"),
-        ("request_id,Class\na,1\nb,maybe\n", "row 2, column 'Class' holds 'maybe'"),
-        ("request_id,Class\na,1\na,0\n", "request_id 'a', row '0' is labelled both 0 and 1"),
-    ],
-)
-def test_labels_that_cannot_be_used_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_labels(labels_csv(tmp_path, text), "Class", AUDIT_KEYS)
-
-
 def traffic(
     profile: Profile, labelled_share: dict[int, float]
 ) -> tuple[pd.DataFrame, dict[int, Window]]:
     """Windows of 2,000 rows, 100 of them frauds, with a share of them labelled."""
     random = np.random.default_rng(0)
-    found, windows = Labelled(), {}
+    found, windows = Labelled(IGNORE_UNLABELLED), {}
     for number, share in labelled_share.items():
         truth = (np.arange(2_000) % 20 == 0).astype(np.int64)
         probability = np.clip(0.3 * truth + random.uniform(0, 0.4, 2_000), 0, 1)
-        codes = np.where(np.arange(2_000) < share * 2_000, truth, -1)
+        labels = np.where(np.arange(2_000) < share * 2_000, truth, np.nan)
         seconds = number * 86_400 + np.linspace(0, 86_000, 2_000)
-        found.add(codes, probability, np.full(2_000, 10.0), seconds, np.full(2_000, number))
+        columns = {"probability": probability, "amount": np.full(2_000, 10.0)}
+        found.add(labels, seconds, np.full(2_000, number), columns)
         window = Window.empty(profile)
-        window.rows, window.labelled = 2_000, int((codes >= 0).sum())
+        window.rows, window.labelled = 2_000, int((~np.isnan(labels)).sum())
         window.first, window.last = float(seconds[0]), float(seconds[-1])
         windows[number] = window
-    return found.table(), windows
+    return found.known(np.inf), windows
 
 
 def test_only_matured_windows_count(profile: Profile) -> None:
