@@ -8,6 +8,7 @@ FraudModelError
 ├── TrackingError         a tracking store that does not answer
 ├── TrackingRefused       a tracking store that lets nobody in
 ├── RegistryError         a model version, stage or alias that does not exist
+│   ├── FilesGone         a version whose files are gone from the artifact store
 │   ├── ModelFailed       a model that does not load or score
 │   ├── CodeChanged       a version whose code is not the code it was trained with
 │   ├── PromotionRefused  a challenger that the gate rejected
@@ -51,6 +52,10 @@ class TrackingRefused(FraudModelError):
 
 class RegistryError(FraudModelError):
     """A model version, stage or alias that does not exist."""
+
+
+class FilesGone(RegistryError):
+    """A version whose files are gone from the artifact store."""
 
 
 class ModelFailed(RegistryError):

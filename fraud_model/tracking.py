@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
 import mlflow
 from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.time import get_current_time_millis
+from mlflow.utils.uri import is_local_uri
 
 from fraud_model.stores import reach_store
+
+log = logging.getLogger("fraud_model.tracking")
 
 EXPERIMENT = "fraud-detector"
 
@@ -48,7 +55,8 @@ def open_run_in(experiment: str, name: str) -> Iterator[Run]:
     known = mlflow.get_experiment_by_name(experiment)
     number = known.experiment_id if known else mlflow.create_experiment(experiment)
     nested = mlflow.active_run() is not None
-    with mlflow.start_run(run_name=name, experiment_id=number, nested=nested) as run:
+    started = mlflow.start_run(run_name=name, experiment_id=number, nested=nested)
+    with _ended(started) as run:
         yield run
 
 
@@ -56,7 +64,8 @@ def open_run_in(experiment: str, name: str) -> Iterator[Run]:
 def open_run(name: str) -> Iterator[Run]:
     """Resumes the run that `mlflow run` made, opens one under the active run, or starts one.
 
-    The run ends FAILED if the block raises, and FINISHED otherwise.
+    The run ends FAILED if the block raises, and FINISHED otherwise. Where the disk is too full to
+    write that into the database beside them, the artifacts of the failed run are deleted first.
     """
     nested = mlflow.active_run() is not None
     if not nested:
@@ -66,10 +75,39 @@ def open_run(name: str) -> Iterator[Run]:
     if not nested and not given and not chosen:
         # Under `mlflow run` this would contradict the experiment of the run that is given.
         mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_name=None if given else name, nested=nested) as run:
+    with _ended(mlflow.start_run(run_name=None if given else name, nested=nested)) as run:
         if given:
             mlflow.set_tag(MLFLOW_RUN_NAME, name)
         yield run
+
+
+@contextmanager
+def _ended(started: mlflow.ActiveRun) -> Iterator[Run]:
+    try:
+        with started as run:
+            yield run
+    except (MlflowException, OSError):
+        if mlflow.get_tracking_uri().startswith("sqlite:"):
+            _end_on_full_disk(started)
+        raise
+
+
+def _end_on_full_disk(run: Run) -> None:
+    client = mlflow.MlflowClient()
+    number = run.info.run_id
+    if client.get_run(number).info.status != "RUNNING":
+        return
+    if is_local_uri(run.info.artifact_uri):
+        shutil.rmtree(local_file_uri_to_path(run.info.artifact_uri), ignore_errors=True)
+    try:
+        client.set_terminated(number, "FAILED")
+    except MlflowException:
+        log.error(
+            "run %s could not be ended and stays RUNNING; once there is room, end it with: "
+            "python -c \"import mlflow; mlflow.MlflowClient().set_terminated('%s', 'FAILED')\"",
+            number,
+            number,
+        )
 
 
 def log_parameters(parameters: Mapping[str, object]) -> None:

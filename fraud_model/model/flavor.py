@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from fraud_model.model.directory import (
     MODEL_FILE,
     PROFILE_FILE,
     KnownRows,
+    ModelDirectory,
 )
 from fraud_model.model.profile import Profile
 from fraud_model.model.raw_booster import fold
@@ -53,14 +55,18 @@ def log_detector(
     card: str,
     profile: Profile,
     tags: dict[str, str],
-) -> ModelInfo:
+) -> tuple[ModelInfo, str]:
     """Logs the detector as the model of the active run, with card and reference profile.
+
+    Returns it, and the digest of its code.
 
     `known_rows` holds invented transactions (features only), at least two, in ascending order of
     score; they travel with the model together with the probabilities it gives them now. The first
     and the last of them are its input example.
     """
-    return Model.log(
+    # MLflow deletes the files once it has stored them: what is asked of them is asked in between.
+    digests: list[str] = []
+    info = Model.log(
         artifact_path=None,
         name=MODEL_NAME_IN_RUN,
         flavor=sys.modules[__name__],
@@ -69,7 +75,9 @@ def log_detector(
         known_rows=known_rows,
         card=card,
         profile=profile,
+        saved=lambda directory: digests.append(directory.code_digest),
     )
+    return info, digests[0]
 
 
 def save_model(
@@ -78,9 +86,10 @@ def save_model(
     known_rows: pd.DataFrame,
     card: str,
     profile: Profile,
+    saved: Callable[[ModelDirectory], None],
     mlflow_model: Model | None = None,
 ) -> None:
-    """Writes the model directory `path`, which must not exist yet."""
+    """Writes the model directory `path`, which must not exist yet, and passes it to `saved`."""
     mlflow_model = mlflow_model or Model()
     with tempfile.TemporaryDirectory() as folder:
         artifacts = detector.save(Path(folder))
@@ -113,6 +122,7 @@ def save_model(
     )
     drop_paths(mlflow_model)
     mlflow_model.save(str(Path(path) / MODEL_FILE))
+    saved(ModelDirectory(Path(path)))
 
 
 def one_file_of_code() -> str:

@@ -19,12 +19,13 @@ from mlflow.types import DataType, Schema
 
 from fraud_model.arrays import Flags, Floats
 from fraud_model.data.columns import Columns
-from fraud_model.errors import ModelFailed, ParameterError, RegistryError
+from fraud_model.errors import FilesGone, ModelFailed, ParameterError, RegistryError
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout
 from fraud_model.evaluation.learned import Which
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.metrics import Metrics
+from fraud_model.registry import files
 
 PROBABILITY, FLAG = "fraud_probability", "is_fraud"
 # For models that neither tag nor signature gives one: the usual threshold of a classifier.
@@ -146,7 +147,7 @@ class Candidate:
     @cached_property
     def _model(self) -> mlflow.pyfunc.PyFuncModel:
         with self._explained("does not load"):
-            return mlflow.pyfunc.load_model(self.uri)
+            return mlflow.pyfunc.load_model(str(files.download(self.uri, self.label)))
 
     def _answer(self, rows: pd.DataFrame, which: Which) -> Any:
         if which == "evaluation":
@@ -162,6 +163,8 @@ class Candidate:
     def _explained(self, what: str) -> Iterator[None]:
         try:
             yield
+        except FilesGone as error:
+            raise ModelFailed("its files are gone from the artifact store") from error
         except Exception as error:  # a model's own code raises whatever it likes
             lines = str(error).splitlines() or [type(error).__name__]
             raise ModelFailed(f"{self.uri} {what}: {lines[0][:MOST_CHARACTERS]}") from error

@@ -6,14 +6,13 @@ Training writes the digest of a version's code into its tags, `export` into `ori
 from __future__ import annotations
 
 import logging
-import tempfile
 from pathlib import Path
 
 import mlflow.artifacts
 from mlflow.exceptions import MlflowException
 
 from fraud_model.commands import mlflow_run
-from fraud_model.errors import CodeChanged, RegistryError
+from fraud_model.errors import CodeChanged, FilesGone
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.versions import MISSING
 
@@ -30,7 +29,7 @@ def download(uri: str, label: str, folder: Path | None = None) -> Path:
     `label` is what messages call the version.
 
     Raises:
-        RegistryError: the files are gone.
+        FilesGone: the files are gone.
         MlflowException: the store refuses, or is out of reach.
         OSError: the files cannot be read or written.
     """
@@ -46,17 +45,11 @@ def download(uri: str, label: str, folder: Path | None = None) -> Path:
         found = ""
     # Of a folder that is gone, some stores download nothing, and say nothing.
     if not found or not ModelDirectory(Path(found)).is_model:
-        raise RegistryError(
+        raise FilesGone(
             f"{label}: its files are gone from the artifact store. Restore them, or put another "
             f"version into its stage: {mlflow_run('rollback')}"
         )
     return Path(found)
-
-
-def code_digest(uri: str) -> str:
-    """The digest of the code of a logged model."""
-    with tempfile.TemporaryDirectory() as folder:
-        return ModelDirectory(download(uri, uri, Path(folder))).code_digest
 
 
 def check_code(directory: ModelDirectory, label: str, recorded: str) -> None:

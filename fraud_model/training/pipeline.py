@@ -17,7 +17,7 @@ from fraud_model.evaluation.learned import Learned
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
-from fraud_model.registry.files import CODE_DIGEST, code_digest
+from fraud_model.registry.files import CODE_DIGEST
 from fraud_model.registry.kept_scores import keep_scores
 from fraud_model.tracking import git_commit, log_parameters
 from fraud_model.training import run_log
@@ -60,14 +60,14 @@ def train(config: TrainingConfig) -> Trained:
     tags = run_log.version_tags(result, commit) | learned.tags()
     profile = result.profile()
     known_rows = make_known_rows(result.detector, profile, result.dataset.table)
-    model = log_detector(result.detector, known_rows, card, profile, tags)
+    model, digest = log_detector(result.detector, known_rows, card, profile, tags)
     print(f"registering a version of {config.model_name}")
     version = versions.register(
         config.model_name,
         model.model_id,
         model.run_id,
         description=run_log.version_description(result),
-        tags={**tags, CODE_DIGEST: code_digest(model.model_uri)},
+        tags={**tags, CODE_DIGEST: digest},
     )
     return Trained(config.model_name, str(version.version), result)
 

@@ -173,6 +173,22 @@ def test_a_challenger_without_files_leaves_production_as_it_was(
     assert stages_of(copied) == {"1": "Production", "2": "None"}
 
 
+def test_a_champion_without_files_is_told_with_the_way_out(store: Store, copied: str) -> None:
+    store.new_version(copied)
+    shutil.rmtree(files_of(copied))
+    told = (
+        "the champion, version 1, cannot be compared: its files are gone from the artifact store. "
+        "Put the version before it back with "
+    )
+    with pytest.raises(PromotionRefused) as refused:
+        promote(copied, "2", "Production", GateThresholds())
+    assert told in str(refused.value)
+    assert "-P champion=none" in str(refused.value)
+    assert stages_of(copied) == {"1": "Production", "2": "None"}
+    promote(copied, "2", "Production", GateThresholds(), compared=False)
+    assert stages_of(copied) == {"1": "Archived", "2": "Production"}
+
+
 def test_a_directory_that_is_no_export_is_left_alone(copied: str, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with pytest.raises(ParameterError, match="left alone"):

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from fraud_model.data.simulation import simulate
 from fraud_model.registry.moves import move
 from fraud_model.registry.versions import State
+from fraud_model.stores import failure_of
+from fraud_model.tracking import open_run_in
 from tests.support.environment import REPOSITORY, own_environment
-from tests.support.store import Store
+from tests.support.store import Store, store_at
 
 # More than a run takes in the database, and less than the holdout of the table below.
 ROOM = 300_000
 # Of the database: less than any change of it writes.
 PAGE = 4096
 ROWS, FRAUDS = 40_000, 2_000
+# Of a small disk, in bytes: more than the database of the shared store.
+DISK = 16_000_000
 
 
 def with_room(most: int, database: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +54,44 @@ def statuses(database: Path) -> list[str]:
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{database}")
     experiments = [e.experiment_id for e in client.search_experiments()]
     return [run.info.status for run in client.search_runs(experiments)]
+
+
+def log_until_full(disk: Path, large: Path) -> None:
+    """Logs an artifact that takes what is left of the disk, and then a tag."""
+    mlflow.log_text("the folder of the artifacts", "text.txt")
+    rest = os.statvfs(disk)
+    large.write_bytes(bytes(rest.f_bavail * rest.f_frsize))
+    mlflow.log_artifact(str(large))
+    mlflow.set_tag("no", "room")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system can be mounted")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_run_whose_artifacts_fill_the_disk_of_the_database_ends_failed(
+    store: Store, small_disk: Path, tmp_path: Path
+) -> None:
+    database = copy_of(store, small_disk)
+    with store_at(f"sqlite:///{database}"):
+        mlflow.create_experiment("full", artifact_location=f"file://{small_disk}/artifacts")
+        with pytest.raises(MlflowException) as raised, open_run_in("full", "train") as run:
+            log_until_full(small_disk, tmp_path / "large")
+        assert failure_of(raised.value) == (
+            f"the database of the tracking store, sqlite:///{database}, fails: database or disk "
+            "is full. Mend that, and run this again."
+        )
+        assert mlflow.get_run(run.info.run_id).info.status == "FAILED"
 
 
 @pytest.mark.slow

@@ -23,8 +23,10 @@ from fraud_model.serving.reply import FAILED
 from fraud_model.serving.scoring import Scoring, log
 from fraud_model.serving.settings import Settings
 
-# Answers to small requests go first; on an idle machine this costs nothing.
-NICENESS = 10
+# Answers to small requests go first; on an idle machine this costs nothing. Where cores are busy,
+# Linux gives a process its share in turns of up to 4 ms: at 10 one comes every 40 ms, and holds up
+# more than one small request in a hundred; at 19 every 270 ms.
+NICENESS = 19
 
 
 def main() -> None:
