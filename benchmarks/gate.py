@@ -174,6 +174,7 @@ def train(
         parts.validation,
         columns,
         calibration.probability(log_odds),
+        seconds=parts.seconds["validation"],
         days=parts.days["validation"],
         genuine_weight=1.0,
     )

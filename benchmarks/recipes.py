@@ -85,7 +85,7 @@ def main() -> None:
     print(f"{len(labels):,} transactions, {labels.sum()} frauds, weighted to {rate:.3%}")
     seeds = range(arguments.repeats)
     schemes: dict[str, Callable[[], Iterable[Fold]]] = {}
-    seconds = dataset.columns.seconds(dataset.table)
+    seconds = dataset.seconds
     if seconds is not None:
         times = seconds / SECONDS_PER_HOUR
         delay = arguments.label_delay

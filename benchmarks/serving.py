@@ -23,7 +23,8 @@ One server is alive at a time. In every round each is started, checked to give t
 probabilities, warmed up, and asked for some seconds on 1 and on 16 keep-alive connections by one
 client; every answer has to be the checked one. Rounds take the servers in turn from another start.
 Then, in turns, ours with metrics and audit log against ours with neither; ours with audit log and
-a shadow that scores every row against ours with audit log; 1,000-row requests against
+a shadow that scores every row against ours with audit log; a row of 30 numbers against the floor,
+and one of 10 numbers and 20 categories against it; 1,000-row requests against
 `json.loads`, `booster.predict` and `json.dumps` in process; and the start of ours against
 importing what it needs.
 
@@ -56,6 +57,8 @@ from benchmarks.serving_peers.detector import Detector
 from benchmarks.serving_peers.report import (
     CONNECTIONS,
     LARGE,
+    NUMBERS,
+    TYPED,
     Measured,
     Pairs,
     Sample,
@@ -67,6 +70,8 @@ from benchmarks.serving_peers.servers import SERVERS, Server, started
 from benchmarks.small_model import make_model
 from fraud_model.data.simulation import simulate
 from fraud_model.model.directory import ModelDirectory
+
+Side = tuple[Server, Mapping[str, str]]
 
 WARM_UP_SECONDS = 1.0
 TURNS = 10
@@ -91,16 +96,20 @@ def main() -> None:
             "model": make_model(Path(folder)),
             "folder": folder,
         }
+        typed = Path(folder) / "typed"
+        typed.mkdir()
+        of_typed = {**places, "model": make_model(typed, typed=True), "folder": str(typed)}
         # What the imports made is not to be looked through during measurements.
         gc.freeze()
         measured = compare_servers(places, arguments.rounds, arguments.seconds)
         recording = compare_recording(places, arguments.rounds, arguments.seconds)
         shadow = compare_shadow(places, arguments.rounds, arguments.seconds)
+        kinds = compare_kinds(places, of_typed, arguments.rounds, arguments.seconds)
         large = compare_large(places, arguments.rounds, arguments.seconds)
         starts = compare_starts(places, arguments.rounds)
     print_servers(measured)
-    print_pairs(recording, shadow, large, starts)
-    print_limits(measured, recording, shadow, large, starts)
+    print_pairs(recording, shadow, kinds, large, starts)
+    print_limits(measured, recording, shadow, kinds, large, starts)
 
 
 def compare_servers(places: Mapping[str, str], rounds: int, seconds: float) -> Measured:
@@ -146,7 +155,7 @@ def measure(server: Server, places: Mapping[str, str], seconds: float) -> dict[s
 
 def compare_recording(places: Mapping[str, str], rounds: int, seconds: float) -> Pairs:
     """Milliseconds of a one-row request with metrics and audit log, and without either."""
-    return _compare(servers.AUDITED, servers.UNRECORDED, places, rounds, seconds)
+    return _compare((servers.AUDITED, places), (servers.UNRECORDED, places), rounds, seconds)
 
 
 def compare_shadow(places: Mapping[str, str], rounds: int, seconds: float) -> Pairs:
@@ -155,31 +164,40 @@ def compare_shadow(places: Mapping[str, str], rounds: int, seconds: float) -> Pa
     Raises:
         RuntimeError: the shadow does not come up.
     """
-    return _compare(servers.SHADOWED, servers.AUDITED, places, rounds, seconds)
+    return _compare((servers.SHADOWED, places), (servers.AUDITED, places), rounds, seconds)
 
 
-def _compare(
-    one: Server, other: Server, places: Mapping[str, str], rounds: int, seconds: float
-) -> Pairs:
+def compare_kinds(
+    numbers: Mapping[str, str], typed: Mapping[str, str], rounds: int, seconds: float
+) -> dict[str, Pairs]:
+    """Milliseconds of a one-row request and of the other's, by what is compared."""
+    ours, floor = (servers.PLAIN_ROWS, numbers), (servers.FLOOR, numbers)
+    return {
+        NUMBERS: _compare(ours, floor, rounds, seconds),
+        TYPED: _compare((servers.PLAIN_ROWS, typed), ours, rounds, seconds),
+    }
+
+
+def _compare(one: Side, other: Side, rounds: int, seconds: float) -> Pairs:
     # Both servers are alive at once and take turns of a tenth of `seconds`: the difference is less
     # than what two starts of the same server differ by.
-    (form,) = servers.RECORDS.values()
-    table = ModelDirectory(Path(places["model"])).required_known_rows().rows
-    messages = [
-        form.message(dict(zip(table.columns, values, strict=True)))
-        for values in table.to_numpy().tolist()
-    ]
     pairs = []
     with ExitStack() as stack:
-        ports = [stack.enter_context(started(server, places)) for server in (one, other)]
-        answers = [ask(ports[0], message) for message in messages]
-        for server, port in zip((one, other), ports, strict=True):
-            load(port, messages, answers, 1, WARM_UP_SECONDS)
+        loads = []
+        for server, places in (one, other):
+            port = stack.enter_context(started(server, places))
+            (form,) = server.formats.values()
+            known = ModelDirectory(Path(places["model"])).required_known_rows()
+            messages = [form.message(row) for row in known.records]
+            answers = [ask(port, message) for message in messages]
+            loads.append(partial(load, port, messages, answers, 1))
+            loads[-1](WARM_UP_SECONDS)
             if server is servers.SHADOWED:
                 wait_for_shadow(port)
         for _ in range(rounds * TURNS):
-            both = [load(port, messages, answers, 1, seconds / TURNS) for port in ports]
-            first, second = (statistics.median(side.latencies) * 1000 for side in both)
+            first, second = (
+                statistics.median(ask_on(seconds / TURNS).latencies) * 1000 for ask_on in loads
+            )
             pairs.append((first, second))
     return pairs
 

@@ -11,6 +11,9 @@ from benchmarks.serving_peers import servers
 
 CONNECTIONS = 16
 LARGE = 1_000
+# What `serving` compares of one-row requests, and the most that each may take of the other's time.
+NUMBERS, TYPED = "30 numbers / floor", "10 numbers, 20 categories / 30 numbers"
+KINDS = {NUMBERS: 1.0, TYPED: 1.5}
 
 RECORDS = "dataframe_records"
 OURS_RECORDS = (servers.OURS.name, RECORDS)
@@ -55,7 +58,13 @@ def print_servers(measured: Measured) -> None:
         )
 
 
-def print_pairs(recording: Pairs, shadow: Pairs, large: Mapping[str, Pairs], starts: Pairs) -> None:
+def print_pairs(
+    recording: Pairs,
+    shadow: Pairs,
+    kinds: Mapping[str, Pairs],
+    large: Mapping[str, Pairs],
+    starts: Pairs,
+) -> None:
     """The table of recording, the shadow, large requests and start-up."""
     print(
         f"\n| recording, shadow, {LARGE:,} rows, start | ours | bare | ratio |\n|---|---|---|---|"
@@ -64,6 +73,9 @@ def print_pairs(recording: Pairs, shadow: Pairs, large: Mapping[str, Pairs], sta
     print(f"| metrics and audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(recording):.2f} |")
     ours, bare = (statistics.median(side) for side in zip(*shadow, strict=True))
     print(f"| shadow beside an audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(shadow):.2f} |")
+    for name, pairs in kinds.items():
+        ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
+        print(f"| {name}, ms | {ours:.3f} | {bare:.3f} | {_ratio(pairs):.2f} |")
     for name, pairs in large.items():
         ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(f"| {name}, ms | {ours:.1f} | {bare:.1f} | {_ratio(pairs):.2f} |")
@@ -75,6 +87,7 @@ def print_limits(
     measured: Measured,
     recording: Pairs,
     shadow: Pairs,
+    kinds: Mapping[str, Pairs],
     large: Mapping[str, Pairs],
     starts: Pairs,
 ) -> None:
@@ -103,6 +116,8 @@ def print_limits(
         line(f"throughput at {CONNECTIONS} / {text}", throughput(other), least=least)
     line("latency with metrics and audit / without", _ratio(recording), 1.1)
     line("latency with a shadow / without", _ratio(shadow), 1.05)
+    for name, most in KINDS.items():
+        line(f"latency of {name}", _ratio(kinds[name]), most)
     for name, pairs in large.items():
         line(f"{LARGE:,} rows, {name} / bare", _ratio(pairs), 1.5)
     line("start / imports", _ratio(starts), 1.5)

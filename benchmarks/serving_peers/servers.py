@@ -22,7 +22,7 @@ START_SECONDS = 120
 STOP_SECONDS = 30
 POLL_SECONDS = 0.005
 
-Row = Mapping[str, float]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ OURS = Server(
     "{python} -m fraud_model.serving --model-uri {model} --port {port}",
     {**RECORDS, **SPLIT, **INPUTS},
 )
+PLAIN_ROWS = Server("ours, records", OURS.command, RECORDS)
 AUDITED = Server(
     "ours, with audit log",
     OURS.command,

@@ -15,6 +15,8 @@ from fraud_model.errors import DataError, DownloadError
 SCHEMES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")
 # Arrow asks Google's store again and again for 15 minutes.
 PATIENCE = {"gs": {"retry_limit_seconds": "15"}, "gcs": {"retry_limit_seconds": "15"}}
+# A user of this name in the address of Amazon's or Google's store has no credentials.
+ANONYMOUS = "anonymous@"
 REFUSED = (
     "ACCESS_DENIED|HTTP status 40[13]|PERMISSION_DENIED|INVALID_?ACCESS_?KEY_?ID|"
     "SIGNATURE_?DOES_?NOT_?MATCH|Unauthenticated|Authentication|Failed to get token"
@@ -22,8 +24,7 @@ REFUSED = (
 SILENT = "NETWORK_CONNECTION|curlCode|Could not connect|resolve host|UNAVAILABLE|timed out|TIMEOUT"
 ABSENT = "NO_SUCH_BUCKET|HTTP status 404|NOT_FOUND|not found|does not exist"
 REASONS = {
-    REFUSED: "access is refused. Check the credentials, which come from the environment as for "
-    "the store's own tools, and what they may read",
+    REFUSED: "access is refused",
     SILENT: "the store does not answer. Check the network, and the store's address",
     ABSENT: "no such bucket or file. Check the address",
 }
@@ -33,8 +34,8 @@ def fetch_objects(uri: str, folder: Path) -> tuple[Path, str]:
     """Fetches a file, all files of a folder, or those that fit a pattern with `*`, to `folder`.
 
     Credentials, region and endpoint come from the environment, as the store's own tools take
-    them, or from the URI, as pyarrow takes them. Returns the local counterpart of the URI, and
-    what messages call it.
+    them, or from the URI, as pyarrow takes them; `s3://anonymous@bucket` uses none.
+    Returns the local counterpart of the URI, and what messages call it.
 
     Raises:
         DataError: nothing is there, or the store refuses or does not answer.
@@ -47,7 +48,7 @@ def fetch_objects(uri: str, folder: Path) -> tuple[Path, str]:
             raise DownloadError(
                 f"{error.filename} cannot be written: {error.strerror}. Free disk space."
             ) from error
-        raise DataError(f"{place}: {_reason(error)}.") from error
+        raise DataError(f"{place}: {_reason(error, place)}.") from error
 
 
 def _fetched(uri: str, place: str, folder: Path) -> Path:
@@ -89,12 +90,27 @@ def _listed(store: fs.FileSystem, path: str, *, recursive: bool) -> list[str]:
     return [info.path for info in found if info.type == fs.FileType.File]
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, place: str) -> str:
     text = " ".join(str(error).split())
     for pattern, words in REASONS.items():
         if re.search(pattern, text, re.IGNORECASE):
-            return words
+            return f"{words}. {_about_credentials(place)}" if pattern == REFUSED else words
     return _without_secrets(first_line(error))
+
+
+def _about_credentials(place: str) -> str:
+    scheme, _, address = place.partition("://")
+    if address.startswith(ANONYMOUS):
+        return f"It is not public, or not there: with credentials, leave {ANONYMOUS} out"
+    public = (
+        f"{place}?credential_kind=anonymous"
+        if scheme.startswith("abfs")
+        else f"{scheme}://{ANONYMOUS}{address}"
+    )
+    return (
+        "Check the credentials, which come from the environment as for the store's own tools, and "
+        f"what they may read. If it is public, read it without credentials: -P data={public}"
+    )
 
 
 def _without_secrets(text: str) -> str:

@@ -68,7 +68,9 @@ class Columns:
 
     def days_covered(self, rows: pd.DataFrame) -> float:
         """Days from the first to the last row; 1.0 if the table has no time."""
-        seconds = self.seconds(rows)
-        if seconds is None:
-            return 1.0
-        return float(seconds.max() - seconds.min()) / SECONDS_PER_DAY
+        return days_between(self.seconds(rows))
+
+
+def days_between(seconds: Floats | None) -> float:
+    """Days from the first to the last of these moments; 1.0 if there are none."""
+    return 1.0 if seconds is None else float(seconds.max() - seconds.min()) / SECONDS_PER_DAY

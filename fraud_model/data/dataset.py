@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from fraud_model.arrays import Flags
-from fraud_model.data.columns import Columns
+from fraud_model.arrays import Flags, Floats
+from fraud_model.data.columns import Columns, days_between
 from fraud_model.data.kinds import Column
 from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.overrides import ColumnRules
@@ -44,6 +45,19 @@ class Dataset:
     label_rule: LabelRule
     described: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def seconds(self) -> Floats | None:
+        """When each row of the table happened, shape (rows,); None if it has no time.
+
+        Reading the times of a large table from text takes seconds.
+        """
+        return self.columns.seconds(self.table)
+
+    @property
+    def days(self) -> float:
+        """Days from the first to the last row; 1.0 if the table has no time."""
+        return days_between(self.seconds)
 
     @property
     def frauds(self) -> int:

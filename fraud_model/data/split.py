@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from fraud_model.arrays import Counts
+from fraud_model.arrays import Counts, Floats
+from fraud_model.data.columns import days_between
 from fraud_model.data.dataset import Dataset
 from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError, ParameterError
@@ -28,7 +29,8 @@ class Parts:
 
     Together they hold all of its rows but the `gap`, which a label delay leaves between them.
     `days` is how many days of traffic each part stands for, by name; 1 if the table has no time.
-    `places` are those of each part's rows in the table, by name.
+    `places` are those of each part's rows in the table, and `seconds` when those happened, by name;
+    None if the table has no time.
     """
 
     train: pd.DataFrame
@@ -38,6 +40,7 @@ class Parts:
     days: dict[str, float]
     gap: int
     places: dict[str, Counts]
+    seconds: dict[str, Floats | None]
 
     def named(self) -> dict[str, pd.DataFrame]:
         """The parts by name, in order."""
@@ -68,12 +71,17 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
     cut = _by_time(dataset) if how == "time" else _stratified(dataset, seed)
     for name, needed in FEWEST_FRAUDS.items():
         _check_part(dataset, name, cut[name], needed, how)
+    places = {name: part.index.to_numpy() for name, part in cut.items()}
     return Parts(
         **{name: part.reset_index(drop=True) for name, part in cut.items()},
         how=how,
-        days={name: days_of(dataset, part, how) for name, part in cut.items()},
+        days={name: days_of(dataset, rows, how) for name, rows in places.items()},
         gap=len(dataset.table) - sum(map(len, cut.values())),
-        places={name: part.index.to_numpy() for name, part in cut.items()},
+        places=places,
+        seconds={
+            name: None if dataset.seconds is None else dataset.seconds[rows]
+            for name, rows in places.items()
+        },
     )
 
 
@@ -86,7 +94,7 @@ def _by_time(dataset: Dataset) -> dict[str, pd.DataFrame]:
         "validation": table.iloc[first:second],
         "holdout": table.iloc[second:],
     }
-    seconds = dataset.columns.seconds(table)
+    seconds = dataset.seconds
     if delay and seconds is not None:
         for name, start, end in (("train", 0, first), ("validation", first, second)):
             cut[name] = cut[name][seconds[start:end] <= seconds[end] - delay]
@@ -123,12 +131,13 @@ def _check_part(dataset: Dataset, name: str, part: pd.DataFrame, needed: int, ho
     )
 
 
-def days_of(dataset: Dataset, part: pd.DataFrame, how: SplitBy) -> float:
-    """Days of traffic that some rows of a dataset stand for; 1 if it has no time.
+def days_of(dataset: Dataset, places: Counts, how: SplitBy) -> float:
+    """Days of traffic that the rows in some places of a dataset stand for; 1 if it has no time.
 
     Drawn from all days, they are their share of them.
     """
+    if dataset.seconds is None:
+        return 1.0
     if how == "time":
-        return dataset.columns.days_covered(part)
-    whole = dataset.columns.days_covered(dataset.table)
-    return whole if dataset.columns.time is None else whole * len(part) / len(dataset.table)
+        return days_between(dataset.seconds[places])
+    return dataset.days * len(places) / len(dataset.table)

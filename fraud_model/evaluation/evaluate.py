@@ -43,6 +43,7 @@ class Scored:
         columns: Columns,
         probability: Floats,
         *,
+        seconds: Floats | None,
         days: float,
         genuine_weight: float,
     ) -> Scored:
@@ -52,7 +53,7 @@ class Scored:
             probability=probability,
             amounts=columns.amounts(part),
             days=days,
-            times=columns.seconds(part),
+            times=seconds,
             genuine_weight=genuine_weight,
         )
 

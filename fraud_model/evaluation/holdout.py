@@ -51,6 +51,7 @@ class Holdout:
             self.rows,
             self.columns,
             probability,
+            seconds=self.columns.seconds(self.rows),
             days=self.days,
             genuine_weight=self.genuine_weight,
         )

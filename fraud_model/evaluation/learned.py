@@ -117,7 +117,12 @@ class Learned:
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:
             evaluation = np.isin(_hashes(learned, columns), _hashes(known, columns))[order]
-        seconds, until = columns.seconds(learned), columns.seconds(measured)
+        seconds = columns.seconds(learned)
+        ends = [
+            part.max()
+            for part in map(parts.seconds.get, ("train", "validation"))
+            if part is not None
+        ]
         return cls(
             rows=rows,
             evaluation=evaluation,
@@ -125,7 +130,7 @@ class Learned:
             refitted=refitted,
             copies=len(copies),
             from_time=None if seconds is None else float(seconds.min()),
-            evaluation_until=None if until is None else float(until.max()),
+            evaluation_until=float(max(ends)) if ends else None,
             served_until=None if seconds is None else float(seconds.max()),
             mostly_until=None if seconds is None else float(np.quantile(seconds, MOSTLY)),
         )

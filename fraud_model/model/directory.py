@@ -28,6 +28,7 @@ from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 from fraud_model.arrays import Floats
 from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError, RegistryError
+from fraud_model.model.json_values import as_json
 from fraud_model.model.profile import Profile
 
 MODEL_FILE = "MLmodel"
@@ -68,7 +69,7 @@ class KnownRows:
     def records(self) -> list[dict[str, Any]]:
         """The rows as a JSON request has them: dates in ISO 8601, None for a missing value."""
         names = list(map(str, self.rows.columns))
-        columns = [_as_json(self.rows[name]) for name in self.rows]
+        columns = [as_json(self.rows[name]).tolist() for name in self.rows]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -229,11 +230,3 @@ class ModelDirectory:
     def _artifact(self, name: str) -> Path:
         # Where mlflow.pyfunc.save_model puts the files it is given.
         return self.path / "artifacts" / name
-
-
-def _as_json(values: pd.Series) -> list[Any]:
-    """The values of a column as JSON has them: dates in ISO 8601, null for a missing one."""
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        values = values.dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
-    values = values.astype(object)
-    return values.where(values.notna(), None).tolist()

@@ -18,6 +18,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from fraud_model.arrays import Floats
+from fraud_model.model.json_values import as_json
 from fraud_model.model.protocol import Scorer
 from fraud_model.serving.model import (
     FLAG,
@@ -124,22 +125,14 @@ class Observed:
             table = table.astype(np.float64)
         if all(map(_is_number, table.dtypes)):
             return table.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _as_sent(table)
+        values = np.empty(table.shape, dtype=object)
+        for place, (_, column) in enumerate(table.items()):
+            values[:, place] = as_json(column)
+        return values
 
 
 def _is_number(dtype: Any) -> bool:
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-
-
-def _as_sent(table: pd.DataFrame) -> npt.NDArray[Any]:
-    """The values of a table as JSON has them: dates in ISO 8601, None for a missing one."""
-    values = np.empty(table.shape, dtype=object)
-    for place, (_, column) in enumerate(table.items()):
-        if pd.api.types.is_datetime64_any_dtype(column.dtype):
-            column = column.map(pd.Timestamp.isoformat, na_action="ignore")
-        column = column.astype(object)
-        values[:, place] = column.where(column.notna(), None)
-    return values
 
 
 def _values_of(rows: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:

@@ -101,9 +101,12 @@ def fit(
         float(average_precision_score(y_validation, scores, sample_weight=weights))
         for scores in (log_odds, of_baseline)
     )
-    times = columns.seconds(validation)
     if reached < to_beat and beaten_by(
-        y_validation, log_odds, of_baseline, times=times, genuine_weight=genuine_weight
+        y_validation,
+        log_odds,
+        of_baseline,
+        times=columns.seconds(validation),
+        genuine_weight=genuine_weight,
     ):
         raise TrainingError(
             "LightGBM does not beat logistic regression; nothing was registered. Average precision "

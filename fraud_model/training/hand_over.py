@@ -57,7 +57,7 @@ def check_hand_over(
     columns, train = dataset.columns, parts.train
     cut = round(EARLIER_SHARE * len(train))
     earlier, later = train.iloc[:cut], train.iloc[cut:]
-    seconds = columns.seconds(train)
+    seconds = parts.seconds["train"]
     if dataset.label_rule.delay and parts.how == "time" and seconds is not None:
         earlier = earlier[seconds[:cut] <= seconds[cut] - dataset.label_rule.delay]
     if (
@@ -74,7 +74,8 @@ def check_hand_over(
             later,
             columns,
             calibration.probability(log_odds),
-            days=days_of(dataset, later, parts.how),
+            seconds=None if seconds is None else seconds[cut:],
+            days=days_of(dataset, parts.places["train"][cut:], parts.how),
             genuine_weight=genuine_weight,
         )
         decision = decide(policy, calibration, before, columns.amount, None)
@@ -85,6 +86,7 @@ def check_hand_over(
         parts.validation,
         columns,
         decision.probability(fitted.log_odds),
+        seconds=parts.seconds["validation"],
         days=parts.days["validation"],
         genuine_weight=genuine_weight,
     )

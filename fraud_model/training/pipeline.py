@@ -115,6 +115,7 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
             parts.named()[name],
             columns,
             probability,
+            seconds=parts.seconds[name],
             days=parts.days[name],
             genuine_weight=weight,
         )
@@ -156,7 +157,7 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
 def _questions(dataset: Dataset, parts: Parts, config: TrainingConfig) -> list[str]:
     """What is odd about a table, for somebody to look at."""
     columns = dataset.columns
-    times = columns.seconds(dataset.table)
+    times = dataset.seconds
     counts = {
         name: (int(part[columns.target].sum()), len(part)) for name, part in parts.named().items()
     }

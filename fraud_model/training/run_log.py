@@ -189,7 +189,7 @@ def _say(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
         f"data: {dataset.source} ({dataset.kind}), {len(dataset.table):,} transactions, "
         f"{dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
         f"{dataset.duplicates:,} duplicates dropped, {len(columns.features)} features"
-        + ("" if columns.time is None else f", {columns.days_covered(dataset.table):,.4g} days")
+        + ("" if columns.time is None else f", {dataset.days:,.4g} days")
     )
     if len(dataset.unknown):
         print(

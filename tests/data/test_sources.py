@@ -117,6 +117,34 @@ def test_s3_gives_files_folders_and_patterns(
         store.put("files/3.csv", b"a,a\n1,2\n")
         assert f"{bucket}/files/3.csv: duplicate columns" in refusal(f"{bucket}/files/*.csv")
 
+
+@pytest.mark.slow
+def test_a_public_bucket_needs_no_credentials(
+    shop: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = shop.to_parquet(index=False)
+    with object_store("bank") as store:
+        store.put("public/x.parquet", content, acl="public-read")
+        store.put("private/x.parquet", content)
+        # Those that are set are not sent to `anonymous@`.
+        for credentials in (False, True):
+            use_store(store.endpoint, monkeypatch, credentials=credentials)
+            for address in ("public/x.parquet", "public", "public/*.parquet"):
+                read = read_source(f"s3://anonymous@bank/{address}")
+                pd.testing.assert_frame_equal(read.frame, shop, check_dtype=False)
+            message = refusal("s3://anonymous@bank/private/x.parquet")
+            assert "leave anonymous@ out" in message
+        assert len(read_source("s3://bank/private/x.parquet").frame) == len(shop)
+        use_store(store.endpoint, monkeypatch, credentials=False)
+        assert len(read_source("s3://bank/public/x.parquet").frame) == len(shop)
+        message = refusal("s3://bank/private/x.parquet")
+        assert "-P data=s3://anonymous@bank/private/x.parquet" in message
+
+
+@pytest.mark.slow
+def test_a_store_that_refuses_or_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = "s3://bank"
+
     class Forbidding(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_response(403)

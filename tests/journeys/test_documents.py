@@ -82,9 +82,9 @@ SHORT = {
 WITH_COMMANDS = {
     page for page in PAGES if any(fence.language in ("sh", "python") for fence in fences(page))
 }
-OTHERS = sorted(
-    WITH_COMMANDS - {README, BENCHMARKS, "docs/gate.md", "docs/serve.md", "docs/monitor.md"}
-)
+# Followed below, or, the page about Spark, in test_spark.py.
+ELSEWHERE_OR_BELOW = {"docs/gate.md", "docs/serve.md", "docs/monitor.md", "docs/scale.md"}
+OTHERS = sorted(WITH_COMMANDS - {README, BENCHMARKS} - ELSEWHERE_OR_BELOW)
 
 SERVER = re.compile(r"\bmlflow (models serve|run \. -e serve)\b")
 ADDRESS = "http://127.0.0.1:5001"

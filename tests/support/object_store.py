@@ -19,10 +19,11 @@ class ObjectStore:
     endpoint: str
     bucket: str
 
-    def put(self, key: str, content: bytes) -> None:
-        """Stores an object."""
+    def put(self, key: str, content: bytes, *, acl: str = "private") -> None:
+        """Stores an object; with `public-read` anybody may read it."""
         url = f"{self.endpoint}/{self.bucket}/{key}"
-        requests.put(url, data=content, timeout=30).raise_for_status()
+        headers = {"x-amz-acl": acl}
+        requests.put(url, data=content, headers=headers, timeout=30).raise_for_status()
 
 
 @contextlib.contextmanager
@@ -42,10 +43,14 @@ def object_store(bucket: str) -> Iterator[ObjectStore]:
         server.stop()
 
 
-def use_store(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def use_store(endpoint: str, monkeypatch: pytest.MonkeyPatch, *, credentials: bool = True) -> None:
     """Sets the environment that leads S3's clients to a server of this machine."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
+    given = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": PASSWORD}
+    for name, value in given.items():
+        if credentials:
+            monkeypatch.setenv(name, value)
+        else:
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
