@@ -27,6 +27,8 @@ KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 class AuditTraffic:
     """The lines of one model version in an audit log: `path.1`, `path.2`, …, and `path` last.
 
+    `time` reads the transactions' own time, where the version takes one.
+
     Raises:
         DataError: there is no such file, or it holds no audit line.
     """
@@ -35,12 +37,20 @@ class AuditTraffic:
     has_time = True
     in_calendar = True
 
-    def __init__(self, path: Path, name: str, version: str, features: Sequence[Feature]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        version: str,
+        features: Sequence[Feature],
+        time: Feature | None = None,
+    ) -> None:
         self.tally = Tally()
         self._path = path
         self._name = name
         self._version = version
         self._features = tuple(features)
+        self._time = time
         if not _files(path):
             raise DataError(
                 f"{path}: no such audit log (looked in {Path.cwd()}). The server writes one where "
@@ -49,7 +59,7 @@ class AuditTraffic:
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The log in order of its files; see Traffic."""
-        piece = Piece(self._features, bool(keys))
+        piece = Piece(self._features, bool(keys), self._time)
         with contextlib.ExitStack() as stack:
             for file in self._opened(stack):
                 try:

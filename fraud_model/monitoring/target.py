@@ -81,7 +81,8 @@ def open_traffic(monitored: Monitored, log: str, labels: str) -> tuple[Traffic, 
         traffic = TableTraffic(path, monitored.path, list(profile.features), profile.time)
     else:
         features = [reference.feature for reference in profile.features.values()]
-        traffic = AuditTraffic(path, monitored.name, monitored.number, features)
+        time = profile.hours.time if profile.hours else None
+        traffic = AuditTraffic(path, monitored.name, monitored.number, features, time)
     if not labels:
         return traffic, None
     return traffic, read_labels(Path(labels).expanduser(), profile.target, traffic.key_columns)

@@ -175,7 +175,9 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
             """Says nothing."""
 
     monkeypatch.setenv("ALERT_WEBHOOK_SECRET", "key")
-    check: Any = SimpleNamespace(version="m version 1", status="alarm", findings=[])
+    check: Any = SimpleNamespace(
+        version="m version 1", status="alarm", findings=[], advice=None, retrain=False
+    )
     with serve(Receiver) as url:
         monkeypatch.setenv("ALERT_WEBHOOK", url)
         assert send_alarm(check) == "webhook at 127.0.0.1 was notified"
