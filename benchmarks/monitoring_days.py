@@ -120,6 +120,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        mlflow.create_experiment(NAME, artifact_location=f"file://{folder}/artifacts")
         table = simulate(
             arguments.reference, arguments.reference * FULL_FRAUDS // FULL_ROWS, 0, None, RHYTHM
         )
@@ -136,9 +137,7 @@ def make_model(table: pd.DataFrame, folder: Path) -> Path:
     folder.mkdir()
     data, name = folder / "table.parquet", folder.name
     table.to_parquet(data)
-    mlflow.create_experiment(name, artifact_location=f"file://{folder}/artifacts")
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        mlflow.set_experiment(name)
         with open_run("train"):
             trained = train(TrainingConfig(data=str(data), model_name=name))
         move(name, trained.version, "Production")

@@ -72,6 +72,10 @@ SHORT = {
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
+    "monitoring_days": (
+        "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 20000",
+        "| fraud rate doubled |",
+    ),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
