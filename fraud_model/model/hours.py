@@ -26,7 +26,7 @@ FEWEST_ROWS = 10
 ROWS_PER_SLOT = 100
 # Hours: a burst of frauds takes minutes, and something else than the hour may last for some hours.
 SCALES = (1, 2, 4)
-# A mean of fewer squared differences is a guess.
+# Fewer squared differences are a guess.
 FEWEST_PAIRS = 6
 
 
@@ -107,10 +107,11 @@ def count_by_slot(slots: Counts, bins: Counts, weights: Floats, shape: tuple[int
 def dispersion(seconds: Floats, bins: Counts, edges: int) -> Floats:
     """How many times as much as chance the shares above each edge vary in time, shape (edges,).
 
-    The mean of squared differences between blocks of time in units of their binomial variance, in
-    blocks of one, two and four hours; the largest counts, and at least 1. A block is compared with
-    that of the same hours a day later, so that a daily rhythm is no variation; where the table
-    covers less than two days, with the next one.
+    Squared differences between blocks of time over those of chance, in blocks of one, two and four
+    hours; the largest counts, and at least 1. A block is compared with that of the same hours a day
+    later, so that a daily rhythm is no variation; where the table covers less than two days, with
+    the next one. Frauds of a burst score alike, and few scores lie above the highest edges, so that
+    an edge has at least the dispersion of those below it.
 
     Args:
         seconds: moments, ascending or not, shape (rows,).
@@ -127,22 +128,21 @@ def dispersion(seconds: Floats, bins: Counts, edges: int) -> Floats:
             break
         counts = count_by_slot(block, bins, np.ones(len(bins)), shape)
         for apart in (DAY // scale, 1):
-            squares = _squared_differences(counts, apart)
+            squares, chance = _squared_differences(counts, apart)
             if len(squares) >= FEWEST_PAIRS:
-                largest = np.maximum(largest, squares.mean(axis=0))
+                # Of sums, since the ratio of a pair without any score above an edge says nothing.
+                ratio = squares.sum(axis=0) / np.maximum(chance.sum(axis=0), 1e-300)
+                largest = np.maximum(largest, ratio)
                 break
-    return largest
+    return np.maximum.accumulate(largest)
 
 
-def _squared_differences(counts: Counts, apart: int) -> Floats:
-    """Of blocks so far apart, shape (pairs, edges), in units of their variance by chance."""
+def _squared_differences(counts: Counts, apart: int) -> tuple[Floats, Floats]:
+    """Of blocks so far apart, and what is expected by chance, both of shape (pairs, edges)."""
     rows = counts.sum(axis=1)
     above = rows[:, None] - np.cumsum(counts, axis=1)[:, :-1]
     pairs = np.flatnonzero((rows[:-apart] > 0) & (rows[apart:] > 0))
     a, b = above[pairs], above[pairs + apart]
     n, m = rows[pairs, None], rows[pairs + apart, None]
-    # All of the table's share: that of two blocks is 0 where neither has any.
-    share = above.sum(axis=0) / rows.sum()
-    local = (a + b + share) / (n + m + 1)
-    variance = local * (1 - local) * (1 / n + 1 / m)
-    return np.asarray((a / n - b / m) ** 2 / np.maximum(variance, 1e-300))
+    share = (a + b) / (n + m)
+    return (a / n - b / m) ** 2 / (1 / n + 1 / m), share * (1 - share)

@@ -207,6 +207,15 @@ def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None
     assert f"other versions: 1 of {monitored.name} 9" in said
 
 
+def test_an_unfinished_day_is_reported_and_not_judged(monitored: Monitored) -> None:
+    lines = [json.loads(line) for line in monitored.log(DRIFT).read_text().splitlines()]
+    until_five = [line for line in lines if line["time"] < "2026-11-01T05:30"]
+    log = write_lines(monitored.folder / "early.jsonl", until_five * 4)
+    said = monitored.run("--log", str(log), status=4)
+    assert "unknown: 1 of 1 windows are not whole, and not judged: 2026-11-01 (1,376)" in said
+    assert "has moved" not in said
+
+
 def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:
     lines = []
     for day, drift in enumerate((None, Drift(shift={"V24": 0.7}), None)):
