@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,8 @@ class Days:
         self.tally = Tally()
         self._profile, self._change, self._refused = profile, change, refused
 
-    def batches(self, keys: object) -> list[Batch]:
-        return [self._day(day) for day in range(DAYS)]
+    def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
+        return map(self._day, range(DAYS))
 
     def _day(self, day: int) -> Batch:
         random = np.random.default_rng(day)
