@@ -154,6 +154,7 @@ class SimulatedTraffic:
                     probability=probability,
                     flagged=decision.flags(probability, None),
                     keys=[(label,) for label in labels],
+                    moments=table["Time"].to_numpy(),
                 ),
                 np.empty(0),
             )

@@ -3,7 +3,7 @@
 `log` is the server's audit log, or a table of transactions, which the version then scores. The
 exit status is 0 without alarms, 3 on an alarm, and 4 if there is too little to judge. An alarm is
 posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. In a GitHub Actions
-workflow the step's output `retrain` is true or false.
+workflow the step's output `retrain` tells whether learning anew would help.
 
 example:
   mlflow run . -e monitor --env-manager local -P log=audit.jsonl -P labels=labels.csv
@@ -23,7 +23,7 @@ from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
 from fraud_model.data.labels import LabelRule
 from fraud_model.monitoring.check import check
-from fraud_model.monitoring.report import HTML_FILE, read_line, write_report
+from fraud_model.monitoring.report import HTML_FILE, advice_lines, read_line, write_report
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.run_log import EXPERIMENT, log_check
 from fraud_model.monitoring.target import open_traffic, resolve
@@ -82,7 +82,9 @@ def report(done: Check, folder: Path) -> None:
         print(f"{finding.kind}: {finding.text}")
     if done.status == "alarm":
         told = send_alarm(done)
-        print(f"recommended: retrain ({mlflow_run('train')})" + (f"\n{told}" if told else ""))
+        print(*advice_lines(done), *([told] if told else []), sep="\n")
+    if done.retrain:
+        print(f"retrain with {mlflow_run('train')}")
     print(f"status: {done.status}; see {folder / HTML_FILE}")
 
 

@@ -17,20 +17,24 @@ from fraud_model.model.feature import Feature
 
 
 class Piece:
-    """Lines on their way into a batch, as columns."""
+    """Lines on their way into a batch, as columns; `time` reads the transactions' own time."""
 
-    def __init__(self, features: tuple[Feature, ...], with_keys: bool) -> None:
+    def __init__(
+        self, features: tuple[Feature, ...], with_keys: bool, time: Feature | None = None
+    ) -> None:
         self._names = tuple(feature.name for feature in features)
         self._values_of = itemgetter(*self._names)
         self._single = len(features) == 1
         self._features = features
         self._are_numbers = all(feature.is_number for feature in features)
         self._with_keys = with_keys
+        self._time = time
         self._reset()
 
     def _reset(self) -> None:
         self.lines = 0
         self._seconds: list[float] = []
+        self._moments: list[Any] = []
         self._rows: list[tuple[Any, ...]] = []
         self._probability: list[float] = []
         self._flagged: list[bool] = []
@@ -64,6 +68,7 @@ class Piece:
             key = self._key(entry)
             self._rows.append((values,) if self._single else values)
             self._seconds.append(seconds)
+            self._moments.append(given.get(self._time.name) if self._time else None)
             self._probability.append(probability)
             self._flagged.append(flagged)
             self._keys.append(key)
@@ -87,11 +92,21 @@ class Piece:
             probability=np.array(self._probability),
             flagged=np.array(self._flagged, dtype=bool),
             keys=self._keys if self._with_keys else (),
+            moments=self._read_moments(),
         )
         shadowed = [_shadowed(version, rows) for version, rows in self._shadowed.items()]
         batch = Batch(scored, np.array(self._refused), shadowed)
         self._reset()
         return batch
+
+    def _read_moments(self) -> Floats:
+        if self._time is None:
+            return np.full(len(self._moments), np.nan)
+        if self._time.payload == "double":
+            (numbers,) = _numbers([tuple(self._moments)])
+            return np.asarray(numbers * self._time.seconds)
+        moments, _ = read_column(self._time, pd.Series(self._moments, dtype=object))
+        return moments
 
     def _read(self) -> Floats:
         """The rows' values, shape (rows, features)."""

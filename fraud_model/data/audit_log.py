@@ -28,7 +28,8 @@ KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 class AuditTraffic:
     """The lines of one model version in an audit log: `path.1`, `path.2`, …, and `path` last.
 
-    Requests that their source marks as no traffic are left out, unless `with_marked`.
+    Requests that their source marks as no traffic are left out, unless `with_marked`. `time` reads
+    the transactions' own time, where the version takes one.
 
     Raises:
         DataError: there is no such file, or it holds no audit line.
@@ -44,6 +45,7 @@ class AuditTraffic:
         name: str,
         version: str,
         features: Sequence[Feature],
+        time: Feature | None = None,
         *,
         with_marked: bool = False,
     ) -> None:
@@ -52,12 +54,13 @@ class AuditTraffic:
         self._name = name
         self._version = version
         self._features = tuple(features)
+        self._time = time
         self._left_out = frozenset() if with_marked else NO_TRAFFIC
         check_exists(path)
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
         """The log in order of its files; see Traffic."""
-        piece = Piece(self._features, bool(keys))
+        piece = Piece(self._features, bool(keys), self._time)
         for line in read_lines(self._path, self.tally):
             self._read(line, piece)
             if piece.lines >= ROWS_PER_BATCH:

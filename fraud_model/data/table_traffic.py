@@ -100,12 +100,14 @@ class TableTraffic:
             answered = self._model.predict(None, given[whole], {})
             probability[whole] = answered["fraud_probability"]
             flagged[whole] = answered["is_fraud"]
+        moments = np.full(len(table), np.nan) if self._time is None else values[self._time]
         return Scored(
-            seconds=np.full(len(table), np.nan) if self._time is None else values[self._time],
+            seconds=moments,
             values=np.column_stack([values[name] for name in self._features]),
             probability=probability,
             flagged=flagged,
             keys=list(zip(*(_texts(table, name) for name in keys), strict=True)) if keys else (),
+            moments=moments,
         )
 
 

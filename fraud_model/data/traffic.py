@@ -30,7 +30,9 @@ class Scored:
     `seconds` since 1970 (or since a table's own start; NaN without time), `probability` and
     `flagged` have shape (rows,). `values` has shape (rows, features), the features being those of
     the profile, as `Feature.read` reads them, and NaN where a value is missing. A row that could
-    not be scored has no probability (NaN). `keys` is empty unless it was asked for.
+    not be scored has no probability (NaN). `keys` is empty unless it was asked for. `moments`, of
+    shape (rows,), are the transactions' own times in seconds, NaN where they are not known, while
+    `seconds` of a log are those of the answer.
     """
 
     seconds: Floats
@@ -38,6 +40,7 @@ class Scored:
     probability: Floats
     flagged: Flags
     keys: Sequence[Key]
+    moments: Floats
 
 
 @dataclass(frozen=True)

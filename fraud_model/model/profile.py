@@ -19,6 +19,7 @@ import pandas as pd
 from fraud_model.arrays import Counts, Flags, Floats
 from fraud_model.model.detector import flags
 from fraud_model.model.feature import Feature
+from fraud_model.model.hours import Hours
 from fraud_model.model.metrics import Metrics
 
 # Finer at both ends, where a distribution moves first.
@@ -34,6 +35,8 @@ SCORE_LEVELS = np.concatenate(
 )
 FEWEST_ABOVE = 5
 BLOCKS = 24
+# Of a number's values or the categories that are known, for the population stability index.
+MOST_GROUPS = 10
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,13 @@ class Distribution:
         """The bin of each value, of the values' shape."""
         return self._edges.searchsorted(values, side="left")
 
+    @property
+    def groups(self) -> Counts:
+        """The group of each bin, shape (bins,); each holds about a tenth of the reference."""
+        shares = np.array(self.shares)
+        middle = np.cumsum(shares) - shares / 2
+        return np.minimum((middle * MOST_GROUPS).astype(np.int64), MOST_GROUPS - 1)
+
     @cached_property
     def _edges(self) -> Floats:
         return np.array(self.edges)
@@ -93,7 +103,29 @@ class Categories:
 
     def count(self, codes: Floats) -> Counts:
         """How many values have each code, shape (categories + 1,)."""
-        return np.bincount(codes.astype(np.int64), minlength=len(self.shares))
+        return np.bincount(self.places(codes), minlength=len(self.shares))
+
+    def places(self, codes: Floats) -> Counts:
+        """The place of each code among the shares, of the codes' shape."""
+        return codes.astype(np.int64)
+
+    @property
+    def groups(self) -> Counts:
+        """The group of each code, shape (categories + 1,); that of unknown values is 0.
+
+        Up to ten categories are a group each. More are put together from the most frequent one
+        down, a tenth of the reference in each, so that a rare one that becomes frequent stands out.
+        """
+        shares = np.array(self.shares)
+        order = np.argsort(-shares[1:], kind="stable")
+        group = np.arange(len(order))
+        if len(order) > MOST_GROUPS:
+            ordered = shares[1:][order]
+            middle = (np.cumsum(ordered) - ordered / 2) / max(ordered.sum(), np.finfo(float).tiny)
+            group = np.minimum((middle * MOST_GROUPS).astype(np.int64), MOST_GROUPS - 1)
+        of_code = np.zeros(len(shares), np.int64)
+        of_code[order + 1] = group + 1
+        return of_code
 
 
 @dataclass(frozen=True)
@@ -197,10 +229,12 @@ class Profile:
 
     `features` leaves out times, which move by nature; the distributions are those of
     all transactions that the version was made from. `metrics` are those of the holdout.
-    `fraud_rate` is a share of all transactions, and `flagged_rate` one of those behind `scores`.
+    `fraud_rate` is a share of all transactions, `flagged_rate` one of those behind `scores`, and
+    `holdout_fraud_rate` one of the traffic that the holdout stands for; release 0.1.0 did not tell.
     The version flags from `threshold`, or where probability x amount reaches `review_cost`; the
     other one is None. `alert_budget` is in alerts a day, `mean_amount` in the currency of the
-    amounts, or None without them.
+    amounts, or None without them. `hours` tell what all of it was at each hour of the day, and are
+    None where the version's table has no time, or too few rows.
     """
 
     target: str
@@ -216,6 +250,8 @@ class Profile:
     features: dict[str, Reference]
     scores: Scores
     metrics: Metrics
+    hours: Hours | None = None
+    holdout_fraud_rate: float | None = None
 
     @property
     def amount_column(self) -> int | None:
@@ -242,9 +278,10 @@ class Profile:
         # The name in release 0.1.0.
         metrics = content.get("metrics") or content["figures"]
         scores = content["scores"]
-        others = {field.name for field in fields(cls)} - {"features", "scores", "metrics"}
+        read = {"features", "scores", "metrics", "hours"}
+        others = {field.name for field in fields(cls)} - read
         # Every version of release 0.1.0 has a threshold.
-        content = {"review_cost": None, **content}
+        content = {"review_cost": None, "holdout_fraud_rate": None, **content}
         return cls(
             **{name: content[name] for name in others},
             features={
@@ -256,4 +293,6 @@ class Profile:
                 scores["seconds_per_block"],
             ),
             metrics=Metrics.read(metrics),
+            # Release 0.1.0 did not tell hours apart.
+            hours=Hours.read(content["hours"]) if content.get("hours") else None,
         )

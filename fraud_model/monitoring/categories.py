@@ -9,29 +9,15 @@ from fraud_model.arrays import Counts, Floats
 from fraud_model.model.feature import UNKNOWN, Feature
 from fraud_model.model.profile import Categories, Distribution, Reference
 
-# Beside the unknown values.
-MOST_GROUPS = 10
 # Of a category's name in a sentence.
 LONGEST = 60
 
 
 def grouped(counts: Counts, known: Categories) -> tuple[Floats, Floats]:
-    """Counts of a window, and shares of the reference, in about ten groups and the unknown values.
-
-    Up to ten categories are a group each. More are put together from the most frequent one down, a
-    tenth of the reference in each group, so that a rare one that becomes frequent stands out.
-    """
-    shares = np.array(known.shares)
-    order = np.argsort(-shares[1:], kind="stable")
-    group = np.arange(len(order))
-    if len(order) > MOST_GROUPS:
-        ordered = shares[1:][order]
-        middle = (np.cumsum(ordered) - ordered / 2) / max(ordered.sum(), np.finfo(float).tiny)
-        group = np.minimum((middle * MOST_GROUPS).astype(np.int64), MOST_GROUPS - 1)
-    of_code = np.zeros(len(shares), np.int64)
-    of_code[order + 1] = group + 1
+    """Counts of a window, and shares of the reference, in the groups of `Categories.groups`."""
     seen, expected = (
-        np.asarray(np.bincount(of_code, part), dtype=np.float64) for part in (counts, shares)
+        np.asarray(np.bincount(known.groups, part), dtype=np.float64)
+        for part in (counts, np.array(known.shares))
     )
     return seen, expected
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from tqdm import tqdm
 
@@ -11,7 +14,9 @@ from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.traffic import Batch, Traffic
 from fraud_model.errors import ParameterError
 from fraud_model.model.profile import Profile
+from fraud_model.monitoring.advice import advise
 from fraud_model.monitoring.drift import FEWEST_ROWS, feature_drifts
+from fraud_model.monitoring.expected import expected
 from fraud_model.monitoring.findings import findings
 from fraud_model.monitoring.gaps import gaps
 from fraud_model.monitoring.maturity import Labelled
@@ -54,15 +59,14 @@ def check(
             for part in batch.shadowed:
                 shadows.setdefault(part.version, ShadowTally(part.version, rule)).add(part, labels)
             progress.update(traffic.tally.lines - progress.n)
-    band = ScoreBand(profile.scores)
+    judge = Judge(profile)
     judged = [
-        _judge(
+        judge.judge(
             number,
             span.label(number, traffic.in_calendar),
             float(number * span.seconds) if span.seconds and traffic.in_calendar else None,
             window,
-            profile,
-            band,
+            windows.is_whole(number),
         )
         for number, window in sorted(windows.by_number.items())
     ]
@@ -80,12 +84,13 @@ def check(
         profile=profile,
         tally=traffic.tally,
         windows=judged,
-        overall=_judge(-1, OVERALL, None, together, profile, band),
+        overall=judge.judge(-1, OVERALL, None, together, whole=True),
+        score_rest=judge.score_rest([window for window in judged if window.scores is not None]),
         performance=performance,
         shadows=[tally.result(profile.alert_budget, together.last) for tally in shadows.values()],
     )
     done.findings.extend(findings(done))
-    return done
+    return replace(done, advice=advise(done))
 
 
 def _label(
@@ -100,16 +105,35 @@ def _label(
     labelled.add(found, scored.seconds[kept], numbers[kept], columns)
 
 
-def _judge(
-    number: int,
-    label: str,
-    start: float | None,
-    window: Window,
-    profile: Profile,
-    band: ScoreBand,
-) -> Judged:
-    found = gaps(window, profile) if window.rows + window.incomplete >= FEWEST_ROWS else []
-    if window.rows < FEWEST_ROWS:
-        return Judged(number, label, start, window, {}, None, found)
-    shift = band.shift(window.scores, window.seconds)
-    return Judged(number, label, start, window, feature_drifts(window, profile), shift, found)
+class Judge:
+    """Compares windows with what the reference leads one to expect of their hours."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._band = ScoreBand(profile.scores, profile.hours)
+
+    def judge(
+        self, number: int, label: str, start: float | None, window: Window, whole: bool
+    ) -> Judged:
+        """How far a window has moved; a window that is not whole only keeps its counts."""
+        known = expected(self._profile, window.hours)
+        nothing = Judged(number, label, start, window, {}, None, [], known, whole)
+        if not whole or window.hours.sum() < FEWEST_ROWS:
+            return nothing
+        found = gaps(window, known)
+        if window.score_hours.sum() < FEWEST_ROWS:
+            return replace(nothing, gaps=found)
+        shift = self._band.shift(window.scores, window.seconds, window.score_hours)
+        drifts = feature_drifts(window, known)
+        return replace(nothing, features=drifts, scores=shift, gaps=found)
+
+    def score_rest(self, judged: Sequence[Judged]) -> float:
+        """How far the scores of all windows but the one that moved most have moved together."""
+        worst = max(judged, key=lambda window: window.ratio, default=None)
+        rest = Window.empty(self._profile)
+        for one in judged:
+            if one is not worst:
+                rest.add(one.window)
+        if not rest.rows:
+            return 0.0
+        return self._band.shift(rest.scores, rest.seconds, rest.score_hours).ratio

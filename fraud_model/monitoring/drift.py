@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from fraud_model.arrays import Counts, Floats
+from fraud_model.model.feature import UNKNOWN
 from fraud_model.model.profile import Categories, Distribution, Profile, Reference
 from fraud_model.monitoring.categories import chi_square, grouped, most_moved, share_of_true, words
 from fraud_model.monitoring.windows import Window
@@ -16,7 +17,6 @@ from fraud_model.monitoring.windows import Window
 FEWEST_ROWS = 1_000
 # So few values of a feature with gaps that chance alone would bring its PSI near the threshold.
 FEWEST_VALUES = 250
-PSI_BINS = 10
 # The usual threshold, like 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
 PSI_THRESHOLD = 0.2
 
@@ -72,11 +72,15 @@ def feature_drifts(window: Window, profile: Profile) -> dict[str, FeatureDrift]:
 def _moved(counts: Counts, known: Reference, rows: int) -> tuple[float, float, float]:
     """PSI, distance and p-value."""
     rows = round(rows * (1 - known.missing))
-    if min(counts.sum(), rows) < FEWEST_VALUES:
-        return 0.0, 0.0, 1.0
     distribution = known.distribution
     if isinstance(distribution, Categories):
+        # Values that the version does not know are a gap, and an alarm of their own.
+        counts = np.where(np.arange(len(counts)) == UNKNOWN, 0, counts)
+    if min(counts.sum(), rows) < FEWEST_VALUES:
+        return 0.0, 0.0, 1.0
+    if isinstance(distribution, Categories):
         seen, shares = grouped(counts, distribution)
+        seen, shares = seen[1:], shares[1:] / max(shares[1:].sum(), np.finfo(float).tiny)
         distance = float(np.abs(seen / seen.sum() - shares).sum() / 2)
         return stability(seen, shares), distance, chi_square(seen, shares, rows)
     return psi(counts, distribution), *kolmogorov_smirnov(counts, distribution, rows)
@@ -97,12 +101,9 @@ def before_and_now(counts: Counts, known: Reference) -> tuple[str, float, float]
 
 def psi(counts: Counts, known: Distribution) -> float:
     """Population stability index of a number, in bins that hold a tenth of the reference each."""
-    shares = np.array(known.shares)
-    middle = np.cumsum(shares) - shares / 2
-    group = np.minimum((middle * PSI_BINS).astype(np.int64), PSI_BINS - 1)
     seen, expected = (
-        np.asarray(np.bincount(group, part, PSI_BINS), dtype=np.float64)
-        for part in (counts, shares)
+        np.asarray(np.bincount(known.groups, part), dtype=np.float64)
+        for part in (counts, np.array(known.shares))
     )
     return stability(seen, expected)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.plots import FRAUD, GENUINE
-from fraud_model.model.profile import Distribution, Profile
+from fraud_model.model.profile import Distribution
 from fraud_model.monitoring.categories import bars, cut
 from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.findings import risen_gaps
@@ -66,9 +66,10 @@ def heat_map(judged: Sequence[Judged]) -> Figure:
     return figure
 
 
-def moved_most(overall: Judged, profile: Profile) -> Figure:
+def moved_most(overall: Judged) -> Figure:
     """The features that moved most: distributions of numbers, and shares of categories."""
     names = sorted(overall.features, key=lambda name: -overall.features[name].psi)[:MOST_MOVED]
+    profile = overall.expected
     counts = overall.window.feature_counts(profile)
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(9, 2.9 * rows), layout="constrained")

@@ -3,38 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
-from fraud_model.monitoring.gaps import Gap, Kind
+from fraud_model.monitoring.gaps import LEAST_RISE, Gap, Kind
 from fraud_model.monitoring.maturity import MATURED_SHARE
-from fraud_model.monitoring.performance import FEWEST_FRAUDS
+from fraud_model.monitoring.performance import FEWEST_FRAUDS, POWER
 from fraud_model.monitoring.result import Check, Finding, Judged
 
 WINDOWS_IN_A_ROW = 2
+# As with a gap that the reference does not have.
+REFUSED_SHARE = LEAST_RISE
 
 
 def findings(done: Check) -> list[Finding]:
     """The findings of a check: alarms, notes, and what is unknown."""
     judged = done.judged
     found = [
+        *_refused(done),
         *_risen_gaps(done.windows),
         *_moved_features(judged),
         *_moved_scores(done, judged),
         *_performance(done),
     ]
-    small = [window for window in done.windows if window.scores is None]
+    return found + _not_judged(done)
+
+
+def _not_judged(done: Check) -> list[Finding]:
+    """What remains unknown, and why."""
     if not done.windows:
-        found.append(Finding("unknown", f"no transaction of {done.version} in the traffic"))
-    elif small:
-        sizes = ", ".join(f"{w.label} ({w.window.rows:,})" for w in small[:5])
-        found.append(
-            Finding(
-                "unknown",
-                f"{len(small)} of {len(done.windows)} windows hold fewer than {FEWEST_ROWS:,} "
-                f"scored transactions: {sizes}{', …' if len(small) > 5 else ''}",
-            )
-        )
+        return [Finding("unknown", f"no transaction of {done.version} in the traffic")]
+    total = len(done.windows)
+    left = [window for window in done.windows if window.scores is None]
+    unfinished = [window for window in left if not window.whole]
+    small = [window for window in left if window.whole]
+    elsewhen = [window for window in small if window.window.rows >= FEWEST_ROWS]
+    small = [window for window in small if window.window.rows < FEWEST_ROWS]
+    of = f"of {total} windows"
+    found = []
+    if unfinished:
+        # Every log ends somewhere.
+        kind: Literal["note", "unknown"] = "note" if done.judged else "unknown"
+        text = f"{len(unfinished)} {of} are not whole, and not judged: {_sizes(unfinished)}"
+        found.append(Finding(kind, text))
+    if small:
+        text = f"{len(small)} {of} hold fewer than {FEWEST_ROWS:,} scored transactions"
+        found.append(Finding("unknown", f"{text}: {_sizes(small)}"))
+    if elsewhen:
+        text = f"{len(elsewhen)} {of} lie in hours that the reference has not seen"
+        found.append(Finding("unknown", f"{text}: {_sizes(elsewhen)}"))
+    unseen = done.overall.window.unseen_hours
+    if unseen and not elsewhen:
+        text = "transactions lie in hours that the reference has not seen, and are left out"
+        found.append(Finding("note", f"{unseen:,} {text}"))
     return found
+
+
+def _sizes(windows: Sequence[Judged]) -> str:
+    sizes = ", ".join(f"{w.label} ({w.window.rows:,})" for w in windows[:5])
+    return sizes + (", …" if len(windows) > 5 else "")
 
 
 def alarming_features(judged: Sequence[Judged]) -> set[str]:
@@ -76,7 +103,7 @@ def _risen_gaps(windows: Sequence[Judged]) -> list[Finding]:
             f"{name} {what} in {worst.label}, {gap.before:.1%} in the reference; since "
             f"{first.label}{until}, in {len(risen)} of {len(judged)} windows"
         )
-        finding = Finding("alarm", text, name, gap.before, gap.now, first.label)
+        finding = Finding("alarm", text, name, gap.before, gap.now, first.label, kind, first.number)
         found.append((gap.now - gap.before, finding))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
@@ -99,27 +126,55 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
             f"{PSI_THRESHOLD:g} or more in {sum(moved)} of {len(moved)} windows"
         )
         if name in alarming:
-            found.append((drift.psi, Finding("alarm", where)))
+            first = judged[moved.index(True)]
+            finding = Finding(
+                "alarm", where, name, since=first.label, about="feature", place=first.number
+            )
+            found.append((drift.psi, finding))
         else:
-            found.append((0.0, Finding("note", f"{where}, never {WINDOWS_IN_A_ROW} in a row")))
+            text = f"{where}, never {WINDOWS_IN_A_ROW} in a row"
+            found.append((0.0, Finding("note", text, name, about="feature")))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
 
 def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
-    beyond = [window for window in (*judged, done.overall) if window.ratio > 1]
-    if not beyond:
+    """An alarm where two windows left the band, or all but the worst together; else a note."""
+    beyond = [window for window in judged if window.ratio > 1]
+    if not beyond and done.score_rest <= 1:
         return []
-    worst = max(beyond, key=lambda window: window.ratio)
-    labels = ", ".join(window.label for window in beyond[:5])
-    return [
-        Finding(
-            "alarm",
-            f"scores have moved {worst.ratio:.2f} times as far as their band allows in "
-            f"{worst.label}: {worst.window.flagged_rate:.3%} flagged, "
-            f"{done.profile.flagged_rate:.3%} in the reference; outside the band in "
-            f"{labels}{', …' if len(beyond) > 5 else ''}",
-        )
-    ]
+    worst = max(judged, key=lambda window: window.ratio)
+    text = (
+        f"scores have moved {worst.ratio:.2f} times as far as their band allows in "
+        f"{worst.label}: {worst.window.flagged_rate:.3%} flagged, "
+        f"{done.profile.flagged_rate:.3%} in the reference"
+    )
+    if beyond:
+        labels = ", ".join(window.label for window in beyond[:5])
+        text += f"; outside the band in {labels}{', …' if len(beyond) > 5 else ''}"
+    if done.score_rest > 1:
+        text += f"; the other windows together {done.score_rest:.2f} times as far"
+    elif len(beyond) < WINDOWS_IN_A_ROW:
+        return [Finding("note", f"{text}, one window alone", about="scores")]
+    first = (beyond or judged)[0]
+    return [Finding("alarm", text, since=first.label, about="scores", place=first.number)]
+
+
+def _refused(done: Check) -> list[Finding]:
+    """An alarm for requests that were refused; the reference holds none."""
+    whole = [w for w in done.windows if w.whole and w.window.arrived >= FEWEST_ROWS]
+    shares = {w.label: w.window.refused / w.window.arrived for w in whole}
+    risen = [w for w in whole if shares[w.label] >= REFUSED_SHARE]
+    if not risen:
+        return []
+    worst = max(risen, key=lambda window: shares[window.label])
+    until = "" if risen[-1] is whole[-1] else f", last in {risen[-1].label}"
+    text = (
+        f"requests are refused: {shares[worst.label]:.1%} of what arrived in {worst.label} "
+        f"({worst.window.refused:,} of {worst.window.arrived:,}); since {risen[0].label}{until}, "
+        f"in {len(risen)} of {len(whole)} windows"
+    )
+    since, now = risen[0], shares[worst.label]
+    return [Finding("alarm", text, None, 0.0, now, since.label, "refused", since.number)]
 
 
 def _performance(done: Check) -> list[Finding]:
@@ -137,7 +192,7 @@ def _performance(done: Check) -> list[Finding]:
                 "are needed",
             )
         ]
-    now = reached.intervals["average_precision"]
+    now, compared = reached.intervals["average_precision"], reached.comparison
     before = done.profile.metrics
     low, high = before.average_precision_low, before.average_precision_high
     text = (
@@ -145,5 +200,11 @@ def _performance(done: Check) -> list[Finding]:
         f"{reached.rows:,} labelled transactions with {reached.frauds:,} frauds, and was "
         f"{before.average_precision:.4f} [{low:.4f}, {high:.4f}] on the holdout"
     )
-    # Both are estimates: only intervals that do not overlap say that the model got worse.
-    return [Finding("alarm" if now.high < low else "note", text)]
+    if compared is None:
+        return [Finding("note", text, about="performance")]
+    text += (
+        f"; at the holdout's share of frauds it is {compared.now.value:.4f}, one-sided "
+        f"p = {compared.p_value:.2g}; a fall to {compared.detectable:.4f} would have been seen "
+        f"with a power of {POWER:.0%}"
+    )
+    return [Finding("alarm" if compared.has_fallen else "note", text, about="performance")]

@@ -50,7 +50,7 @@ def gaps(window: Window, profile: Profile) -> list[Gap]:
     The test of a rise is Fisher's exact one, as the reference is a sample too, and the correction
     Benjamini and Yekutieli's.
     """
-    arrived = window.rows + window.incomplete
+    arrived = int(window.hours.sum())
     watched: list[tuple[str, Kind, float]] = []
     counts: list[tuple[float, float, float]] = []
     for missing, (name, known) in zip(window.missing, profile.features.items(), strict=True):

@@ -30,7 +30,7 @@ def draw(check: Check) -> dict[str, Figure]:
         plots["features_by_window"] = heat_map(judged)
         plots["scores"] = _scores(max(judged, key=lambda window: window.ratio), check.profile)
     if check.overall.features:
-        plots["features_moved_most"] = moved_most(check.overall, check.profile)
+        plots["features_moved_most"] = moved_most(check.overall)
     risen = gaps_by_window(check.windows)
     if risen is not None:
         plots["gaps"] = risen
@@ -76,7 +76,7 @@ def _timeline(check: Check) -> Figure:
 def _scores(window: Judged, profile: Profile) -> Figure:
     assert window.scores is not None
     counts = np.array(profile.scores.counts).sum(axis=0)
-    reference = 1 - np.cumsum(counts)[:-1] / counts.sum()
+    reference = window.scores.expected
     now = reference + window.scores.difference
     edges = np.array(profile.scores.edges)
     figure = Figure(figsize=(9, 3.9), layout="constrained")

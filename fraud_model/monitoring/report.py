@@ -64,6 +64,7 @@ def content(check: Check) -> dict[str, Any]:
         "version": check.version,
         "status": check.status,
         "retrain": check.retrain,
+        "advice": check.advice and asdict(check.advice),
         "findings": [_finding(finding) for finding in check.findings],
         "read": _tally(check),
         "overall": _window(check.overall),
@@ -74,6 +75,7 @@ def content(check: Check) -> dict[str, Any]:
             "transactions": reached.rows,
             "frauds": reached.frauds,
             "metrics": {k: [v.value, v.low, v.high] for k, v in reached.intervals.items()},
+            "comparison": reached.comparison and asdict(reached.comparison),
         },
         "shadows": [shadow.summary() for shadow in check.shadows],
     }
@@ -90,7 +92,7 @@ def page(check: Check) -> str:
         f"{COLOURS[check.status]}'>{check.status}</span></h1>",
         f"<p>Checked {now}: {escape(read_line(check))}.</p>",
         _list(f"{f.kind}: {f.text}" for f in check.findings),
-        "<p><strong>Recommended: retrain.</strong></p>" if check.retrain else "",
+        _advice(check),
     ]
     for name, figure in draw(check).items():
         image = io.BytesIO()
@@ -137,7 +139,8 @@ def _tally(check: Check) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {name: value for name, value in asdict(finding).items() if value is not None}
+    told = asdict(finding).items()
+    return {name: value for name, value in told if value is not None and name != "place"}
 
 
 def _window(judged: Judged) -> dict[str, Any]:
@@ -145,6 +148,8 @@ def _window(judged: Judged) -> dict[str, Any]:
     return {
         "window": judged.label,
         "transactions": window.rows,
+        "whole": judged.whole,
+        "unseen_hours": window.unseen_hours,
         "refused_share": window.refused_share,
         "flagged_rate": window.flagged_rate,
         "mean_amount": window.mean_amount,
@@ -156,6 +161,22 @@ def _window(judged: Judged) -> dict[str, Any]:
         "missing_share": {g.feature: g.now for g in judged.gaps if g.kind == "missing"},
         "unknown_share": {g.feature: g.now for g in judged.gaps if g.kind == "unknown"},
     }
+
+
+def advice_lines(check: Check) -> list[str]:
+    """What the alarms look like, and what to do; empty without any."""
+    advice = check.advice
+    if advice is None:
+        return []
+    since = f", since {advice.since}" if advice.since else ""
+    return [f"looks like {advice.looks_like}{since}", f"recommended: {advice.action}"]
+
+
+def _advice(check: Check) -> str:
+    lines = (
+        f"<strong>{escape(line[0].upper() + line[1:])}.</strong>" for line in advice_lines(check)
+    )
+    return "".join(f"<p>{line}</p>" for line in lines)
 
 
 def _list(lines: Iterable[str]) -> str:

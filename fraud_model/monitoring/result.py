@@ -16,6 +16,8 @@ from fraud_model.monitoring.windows import Window
 
 Status = Literal["quiet", "alarm", "unknown"]
 
+About = Literal["refused", "missing", "unknown", "feature", "scores", "performance"]
+
 OVERALL = "all windows"
 
 
@@ -23,8 +25,8 @@ OVERALL = "all windows"
 class Finding:
     """One line of what was found: an alarm, a note, or something unknown.
 
-    Of a share that rose: the feature, the share before and now, and the label of the window since
-    which it has been so high.
+    `about` says what it is about. Of a share that rose: the feature, the share before and now. Of
+    what moved, the label of the window since which it has, and the place of that window.
     """
 
     kind: Literal["alarm", "note", "unknown"]
@@ -33,6 +35,22 @@ class Finding:
     before: float | None = None
     now: float | None = None
     since: str | None = None
+    about: About | None = None
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the alarms of a check look like, since which window, and what to do about them.
+
+    `retrain` tells whether learning from transactions since then would help.
+    """
+
+    cause: Literal["feed", "model", "population", "unseen values", "inputs", "fraud"]
+    since: str | None
+    looks_like: str
+    action: str
+    retrain: bool
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,8 @@ class Judged:
     """A window, and how far it moved; `features` is empty and `scores` None if it is too small.
 
     `gaps` counts rows that could not be scored as well, and is empty if all of them are too few.
+    A window that is not `whole` is not judged: the traffic ends, or begins, in its midst.
+    `expected` is the reference at the window's hours.
 
     `number` counts windows from time 0, or from the first row; `start` is in seconds since 1970, or
     None if that is unknown.
@@ -52,6 +72,8 @@ class Judged:
     features: dict[str, FeatureDrift]
     scores: ScoreShift | None
     gaps: list[Gap]
+    expected: Profile
+    whole: bool = True
 
     @property
     def ratio(self) -> float:
@@ -61,16 +83,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of a check; `version` is what the checked version is called."""
+    """The outcome of a check; `version` is what the checked version is called.
+
+    `overall` is all of the traffic. `score_rest` is how far the scores of all judged windows but
+    the one that moved most have moved together, in bands; 0 where there are too few.
+    """
 
     version: str
     profile: Profile
     tally: Tally
     windows: list[Judged]
     overall: Judged
+    score_rest: float
     performance: Performance | None
     shadows: list[ShadowComparison]
     findings: list[Finding] = field(default_factory=list)
+    advice: Advice | None = None
 
     @property
     def status(self) -> Status:
@@ -87,4 +115,4 @@ class Check:
     @property
     def retrain(self) -> bool:
         """Whether retraining is the recommended action."""
-        return self.status == "alarm"
+        return self.advice is not None and self.advice.retrain

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fraud_model.arrays import Counts, Floats
+from fraud_model.model.hours import Hours
 from fraud_model.model.profile import Scores
+from fraud_model.monitoring.expected import effective_rows, score_shares
 
 # A window like the reference leaves the band about once in a thousand.
 BAND_LEVEL = 0.999
@@ -22,11 +24,13 @@ LEAST_SHIFT = 0.1
 class ScoreShift:
     """The score distribution of one window against the reference's bootstrap band.
 
-    `difference` is the share of scores above each edge minus the reference's, and `band` how far
-    it may lie from 0, both of shape (edges,). `ratio` is the largest of one over the other: above
+    `expected` is the share of scores above each edge that the reference leads one to expect,
+    `difference` the window's minus that, and `band` how far it may lie from 0, all of shape
+    (edges,). `ratio` is the largest of one over the other: above
     1 the distribution has moved.
     """
 
+    expected: Floats
     difference: Floats
     band: Floats
     ratio: float
@@ -41,21 +45,63 @@ class ScoreBand:
     is. All cumulative shares are watched at once: the band is the multiple of their standard
     deviations that `BAND_LEVEL` of the draws stay within. It is at least the band of draws row by
     row, and at least `LEAST_SHIFT` of the share.
+
+    Where the reference knows hours, the window is compared with what its own hours lead one to
+    expect. The variance at an edge is then the binomial one of both samples, times the dispersion
+    that the reference saw there between equal hours.
     """
 
-    def __init__(self, scores: Scores) -> None:
+    def __init__(self, scores: Scores, hours: Hours | None = None) -> None:
+        self._hours = hours
         self._blocks = np.array(scores.counts, dtype=np.float64)
         self._seconds_per_block = scores.seconds_per_block
-        self._rows_per_block = float(self._blocks.sum() / len(self._blocks))
+        self._rows = float(self._blocks.sum())
+        self._rows_per_block = self._rows / len(self._blocks)
         self._reference = _above(self._blocks.sum(axis=0))
         self._known: dict[tuple[int, int], Floats] = {}
+        self._multiples: dict[int, float] = {}
 
-    def shift(self, counts: Counts, seconds: float | None) -> ScoreShift:
-        """Where a window's score counts lie in the band; the window lasts `seconds`, if known."""
-        difference = _above(counts.astype(np.float64)) - self._reference
-        least = LEAST_SHIFT * np.minimum(self._reference, 1 - self._reference)
-        band = np.maximum(self._band(int(counts.sum()), seconds), least)
-        return ScoreShift(difference, band, float((np.abs(difference) / band).max()))
+    def shift(
+        self, counts: Counts, seconds: float | None, hours: Counts | None = None
+    ) -> ScoreShift:
+        """Where a window's score counts lie in the band.
+
+        Args:
+            counts: of the score bins, shape (bins,), at least one score.
+            seconds: how long the window lasts, None if that is not known.
+            hours: how many of the scores came in each slot of the reference, shape (slots + 1,);
+                None if that is not known.
+        """
+        rows = int(counts.sum())
+        known = self._hours
+        if known is None or hours is None or not hours[:-1].any():
+            expected, band = self._reference, self._band(rows, seconds)
+        else:
+            whole = self._blocks.sum(axis=0) / self._rows
+            expected = _above(score_shares(known, hours, whole))
+            scored = np.array(known.scores).sum(axis=1)
+            behind = np.where(scored > 0, np.minimum(scored, known.rows), self._rows)
+            size = effective_rows(hours, np.append(behind, self._rows))
+            band = self._band_of_hours(known, expected, rows, size)
+        difference = _above(counts.astype(np.float64)) - expected
+        least = LEAST_SHIFT * np.minimum(expected, 1 - expected)
+        band = np.maximum(band, least)
+        return ScoreShift(expected, difference, band, float((np.abs(difference) / band).max()))
+
+    def _band_of_hours(self, known: Hours, expected: Floats, rows: int, behind: float) -> Floats:
+        dispersion = np.array(known.dispersion)
+        variance = dispersion * expected * (1 - expected) * (1 / rows + 1 / behind)
+        # Bursts leave the fewest independent scores, and so the longest tail, where they are worst.
+        independent = max(1, int(np.exp(np.round(np.log(rows / dispersion.max()) * 20) / 20)))
+        if independent not in self._multiples:
+            random = np.random.default_rng(SEED)
+            shares = self._blocks.sum(axis=0) / self._rows
+            drawn = random.multinomial(independent, shares, BAND_DRAWS).astype(np.float64)
+            difference = _above(drawn) - self._reference
+            deviation = np.maximum(difference.std(axis=0), 1 / independent)
+            largest = np.abs(difference / deviation).max(axis=1)
+            self._multiples[independent] = float(np.quantile(largest, BAND_LEVEL))
+        return np.asarray(self._multiples[independent] * np.maximum(np.sqrt(variance), 1 / rows))
 
     def _band(self, rows: int, seconds: float | None) -> Floats:
         if seconds is None or not self._seconds_per_block:

@@ -86,8 +86,9 @@ def open_traffic(
         traffic = TableTraffic(path, monitored.path, list(profile.features), profile.time)
     else:
         features = [reference.feature for reference in profile.features.values()]
+        time = profile.hours.time if profile.hours else None
         traffic = AuditTraffic(
-            path, monitored.name, monitored.number, features, with_marked=test_requests
+            path, monitored.name, monitored.number, features, time, with_marked=test_requests
         )
     if not labels:
         return traffic, None

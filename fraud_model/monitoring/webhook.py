@@ -12,6 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from fraud_model.monitoring.report import advice_lines
 from fraud_model.monitoring.result import Check
 
 URL = "ALERT_WEBHOOK"
@@ -42,14 +43,15 @@ def send_alarm(check: Check) -> str:
     if not url:
         return ""
     text = "\n".join(
-        [f"{check.version}: {check.status}, retrain recommended"]
+        [f"{check.version}: {check.status}", *advice_lines(check)]
         + [f"- {finding.text}" for finding in check.findings if finding.kind == "alarm"]
     )
+    action = check.advice.action if check.advice else ""
     content = {
         "text": text,
         "version": check.version,
         "status": check.status,
-        "recommended_action": "retrain",
+        "recommended_action": "retrain" if check.retrain else action,
         "findings": [f.text for f in check.findings if f.kind == "alarm"],
     }
     body = json.dumps(content).encode()

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from fraud_model.arrays import Counts, Floats
+from fraud_model.arrays import Counts, Flags, Floats
 from fraud_model.data.traffic import Batch, Scored, Traffic
 from fraud_model.durations import UNITS, seconds_of
 from fraud_model.errors import ParameterError
 from fraud_model.model.profile import Profile
 
 MOST_WINDOWS = 1_000
+# A window is whole although the last transactions of its day came a little before midnight.
+LEAST_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,23 @@ class Window:
 
     `features` holds the counts of all features' bins one after the other, in the profile's order,
     shape (bins of all features,); `missing` how often each has no value, shape (features,);
-    `scores` the counts of the score bins. `rows` were scored; `incomplete` ones could not be,
-    because a value is missing; `refused` counts requests. `first` and `last` are the seconds of the
+    `scores` the counts of the score bins. `hours` counts the rows behind `features` by the slot of
+    the reference's hours, and `score_hours` those behind `scores`, both of shape (slots + 1,), or
+    (1,) where it knows no hours. `rows` were scored; `incomplete` ones could not be, because a
+    value is missing; `refused` counts requests. `unseen_hours` are rows of hours that the reference
+    has not seen, which are in none of the distributions. `first` and `last` are the seconds of the
     earliest and the latest row; amounts are sums, and `amounts` how many were added up.
     """
 
     features: Counts
     missing: Counts
     scores: Counts
+    hours: Counts
+    score_hours: Counts
     rows: int = 0
     incomplete: int = 0
     refused: int = 0
+    unseen_hours: int = 0
     flagged: int = 0
     labelled: int = 0
     amount: float = 0.0
@@ -88,12 +96,15 @@ class Window:
     @classmethod
     def empty(cls, profile: Profile) -> Window:
         """An empty window."""
+        slots = len(profile.hours.rows) + 1 if profile.hours else 1
         return cls(
             features=np.zeros(
                 sum(len(known.distribution.shares) for known in profile.features.values()), np.int64
             ),
             missing=np.zeros(len(profile.features), np.int64),
             scores=np.zeros(len(profile.scores.edges) + 1, np.int64),
+            hours=np.zeros(slots, np.int64),
+            score_hours=np.zeros(slots, np.int64),
         )
 
     def add(self, other: Window) -> None:
@@ -106,6 +117,11 @@ class Window:
     def seconds(self) -> float | None:
         """From the first to the last scored transaction, or None without time."""
         return self.last - self.first if self.last >= self.first else None
+
+    @property
+    def arrived(self) -> int:
+        """Rows and refused requests."""
+        return self.rows + self.incomplete + self.refused
 
     @property
     def refused_share(self) -> float:
@@ -134,10 +150,13 @@ class Windows:
 
     Attributes:
         by_number: the windows; the numbers count spans from time 0, or from the first row.
+        first: seconds of the earliest row or refused request.
+        last: seconds of the latest one.
     """
 
     def __init__(self, profile: Profile, span: Span, has_time: bool) -> None:
         self.by_number: dict[int, Window] = {}
+        self.first, self.last = np.inf, -np.inf
         self._profile = profile
         self._span = span
         self._rows = 0
@@ -162,11 +181,28 @@ class Windows:
                 np.floor_divide(seconds, span.seconds or 1).astype(np.int64)
                 for seconds in (scored.seconds, batch.refused)
             )
+            for seconds in (scored.seconds, batch.refused):
+                self.first = min(self.first, float(seconds.min(initial=np.inf)))
+                self.last = max(self.last, float(seconds.max(initial=-np.inf)))
         for number in np.unique(numbers):
             self._window(int(number)).add(self._count(scored, numbers == number))
         for number, count in zip(*np.unique(refused, return_counts=True), strict=True):
             self._window(int(number)).refused += int(count)
         return numbers
+
+    def is_whole(self, number: int) -> bool:
+        """Whether the traffic covers all of a window: only the first and the last may lack some."""
+        span = self._span
+        if span.rows is not None:
+            window = self.by_number[number]
+            arrived = window.rows + window.incomplete
+            return arrived >= span.rows or not arrived
+        length = span.seconds or 1
+        begin, end = max(self.first, number * length), min(self.last, (number + 1) * length)
+        latest, earliest = max(self.by_number), min(self.by_number)
+        late = begin - number * length if number == earliest else 0.0
+        early = (number + 1) * length - end if number == latest else 0.0
+        return max(late, early) <= (1 - LEAST_COVERED) * length
 
     def _window(self, number: int) -> Window:
         if number not in self.by_number:
@@ -183,15 +219,19 @@ class Windows:
         flagged = scored.flagged[chosen]
         whole = ~np.isnan(probability)
         window = Window.empty(self._profile)
+        slots, seen = self._slots(scored.moments[chosen])
+        window.hours = np.bincount(slots[seen], minlength=len(window.hours))
+        window.score_hours = np.bincount(slots[seen & whole], minlength=len(window.hours))
+        window.unseen_hours = len(seen) - int(seen.sum())
         first = 0
         for column, reference in enumerate(self._profile.features.values()):
             known = reference.distribution
-            given = values[:, column]
+            given = values[seen, column]
             present = given[~np.isnan(given)]
             window.features[first : first + len(known.shares)] = known.count(present)
-            window.missing[column] = len(values) - len(present)
+            window.missing[column] = len(given) - len(present)
             first += len(known.shares)
-        window.scores = self._profile.scores.count(probability[whole])
+        window.scores = self._profile.scores.count(probability[seen & whole])
         window.rows = int(whole.sum())
         window.incomplete = len(values) - window.rows
         window.flagged = int(flagged[whole].sum())
@@ -202,5 +242,13 @@ class Windows:
             amounts: Floats = np.nan_to_num(values[:, self._amount])
             window.amount = float(amounts.sum())
             window.amount_flagged = float(amounts[flagged].sum())
-            window.amounts = len(values) - int(window.missing[self._amount])
+            window.amounts = int((~np.isnan(values[:, self._amount])).sum())
         return window
+
+    def _slots(self, moments: Floats) -> tuple[Counts, Flags]:
+        """The slot of each row, and whether the reference has seen it, both of shape (rows,)."""
+        hours = self._profile.hours
+        if hours is None:
+            return np.zeros(len(moments), np.int64), np.ones(len(moments), dtype=bool)
+        slots = hours.slots(moments)
+        return slots, np.isin(slots, hours.seen)

@@ -125,14 +125,15 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     bounds = parse_risk_bounds(config.risk_bounds)
     decision = decide(policy, calibration, scored["validation"], columns.amount, bounds)
     detector, hand_over = fitted.detector.with_decision(decision), None
-    served = np.concatenate([part.probability for part in scored.values()])
+    known = np.full(len(dataset.table), np.nan)
+    for name, part in scored.items():
+        known[parts.places[name]] = part.probability
     if config.refit:
         print("checking how calibration and decision carry over to a model of more rows")
         hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight)
         print(f"fitting the model to serve on all {len(dataset.table):,} transactions")
         detector, log_odds = refit(dataset.table, columns, hyperparameters, detector, fitted.rounds)
-        held_out = [parts.places["validation"], parts.places["holdout"]]
-        served = decision.probability(log_odds[np.concatenate(held_out)])
+        known = decision.probability(log_odds)
     return TrainingResult(
         dataset=dataset,
         parts=parts,
@@ -142,7 +143,7 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         alert_budget=config.alert_budget,
         genuine_weight=weight,
         scored=scored,
-        served_probability=served,
+        table_probability=known,
         metrics={
             name: evaluate(
                 part, decision.flags(part.probability, part.amounts), config.alert_budget

@@ -13,6 +13,14 @@ from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.threshold import Policy
 from fraud_model.model.detector import Decision, FraudDetector
+from fraud_model.model.hours import (
+    Hours,
+    choose_slots,
+    count_by_slot,
+    dispersion,
+    slots_of,
+    tuples,
+)
 from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Profile, Reference, Scores
 from fraud_model.training.fit import Fitted
@@ -25,8 +33,9 @@ class TrainingResult:
 
     `detector` is the one to serve. `fitted`, `scored` and `metrics` are those of the evaluation
     model, which is another one where the detector was refitted on all rows; `scored` and `metrics`
-    have the keys `validation` and `holdout`. `served_probability` is what the served model gives
-    the rows of both, one after the other, shape (rows,). `alert_budget` is in alerts a day. Each
+    have the keys `validation` and `holdout`. `table_probability` is what the served model gives the
+    rows of the table, shape (rows,); NaN for the train part of a model that was not refitted, which
+    knows those rows better than any others. `alert_budget` is in alerts a day. Each
     genuine transaction of the table stands for `genuine_weight` of them. `hand_over` is None where
     nothing was handed over, or it could not be checked. `warnings` are for somebody to look at.
     """
@@ -39,7 +48,7 @@ class TrainingResult:
     alert_budget: float
     genuine_weight: float
     scored: dict[str, Scored]
-    served_probability: Floats
+    table_probability: Floats
     metrics: dict[str, Metrics]
     hand_over: HandOver | None
     warnings: tuple[str, ...] = ()
@@ -54,6 +63,12 @@ class TrainingResult:
     def refitted(self) -> bool:
         """Whether the served model has learned all rows."""
         return self.detector.evaluation_detector() is not self.detector
+
+    @property
+    def served_probability(self) -> Floats:
+        """What the served model gives validation and holdout, one after the other."""
+        places = [self.parts.places[name] for name in ("validation", "holdout")]
+        return self.table_probability[np.concatenate(places)]
 
     @property
     def fraud_rate(self) -> float:
@@ -84,6 +99,14 @@ class TrainingResult:
         if self.parts.how == "time" and held[0].times is not None and held[1].times is not None:
             seconds = float(held[1].times[-1] - held[0].times[0])
         amounts = columns.amounts(seen)
+        features = {
+            feature.name: Reference.of(
+                feature, seen[feature.name], None if self.genuine_weight == 1 else weights
+            )
+            for feature in self.detector.encoder.features
+            if feature.kind != "time"
+        }
+        scores = Scores.of(probability, self.decision.threshold, seconds, held_weights)
         return Profile(
             target=columns.target,
             time=columns.time,
@@ -95,13 +118,46 @@ class TrainingResult:
             review_cost=self.decision.review_cost,
             alert_budget=self.alert_budget,
             mean_amount=(None if amounts is None else float(np.average(amounts, weights=weights))),
-            features={
-                feature.name: Reference.of(
-                    feature, seen[feature.name], None if self.genuine_weight == 1 else weights
-                )
-                for feature in self.detector.encoder.features
-                if feature.kind != "time"
-            },
-            scores=Scores.of(probability, self.decision.threshold, seconds, held_weights),
+            features=features,
+            scores=scores,
             metrics=self.metrics["holdout"],
+            holdout_fraud_rate=float(np.average(held[1].labels, weights=held[1].weights)),
+            hours=self._hours(seen, weights, features, scores),
+        )
+
+    def _hours(
+        self,
+        seen: pd.DataFrame,
+        weights: Floats,
+        features: dict[str, Reference],
+        scores: Scores,
+    ) -> Hours | None:
+        """The profile by hour; `seen` are the rows of the table, and those without a label last."""
+        columns = self.dataset.columns
+        seconds = columns.seconds(seen)
+        if columns.time is None or seconds is None:
+            return None
+        slots = choose_slots(seconds, columns.has_dates)
+        if not slots:
+            return None
+        of_row = slots_of(seconds, slots)
+        by_hour, missing = {}, {}
+        for name, known in features.items():
+            read = known.feature.read(seen[name])
+            given = ~np.isnan(read)
+            groups = known.distribution.groups
+            places = groups[known.distribution.places(read[given])]
+            shape = (slots, int(groups.max()) + 1)
+            by_hour[name] = tuples(count_by_slot(of_row[given], places, weights[given], shape))
+            missing[name] = tuple(np.bincount(of_row[~given], minlength=slots + 1)[:-1].tolist())
+        scored = np.flatnonzero(~np.isnan(self.table_probability))
+        bins = np.searchsorted(scores.edges, self.table_probability[scored])
+        shape = (slots, len(scores.edges) + 1)
+        return Hours(
+            time=columns.described[columns.time],
+            rows=tuple(np.bincount(of_row, minlength=slots + 1)[:-1].tolist()),
+            features=by_hour,
+            missing=missing,
+            scores=tuples(count_by_slot(of_row[scored], bins, weights[scored], shape)),
+            dispersion=tuple(dispersion(seconds[scored], bins, len(scores.edges)).tolist()),
         )

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
 from fraud_model.data import simulation
-from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
+from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, Rhythm, simulate
 from fraud_model.errors import ParameterError
 
 FIGURES = json.loads(
@@ -247,3 +247,27 @@ def test_a_drift_that_makes_no_sense_is_refused(
 def test_a_shift_that_would_turn_amounts_negative_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"Amount=-5.*least -0\.\d"):
         simulate(2_000, 40, drift=Drift(shift={"Amount": -5.0}))
+
+
+def test_a_rhythm_brings_bursts_and_a_swing_and_keeps_the_rest() -> None:
+    plain = simulate(20_000, 600, seed=7)
+    pd.testing.assert_frame_equal(plain, simulate(20_000, 600, seed=7, rhythm=None))
+    table = simulate(20_000, 600, seed=7, rhythm=Rhythm(swing=0.8, burst=4))
+    assert (len(table), table["Class"].sum()) == (20_000, 600)
+    assert table["Time"].is_monotonic_increasing
+    fraud_hours = [
+        np.bincount((t.loc[t["Class"] == 1, "Time"] // 3600).astype(int), minlength=48)
+        for t in (plain, table)
+    ]
+    before, after = (counts.var(ddof=1) / counts.mean() for counts in fraud_hours)
+    # The simulated volume has a rhythm of its own.
+    assert after > before + 3
+    hours = (table["Time"] // 3600 % 24).astype(int)
+    swings = table[["V1", "V8", "V20"]].groupby(hours).mean() / plain[["V1", "V8", "V20"]].std()
+    assert (swings.max() - swings.min() > 1.2).all()
+
+
+@pytest.mark.parametrize(("swing", "burst", "named"), [(-1, 1, "swing=-1"), (0, 0.5, "burst=0.5")])
+def test_a_rhythm_that_makes_no_sense_is_refused(swing: float, burst: float, named: str) -> None:
+    with pytest.raises(ParameterError, match=named):
+        Rhythm(swing, burst)

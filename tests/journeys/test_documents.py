@@ -73,6 +73,10 @@ SHORT = {
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "refresh": ("--minutes 0.1", "| errors | 0 |"),
     "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
+    "monitoring_days": (
+        "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 20000",
+        "| fraud rate doubled |",
+    ),
     "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),

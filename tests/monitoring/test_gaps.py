@@ -26,6 +26,7 @@ def profile(exported: Path) -> Profile:
 def window_of(profile: Profile, rows: int, missing: int, unknown: int) -> tuple[Profile, Window]:
     window = Window.empty(profile)
     window.rows = rows
+    window.hours[:] = rows
     values = rows - missing
     window.features[:] = 0
     window.features[-3:] = [unknown, values - unknown, 0]
@@ -37,7 +38,7 @@ def with_category(profile: Profile, missing: float, unknown: float) -> Profile:
     """The profile with the category `shop` at its end."""
     feature = Feature("shop", "category", "string", missing=True, vocabulary=("a", "b"))
     shop = Reference(feature, Categories((unknown, 1 - unknown, 0.0)), missing)
-    return replace(profile, rows=ROWS, features={**profile.features, "shop": shop})
+    return replace(profile, rows=ROWS, features={**profile.features, "shop": shop}, hours=None)
 
 
 def risen(found: list[Gap]) -> list[tuple[str, str]]:
@@ -92,7 +93,16 @@ def test_shares_like_those_of_the_reference_stay_quiet(profile: Profile) -> None
 
 def test_too_few_values_say_nothing_of_their_distribution(profile: Profile) -> None:
     profile = with_category(profile, 0.9, 0.0)
-    drift = feature_drifts(window_of(profile, 1_000, 800, 100)[1], profile)["shop"]
-    assert (drift.psi, drift.p_value) == (0.0, 1.0)
-    drift = feature_drifts(window_of(profile, 1_000, 500, 100)[1], profile)["shop"]
-    assert drift.psi > 0.2
+    for missing, moved in ((800, False), (500, True)):
+        _, window = window_of(profile, 1_000, missing, 0)
+        # What was always a is b now.
+        window.features[-2:] = window.features[:-3:-1]
+        drift = feature_drifts(window, profile)["shop"]
+        assert (drift.psi > 0.2, drift.p_value < 0.01) == (moved, moved)
+
+
+def test_values_that_the_version_does_not_know_are_no_drift_as_well(profile: Profile) -> None:
+    profile = with_category(profile, 0.0, 0.0)
+    _, window = window_of(profile, 2_000, 0, 600)
+    assert risen(gaps(window, profile)) == [("shop", "unknown")]
+    assert feature_drifts(window, profile)["shop"].psi == pytest.approx(0, abs=1e-3)

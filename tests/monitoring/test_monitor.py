@@ -176,7 +176,9 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
             """Says nothing."""
 
     monkeypatch.setenv("ALERT_WEBHOOK_SECRET", "key")
-    check: Any = SimpleNamespace(version="m version 1", status="alarm", findings=[])
+    check: Any = SimpleNamespace(
+        version="m version 1", status="alarm", findings=[], advice=None, retrain=False
+    )
     with serve(Receiver) as url:
         monkeypatch.setenv("ALERT_WEBHOOK", url)
         assert send_alarm(check) == "webhook at 127.0.0.1 was notified"
@@ -204,6 +206,15 @@ def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None
     said = monitored.run("--log", str(nothing), status=4)
     assert f"unknown: no transaction of {monitored.name} version 1 in the traffic" in said
     assert f"other versions: 1 of {monitored.name} 9" in said
+
+
+def test_an_unfinished_day_is_reported_and_not_judged(monitored: Monitored) -> None:
+    lines = [json.loads(line) for line in monitored.log(DRIFT).read_text().splitlines()]
+    until_five = [line for line in lines if line["time"] < "2026-11-01T05:30"]
+    log = write_lines(monitored.folder / "early.jsonl", until_five * 4)
+    said = monitored.run("--log", str(log), status=4)
+    assert "unknown: 1 of 1 windows are not whole, and not judged: 2026-11-01 (1,376)" in said
+    assert "has moved" not in said
 
 
 def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from fraud_model.data.labels import IGNORE_UNLABELLED
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.maturity import Labelled
-from fraud_model.monitoring.performance import measure
+from fraud_model.monitoring.performance import compare, measure
 from fraud_model.monitoring.windows import Window
 
 
@@ -79,3 +81,47 @@ def test_too_few_frauds_give_no_metrics(profile: Profile) -> None:
     windows[0].labelled = windows[0].rows = len(few)
     reached = measure(few, windows, profile)
     assert (reached.frauds, reached.intervals) == (5, {})
+
+
+def scores_of(
+    frauds: int, genuine: int, apart: float, seed: int
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]
+]:
+    """Labels and probabilities of classes whose log-odds lie so far apart."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.array([1, 0], np.int64), [frauds, genuine])
+    return labels, expit(random.normal(size=len(labels)) + apart * labels - 3)
+
+
+def profile_of(profile: Profile, rate: float, apart: float) -> Profile:
+    """The profile of a version whose holdout holds 500 frauds, so many of all."""
+    labels, probability = scores_of(500, round(500 / rate), apart, seed=99)
+    held = Scored(labels, probability, None, 1.0)
+    metrics = evaluate(held, probability > 0.5, 100)
+    return replace(profile, metrics=metrics, holdout_fraud_rate=None)
+
+
+@pytest.mark.parametrize("genuine", [10_000, 40_000])
+def test_rarer_frauds_are_no_fall(profile: Profile, genuine: int) -> None:
+    known = profile_of(profile, 0.02, 4.0)
+    fallen = 0
+    for seed in range(20):
+        labels, probability = scores_of(100, genuine, 4.0, seed)
+        compared = compare(Scored(labels, probability, None, 1.0), known)
+        fallen += compared.has_fallen
+    assert fallen <= 1
+    assert compared.now.value == pytest.approx(known.metrics.average_precision, abs=0.1)
+
+
+def test_a_fall_of_the_stated_size_is_found_as_often_as_stated(profile: Profile) -> None:
+    known = profile_of(profile, 0.02, 4.0)
+    found = []
+    for seed in range(40):
+        labels, probability = scores_of(100, 10_000, 3.4, seed)
+        compared = compare(Scored(labels, probability, None, 1.0), known)
+        found.append((compared.now.value, compared.detectable, compared.has_fallen))
+    values, detectable, fallen = (np.array(column) for column in zip(*found, strict=True))
+    # The scores have fallen to about what the test claims to see four times in five.
+    assert values.mean() == pytest.approx(detectable.mean(), abs=0.06)
+    assert 0.6 <= fallen.mean() <= 1.0

@@ -1,0 +1,144 @@
+"""What an alarm looks like decides what is advised: learning anew helps against few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fraud_model.arrays import Floats
+from fraud_model.data.traffic import Batch, Scored, Tally
+from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.profile import Categories, Profile
+from fraud_model.monitoring.check import check
+from fraud_model.monitoring.result import Check
+from fraud_model.monitoring.windows import Span
+
+ROWS, DAYS = 2_000, 4
+Change = Callable[[pd.DataFrame, int], None]
+
+
+@pytest.fixture(scope="module")
+def profile(exported: Path) -> Profile:
+    return ModelDirectory(exported, "version 1").required_profile()
+
+
+class Days:
+    """Days drawn from the reference itself, value by value, with a change from some day on."""
+
+    key_columns: tuple[str, ...] = ()
+    has_time = True
+    in_calendar = False
+
+    def __init__(self, profile: Profile, change: Change, refused: int = 0) -> None:
+        self.tally = Tally()
+        self._profile, self._change, self._refused = profile, change, refused
+
+    def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
+        return map(self._day, range(DAYS))
+
+    def _day(self, day: int) -> Batch:
+        random = np.random.default_rng(day)
+        values = {n: _draw(self._profile, n, random) for n in self._profile.features}
+        counts = np.array(self._profile.scores.counts).sum(axis=0)
+        edges = np.append(self._profile.scores.edges, 1.0)
+        values["score"] = edges[random.choice(len(edges), ROWS, p=counts / counts.sum())]
+        table = pd.DataFrame(values)
+        self._change(table, day)
+        seconds = day * 86_400 + np.linspace(0, 86_000, ROWS)
+        return Batch(
+            Scored(
+                seconds=seconds,
+                values=table[list(self._profile.features)].to_numpy(),
+                probability=table["score"].to_numpy(),
+                flagged=np.zeros(ROWS, dtype=bool),
+                keys=(),
+                moments=np.full(ROWS, np.nan),
+            ),
+            seconds[: self._refused],
+        )
+
+
+def _draw(profile: Profile, name: str, random: np.random.Generator) -> Floats:
+    distribution = profile.features[name].distribution
+    assert not isinstance(distribution, Categories)
+    shares = np.array(distribution.shares)
+    levels = np.append(0, np.cumsum(shares)[:-1])
+    return np.asarray(np.interp(random.random(ROWS), levels[1:], distribution.edges))
+
+
+def checked(profile: Profile, change: Change, refused: int = 0) -> Check:
+    return check(Days(profile, change, refused), "m", profile, Span(86_400, None), None)
+
+
+def nothing(table: pd.DataFrame, day: int) -> None:
+    """Changes nothing."""
+
+
+def offset(table: pd.DataFrame, day: int) -> None:
+    table["V7"] += 4 * (day >= 2)
+
+
+def cents(table: pd.DataFrame, day: int) -> None:
+    table["Amount"] *= 3 if day else 1
+
+
+def blank(table: pd.DataFrame, day: int) -> None:
+    if day:
+        table["V9"] = np.nan
+
+
+def wider(table: pd.DataFrame, day: int) -> None:
+    table["V7"] *= 3 if day else 1
+
+
+def higher_scores(table: pd.DataFrame, day: int) -> None:
+    table.loc[: ROWS // 4, "score"] = 0.9
+
+
+def both(table: pd.DataFrame, day: int) -> None:
+    wider(table, 1)
+    higher_scores(table, day)
+
+
+def test_traffic_like_the_reference_needs_no_advice(profile: Profile) -> None:
+    done = checked(profile, nothing)
+    assert (done.status, done.advice, done.retrain) == ("quiet", None, False), done.findings
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "since", "words", "retrain"),
+    [
+        (offset, "feed", "2 d", "V7 alone jumped by +4", False),
+        (cents, "feed", "1 d", "Amount alone jumped to 3.1 times", False),
+        (blank, "feed", "1 d", "values are missing (V9)", False),
+        (wider, "inputs", "1 d", "changed (V7) where the scores did not", False),
+        (higher_scores, "fraud", "0 d", "no feature did", False),
+        (both, "population", "0 d", "V7 moved, and the scores with them", True),
+    ],
+)
+def test_a_change_is_told_by_its_looks(
+    profile: Profile, change: Change, cause: str, since: str, words: str, retrain: bool
+) -> None:
+    advice = checked(profile, change).advice
+    assert advice is not None
+    assert (advice.cause, advice.since, advice.retrain) == (cause, since, retrain)
+    assert words in advice.looks_like
+
+
+def test_refused_requests_are_a_broken_feed(profile: Profile) -> None:
+    done = checked(profile, nothing, refused=200)
+    (alarm,) = (finding for finding in done.findings if finding.kind == "alarm")
+    assert "requests are refused: 9.1% of what arrived in 0 d (200 of 2,200)" in alarm.text
+    assert done.advice is not None
+    assert (done.advice.cause, done.retrain) == ("feed", False)
+    assert checked(profile, nothing, refused=10).status == "quiet"
+
+
+def test_scores_of_one_window_are_a_note(profile: Profile) -> None:
+    done = checked(profile, lambda table, day: higher_scores(table, day) if day == 1 else None)
+    assert done.status == "quiet"
+    assert any(f.kind == "note" and "one window alone" in f.text for f in done.findings)
