@@ -13,8 +13,8 @@ from fraud_model.registry.versions import Stage
 from fraud_model.tracking import user
 
 Action = Literal["promote", "rollback"]
-# `interrupted` was killed before it moved anything; `overtaken` moved, and another command put
-# another version there before it ended.
+# `interrupted` was killed before it moved anything; `overtaken` moved, and before it could see its
+# version there another command put another one there.
 Outcome = Literal["refused", "moving", "done", "interrupted", "overtaken"]
 COUNTED = ("moving", "done")
 
@@ -43,9 +43,18 @@ class Entry:
 
 
 def write(
-    action: Action, name: str, stage: Stage, origin: str | None, target: str, outcome: Outcome
+    action: Action,
+    name: str,
+    stage: Stage,
+    origin: str | None,
+    target: str,
+    outcome: Outcome,
+    when: datetime | None = None,
 ) -> None:
-    """Writes an entry to the active run, or updates the one it holds."""
+    """Writes an entry to the active run, or updates the one it holds.
+
+    `when` is the time of what it tells, which orders the entries; by default it is now.
+    """
     mlflow.set_tags(
         {
             "ledger.action": action,
@@ -54,7 +63,7 @@ def write(
             "ledger.from": origin or "none",
             "ledger.to": target,
             "ledger.who": user(),
-            "ledger.when": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "ledger.when": (when or datetime.now(UTC)).isoformat(timespec="microseconds"),
             "ledger.outcome": outcome,
         }
     )

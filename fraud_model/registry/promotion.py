@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
@@ -145,14 +146,19 @@ def _move(
             f"{claimed or state.text(stage) + ' now; run this one again.'}"
         )
     moves.move(name, number, stage)
-    before = _origin(name, stage, before, number, known)
-    # First the entry, then the look: a command that comes in between finds it, and starts from it.
-    ledger.write(action, name, stage, before, number, "done")
+    # From before the look, so that entries lie in the order in which their versions stood there,
+    # whichever is written first.
+    stood = datetime.now(UTC)
     try:
         _require(State.of(name), name, stage, number)
     except Overtaken:
         ledger.write(action, name, stage, before, number, "overtaken")
         raise
+    before = _origin(name, stage, before, number, known)
+    # First the entry, then another look: a command that comes in between finds it, and starts from
+    # it.
+    ledger.write(action, name, stage, before, number, "done", stood)
+    _require(State.of(name), name, stage, number)
     return Moved(name, stage, number, before, checks)
 
 

@@ -231,6 +231,27 @@ def test_a_promotion_that_another_one_overtakes_says_what_stands_there(
     assert [e.outcome for e in ledger.entries(name, "Production")] == ["done", "overtaken"]
 
 
+def test_the_ledger_names_versions_in_the_order_in_which_they_stood(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store.new_model(versions=3)
+    promoted(name, "1")
+    original = ledger.write
+
+    def late(*arguments: Any) -> None:
+        if arguments[4:6] == ("2", "done"):
+            move(name, "3", "Production")
+            with open_run("promote"):
+                original("promote", name, "Production", "1", "3", "done")
+        original(*arguments)
+
+    monkeypatch.setattr(ledger, "write", late)
+    with pytest.raises(Overtaken, match="version 3 stands in Production now"):
+        promoted(name, "2")
+    history = ledger.entries(name, "Production")
+    assert [entry.target for entry in history if entry.outcome == "done"] == ["1", "2", "3"]
+
+
 def test_an_alias_moved_by_hand_is_told_and_moves_nothing(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
