@@ -30,12 +30,20 @@ class Doubles:
 
     def first(self) -> Flags:
         """Whether each row is the first one with its key, shape (rows,)."""
-        high, low = (
-            np.concatenate(half) if half else np.empty(0, np.uint64) for half in self._halves
-        )
-        order = np.lexsort((low, high))
-        high, low = high[order], low[order]
-        first = np.ones(len(order), dtype=bool)
-        # Equal keys keep their order.
-        first[order[1:]] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+        high, low = map(_joined, self._halves)
+        first = np.ones(len(high), dtype=bool)
+        # By their first bits, so that a sixteenth of the keys is sorted at a time.
+        part_of = (high >> np.uint64(60)).astype(np.uint8)
+        for part in range(16):
+            places = np.flatnonzero(part_of == part)
+            # Equal keys keep their order.
+            places = places[np.lexsort((low[places], high[places]))]
+            new = [half[places[1:]] != half[places[:-1]] for half in (high, low)]
+            first[places[1:]] = new[0] | new[1]
         return first
+
+
+def _joined(pieces: list[Hashes]) -> Hashes:
+    """The pieces as one, which takes their place."""
+    pieces[:] = [np.concatenate(pieces)] if pieces else [np.empty(0, np.uint64)]
+    return pieces[0]
