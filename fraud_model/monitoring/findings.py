@@ -50,7 +50,7 @@ def _not_judged(done: Check) -> list[Finding]:
         text = f"{len(small)} {of} hold fewer than {FEWEST_ROWS:,} scored transactions"
         found.append(Finding("unknown", f"{text}: {_sizes(small)}"))
     if elsewhen:
-        text = f"{len(elsewhen)} {of} lie in hours that the reference has not seen"
+        text = f"{len(elsewhen)} {of} lie largely in hours that the reference has not seen"
         found.append(Finding("unknown", f"{text}: {_sizes(elsewhen)}"))
     unseen = done.overall.window.unseen_hours
     if unseen and not elsewhen:
