@@ -349,6 +349,9 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
         assert (tmp_path / retrain / "monitoring" / "report.html").is_file()
         assert len(hooked) == done.failed
 
+    # The workflow trains the model of that name; the exported one has a name of its own.
+    named = [{**line, "model_name": "fraud-detector"} for line in lines]
+    write_lines(tmp_path / "served.jsonl", named)
     # A chargeback feed: it names frauds and nothing else.
     feed = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
     feed.to_csv(tmp_path / "chargebacks.csv", index=False)
