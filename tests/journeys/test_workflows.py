@@ -353,6 +353,9 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
         assert (folder / "monitoring" / "report.html").is_file()
         assert len(hooked) == number
 
+    # The workflow trains the model of that name; the exported one has a name of its own.
+    named = [{**line, "model_name": "fraud-detector"} for line in lines]
+    write_lines(tmp_path / "served.jsonl", named)
     # A chargeback feed: it names frauds and nothing else.
     chargebacks = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
     chargebacks.to_csv(tmp_path / "chargebacks.csv", index=False)
