@@ -16,34 +16,20 @@ from entrypoints.reporting import announce, run_entry_point
 if __name__ == "__main__":
     announce()
 
-from dataclasses import fields
 from pathlib import Path
 
 import mlflow
 
 from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
-from fraud_model.data.collect import Collected, collect
+from fraud_model.data.collect import collect
 from fraud_model.data.label_table import read_label_table
 from fraud_model.data.labels import LabelRule
 from fraud_model.data.sent_rows import REQUEST, ROW, SentRows
 from fraud_model.errors import ParameterError
 from fraud_model.registry import versions
 from fraud_model.tracking import log_parameters, open_run
-from fraud_model.training.config import TrainingConfig
-
-# What a version was trained with and its successor should be, too.
-HANDED_ON = ("time_column", "amount_column", "missing", "time_unit", "split", "threshold")
-# Counts of what is not in the table.
-LEFT_OUT = (
-    "double_rows",
-    "torn_lines",
-    "unreadable_lines",
-    "refused_requests",
-    "shadow_lines",
-    "page_and_test_lines",
-    "other_models_lines",
-)
+from fraud_model.training.successor import handed_on
 
 
 def main() -> None:
@@ -84,80 +70,14 @@ def main() -> None:
             Path(arguments.output).expanduser(),
             Path(arguments.base).expanduser() if arguments.base else None,
         )
-        mlflow.log_metrics({name: float(value) for name, value in counts(done).items()})
-    report(done, arguments.output)
+        mlflow.log_metrics({name: float(value) for name, value in done.counts().items()})
+    print(f"{arguments.output}: {done.summary()}")
     train = handed_on(arguments.model_name, done.columns)
     if rule.delay and train.get("time_column", "Time") in done.columns:
         train |= {"label_delay": arguments.label_delay, "unlabelled": arguments.unlabelled}
     if arguments.model_name != versions.DEFAULT_MODEL_NAME:
         train["model_name"] = arguments.model_name
     print(f"next: {mlflow_run(data=arguments.output, target=arguments.target, **train)}")
-
-
-def counts(done: Collected) -> dict[str, int]:
-    """What was counted, by name."""
-    seen = done.seen
-    return {
-        "rows": done.rows,
-        "new_rows": done.new,
-        "frauds": done.frauds,
-        "genuine": done.genuine,
-        "not_known_yet": done.unknown,
-        "younger_than_label_delay": done.young,
-        "corrected_labels": done.corrected,
-        "versions": len(seen.versions),
-        "features_of_some_versions": len(done.partly),
-        "features_as_text": len(done.as_text),
-        "double_rows": done.doubles,
-        "lines": seen.tally.lines,
-        "torn_lines": seen.tally.torn,
-        "unreadable_lines": seen.tally.unreadable,
-        "refused_requests": seen.refused,
-        "shadow_lines": seen.shadow,
-        "page_and_test_lines": seen.tally.marked.total(),
-        "other_models_lines": seen.tally.other_versions.total(),
-    }
-
-
-def report(done: Collected, output: str) -> None:
-    """Prints what was collected and what was left out."""
-    count = counts(done)
-    print(
-        f"{output}: {done.rows:,} rows, {done.new:,} of them new; {done.frauds:,} frauds, "
-        f"{done.genuine:,} genuine, {done.unknown:,} not known yet "
-        f"({done.young:,} younger than the label delay)"
-    )
-    print(f"  {count['lines']:,} lines in {done.seen.tally.files} files")
-    for version, rows in done.seen.versions.items():
-        print(f"  scored by version {version or 'unregistered'}: {rows:,}")
-    left_out = [f"{count[name]:,} {name.replace('_', ' ')}" for name in LEFT_OUT if count[name]]
-    if left_out:
-        print(f"  left out: {', '.join(left_out)}")
-    if done.corrected:
-        print(f"  {done.corrected:,} labels of the earlier table have changed")
-    if done.partly:
-        print(f"  not in the rows of all versions, and empty there: {', '.join(done.partly)}")
-    if done.as_text:
-        print(f"  text here, because versions took different kinds: {', '.join(done.as_text)}")
-
-
-def handed_on(model_name: str, columns: tuple[str, ...]) -> dict[str, object]:
-    """The parameters of the version in Production that the next training should have, too.
-
-    Nothing without such a version.
-    """
-    version = versions.current_version(model_name, "Production")
-    if version is None or not version.run_id:
-        return {}
-    given = mlflow.get_run(version.run_id).data.params
-    default = {field.name: str(field.default) for field in fields(TrainingConfig)}
-    return {
-        name: given[name]
-        for name in HANDED_ON
-        if name in given
-        and given[name] != default[name]
-        and (not name.endswith("_column") or given[name] in columns)
-    }
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def test_mlproject_passes_every_parameter_with_the_modules_own_default(
         assert given == str(declared["default"]) or float(given) == float(str(declared["default"]))
 
 
+@pytest.mark.slow
 def test_the_serving_options_of_mlproject_are_the_modules_own() -> None:
     command = str(ENTRY_POINTS["serve"]["command"])
     shown = subprocess.run(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from fraud_model.arrays import Floats
+from fraud_model.data.collected import Collected
 from fraud_model.data.collected_columns import (
     check_names,
     column_of,
@@ -26,40 +26,11 @@ from fraud_model.data.content import first_line
 from fraud_model.data.doubles import Doubles
 from fraud_model.data.label_table import LabelTable
 from fraud_model.data.labels import LabelRule
-from fraud_model.data.sent_rows import OWN, REQUEST, ROW, TIME, Seen, SentRows
+from fraud_model.data.sent_rows import OWN, REQUEST, ROW, TIME, SentRows
 from fraud_model.errors import DataError
 
 # Rows of an earlier table that are held at a time.
 ROWS_PER_BATCH = 50_000
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a training table holds, and what of the log is not in it.
-
-    `rows` are those of the table, `new` of them from the log and not in the earlier table;
-    `doubles` were left out. `unknown` rows have no label yet, `young` of them because they are
-    younger than the label delay. `corrected` labels of the earlier table were changed. `partly` are
-    the features that not all versions' rows have, and `as_text` those that some have as text and
-    others not.
-    """
-
-    seen: Seen
-    rows: int
-    new: int
-    doubles: int
-    frauds: int
-    unknown: int
-    young: int
-    corrected: int
-    partly: tuple[str, ...]
-    as_text: tuple[str, ...]
-    columns: tuple[str, ...]
-
-    @property
-    def genuine(self) -> int:
-        """How many rows are labelled genuine."""
-        return self.rows - self.frauds - self.unknown
 
 
 def collect(

@@ -13,7 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from fraud_model.data import sent_rows
-from fraud_model.data.collect import Collected, collect
+from fraud_model.data.collect import collect
+from fraud_model.data.collected import Collected
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.doubles import Doubles
 from fraud_model.data.label_table import read_label_table

@@ -101,6 +101,7 @@ def test_a_dry_run_lists_and_asks_nobody(exported: Path) -> None:
     assert "Nothing was sent" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_rejected_token_is_one_line(hub: tuple[Hub, str], exported: Path) -> None:
     fake, url = hub
     fake.token = "hf_another"
@@ -112,6 +113,7 @@ def test_a_rejected_token_is_one_line(hub: tuple[Hub, str], exported: Path) -> N
     assert fake.spaces == {}
 
 
+@pytest.mark.slow
 def test_a_token_without_write_access_is_one_line(hub: tuple[Hub, str], exported: Path) -> None:
     fake, url = hub
     fake.writable = False
@@ -122,6 +124,7 @@ def test_a_token_without_write_access_is_one_line(hub: tuple[Hub, str], exported
     assert fake.spaces[SPACE] == {"app.py": b"x"}
 
 
+@pytest.mark.slow
 def test_a_failed_commit_leaves_the_space_as_it_was(hub: tuple[Hub, str], exported: Path) -> None:
     fake, url = hub
     fake.failing_commits = True
@@ -135,6 +138,7 @@ def test_a_failed_commit_leaves_the_space_as_it_was(hub: tuple[Hub, str], export
     assert fake.spaces[SPACE] == {"app.py": b"x"}
 
 
+@pytest.mark.slow
 def test_no_hub_is_one_line(exported: Path) -> None:
     done = deploy(exported, "http://127.0.0.1:9", "--space", SPACE)
     assert done.returncode == 1
@@ -142,6 +146,7 @@ def test_no_hub_is_one_line(exported: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["", "some one/fraud"])
 def test_a_bad_name_is_refused(space: str, exported: Path, hub: tuple[Hub, str]) -> None:
     done = deploy(exported, hub[1], "--space", space)
@@ -150,6 +155,7 @@ def test_a_bad_name_is_refused(space: str, exported: Path, hub: tuple[Hub, str])
     assert "user/name" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_token_is_refused(exported: Path, hub: tuple[Hub, str]) -> None:
     done = deploy(exported, hub[1], "--space", SPACE, token="")
     assert done.returncode == 1

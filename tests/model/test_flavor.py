@@ -93,6 +93,7 @@ def test_known_rows_score_from_low_to_high(store: Store, directory: Path) -> Non
     assert min(probabilities) < 0.3 < max(probabilities)
 
 
+@pytest.mark.slow
 def test_models_predict_takes_whole_numbers_as_json(directory: Path, tmp_path: Path) -> None:
     rows = ModelDirectory(directory).required_known_rows().rows
     whole = rows.assign(V1=range(len(rows)))

@@ -186,6 +186,7 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
     assert signature == f"sha256={hmac.new(b'key', body, hashlib.sha256).hexdigest()}"
 
 
+@pytest.mark.slow
 def test_a_webhook_out_of_reach_changes_nothing(
     monitored: Monitored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +272,7 @@ def test_what_the_page_sent_is_no_traffic(monitored: Monitored) -> None:
     assert "3,044 scored transactions" in said
 
 
+@pytest.mark.slow
 def test_a_check_that_cannot_judge_clears_no_alarm(monitored: Monitored) -> None:
     monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
     client = mlflow.MlflowClient()

@@ -173,6 +173,7 @@ def test_a_challenger_without_files_leaves_production_as_it_was(
     assert stages_of(copied) == {"1": "Production", "2": "None"}
 
 
+@pytest.mark.slow
 def test_a_champion_without_files_is_told_with_the_way_out(store: Store, copied: str) -> None:
     store.new_version(copied)
     shutil.rmtree(files_of(copied))

@@ -192,6 +192,7 @@ def test_champion_none_compares_with_nothing_and_says_so(store: Store, run: str)
     assert "champion=none" in mlflow.artifacts.load_text(f"runs:/{active.info.run_id}/gate.md")
 
 
+@pytest.mark.slow
 def test_a_simulated_champion_is_no_measure_for_real_data(store: Store) -> None:
     name = store.new_model(data_kind="simulated")
     real = store.new_version(name, data_kind="real")

@@ -159,6 +159,7 @@ def test_a_command_killed_at_any_write_and_run_again_does_what_it_would_have_don
     assert 4 < write < MOST_WRITES - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"), [("Staging", "Production"), ("Production", "Staging")]
 )
@@ -316,6 +317,7 @@ def test_a_deleted_version_is_named_by_the_rollback_that_needs_it(store: Store) 
     assert State.of(name).holds("Production", "2")
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_written_is_one_line_and_production_stays(store: Store) -> None:
     name = store.new_model(versions=2)
     promoted(name, "1")

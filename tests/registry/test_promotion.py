@@ -73,8 +73,14 @@ def test_the_first_version_is_promoted_and_written_into_the_ledger(store: Store,
     ("thresholds", "check"),
     [
         (GateThresholds(min_accuracy=1.0), "accuracy"),
-        (GateThresholds(min_average_precision=1.0), "average precision"),
-        (GateThresholds(min_recall_at_budget=1.0, alert_budget=1), "recall at 1 alerts a day"),
+        pytest.param(
+            GateThresholds(min_average_precision=1.0), "average precision", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            GateThresholds(min_recall_at_budget=1.0, alert_budget=1),
+            "recall at 1 alerts a day",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_floor_that_is_not_reached_refuses_and_changes_nothing(

@@ -37,6 +37,7 @@ def test_without_a_champion_the_gate_decides(store: Store) -> None:
     assert "does not pass the gate: average precision" in refused.verdict
 
 
+@pytest.mark.slow
 def test_the_same_model_is_no_better_than_itself(store: Store, exported: Path) -> None:
     challenger = versions.find_version(store.new_model(), "1")
     compared = compare(challenger, Opponents(Candidate.exported(exported)), THRESHOLDS)
@@ -46,6 +47,7 @@ def test_the_same_model_is_no_better_than_itself(store: Store, exported: Path) -
     assert compared.sides["challenger"].metrics == compared.sides["champion"].metrics
 
 
+@pytest.mark.slow
 def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     store: Store, exported: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     assert traces(tmp_path / "proposal") == []
 
 
+@pytest.mark.slow
 def test_a_challenger_that_does_not_load_is_compared_without_metrics(
     store: Store, exported: Path, tmp_path: Path
 ) -> None:

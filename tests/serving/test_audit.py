@@ -10,6 +10,7 @@ import signal
 import stat
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,10 @@ def test_nothing_answered_is_missing_after_a_kill(exported: Path, tmp_path: Path
     assert set(counted.values()) == {len(rows)}
 
 
+def _holds(log: Path, count: int) -> bool:
+    return len(lines(log)) == count
+
+
 def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> None:
     rows = ModelDirectory(exported).required_known_rows().rows
     log = tmp_path / "audit.jsonl"
@@ -289,6 +294,8 @@ def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> 
             records = rows.head(count).to_dict("records")
             for sent in (records, [{"V1": 1.0}]):
                 server.post({"dataframe_records": sent}, headers={"X-Request-Source": source})
+            # A refusal is logged once it is answered.
+            wait_until(partial(_holds, log, count + 1), what="the lines")
             found = [line.get("source") for line in lines(log)]
             assert found == [source if source != "two words" else None] * (count + 1)
         assert server.stop() == 0

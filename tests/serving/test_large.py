@@ -92,6 +92,7 @@ def test_a_request_that_takes_too_long_is_ended_and_the_next_is_answered(
     wait_until(lambda: answers(running, rows), what="a large request is answered again")
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_its_request_alone(running: Server, rows: pd.DataFrame) -> None:
     first = apart(running)
     os.kill(first, signal.SIGSTOP)
@@ -109,6 +110,7 @@ def test_a_killed_process_costs_its_request_alone(running: Server, rows: pd.Data
     assert apart(running) != first
 
 
+@pytest.mark.slow
 def test_only_so_many_large_requests_wait(running: Server, rows: pd.DataFrame) -> None:
     os.kill(apart(running), signal.SIGSTOP)
     most = lane.MOST_WAITING + 1

@@ -82,6 +82,7 @@ def test_the_version_says_what_it_was_trained_on(store: Store) -> None:
     assert "average precision" in version.description
 
 
+@pytest.mark.slow
 def test_columns_of_any_name_travel_in_the_signature(
     store: Store, table: pd.DataFrame, tmp_path: Path
 ) -> None:

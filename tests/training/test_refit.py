@@ -73,6 +73,7 @@ def test_tags_card_and_description_say_whose_metrics_they_are(store: Store) -> N
     assert f"where {handed.frauds.value:,.0f} came, within chance" in card
 
 
+@pytest.mark.slow
 def test_without_a_refit_the_measured_model_is_served(store: Store, table_csv: Path) -> None:
     with open_run("train"):
         trained = train(
