@@ -30,7 +30,7 @@ import mlflow
 
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
-from fraud_model.data.simulation import simulate
+from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, simulate
 from fraud_model.data.split import split
 from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
@@ -43,19 +43,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=3)
-    repeats: int = parser.parse_args().repeats
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    arguments = parser.parse_args()
+    repeats: int = arguments.repeats
     with tempfile.TemporaryDirectory() as folder:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         mlflow.create_experiment("fraud-detector", artifact_location=f"file://{folder}/artifacts")
         path = Path(folder) / "transactions.csv"
-        simulate().to_csv(path, index=False)
-        rows = [
+        rows, frauds = (round(arguments.scale * count) for count in (FULL_ROWS, FULL_FRAUDS))
+        simulate(rows, frauds).to_csv(path, index=False)
+        compared = [
             ("training", *compare_training(path, repeats)),
             ("scoring", *compare_scoring(path, repeats)),
         ]
     print("| | bare LightGBM, s | this project, s | ratio |")
     print("|---|---|---|---|")
-    for name, bare, whole in rows:
+    for name, bare, whole in compared:
         print(f"| {name} | {bare:.2f} | {whole:.2f} | {whole / bare:.2f} |")
 
 

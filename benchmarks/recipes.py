@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--time-unit", default="auto", help="of a time that is a number")
     parser.add_argument("--exclude", default="", help="columns to leave out")
     parser.add_argument("--repeats", type=int, default=5, help="of the folds dealt at random")
+    parser.add_argument("--folds", type=int, help="of each kind, at most; all of them by default")
     arguments = parser.parse_args()
     dataset = load_dataset(
         str(arguments.table),
@@ -96,7 +97,7 @@ def main() -> None:
         }
     schemes["stratified"] = lambda: (fold for seed in seeds for fold in stratified(labels, seed))
     for scheme, folds in schemes.items():
-        if not (dealt := list(folds())):
+        if not (dealt := list(folds())[: arguments.folds]):
             continue
         reached = run(dealt, dataset, labels, weight)
         print(f"\n{scheme}, {len(dealt)} folds\n")

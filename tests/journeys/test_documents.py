@@ -63,11 +63,11 @@ ELSEWHERE = {
 
 # What makes the benchmarks short, by module, and what each of them prints.
 SHORT = {
-    "recipes": ("--repeats 0", "| XGBoost |"),
+    "recipes": ("--repeats 0 --folds 2", "| XGBoost |"),
     "encodings": ("--seeds 1 --scale 0.04", "| left out |"),
     "intervals": ("--draws 2", "| ours, blocks of time |"),
     "gate": ("--draws 1 --chains 1", "| `even` |"),
-    "overhead": ("--repeats 1", "| scoring |"),
+    "overhead": ("--repeats 1 --scale 0.1", "| scoring |"),
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
