@@ -80,6 +80,7 @@ def main() -> None:
     )
     parser.add_argument("--windows", type=int, default=100, help="quiet windows of each size")
     parser.add_argument("--repeats", type=int, default=10, help="of each change and size")
+    parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="sizes of windows")
     parser.add_argument("--lines", type=int, default=max(SPEED_LINES), help="most audit lines")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -87,13 +88,13 @@ def main() -> None:
         detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
         profile = ModelDirectory(model, NAME).required_profile()
         print("| transactions a window | quiet windows | false alarms |", "|---|---|---|", sep="\n")
-        for rows in SIZES:
+        for rows in arguments.rows:
             done = run(detector, profile, rows, arguments.windows, None, 1.0, seed=10_000)
             print(f"| {rows:,} | {arguments.windows} | {alarmed_windows(done)} |", flush=True)
         print("\n| change | transactions a window | caught by drift | caught by labels |")
         print("|---|---|---|---|")
         for change, (drift, rate) in CHANGES.items():
-            for rows in SIZES:
+            for rows in arguments.rows:
                 caught = [
                     by_what(run(detector, profile, rows, WINDOWS_TO_CATCH, drift, rate, seed))
                     for seed in tqdm(
@@ -219,6 +220,8 @@ def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tupl
             [
                 *(sys.executable, "-m", "entrypoints.monitor", "--log", str(log)),
                 *("--model-dir", str(model), "--report", str(folder / "report")),
+                # By days the log would be one unfinished day, which is not judged.
+                *("--window", str(lines // 2)),
             ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -72,7 +72,7 @@ SHORT = {
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "refresh": ("--minutes 0.1", "| errors | 0 |"),
-    "monitoring": ("--windows 3 --repeats 1 --lines 20000", "| 20,000 |"),
+    "monitoring": ("--windows 3 --repeats 1 --rows 10000 --lines 20000", "| 20,000 |"),
     "monitoring_days": (
         "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 20000",
         "| fraud rate doubled |",
@@ -82,6 +82,15 @@ SHORT = {
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
 }
+
+# Those that take minutes all the same.
+LONG = {"serving", "images", "monitoring", "registry_size"}
+(PEERS,) = (
+    line
+    for fence in fences(BENCHMARKS)
+    for line in fence.commands
+    if line.startswith("for peer in")
+)
 
 WITH_COMMANDS = {
     page for page in PAGES if any(fence.language in ("sh", "python") for fence in fences(page))
@@ -276,6 +285,8 @@ def test_the_page_about_serving(reader: Reader, first_page: list[Ran]) -> None:
 
 @pytest.mark.slow
 def test_the_page_about_monitoring(reader: Reader, first_page: list[Ran]) -> None:
+    # The page begins with a log of its own.
+    (reader.folder / "audit.jsonl").unlink(missing_ok=True)
     ran = reader.follow("docs/monitor.md")
     plain, by_rule = (done for done in ran if "-e monitor" in done.command)
     collected, again = (done for done in ran if "-e collect" in done.command)
@@ -296,21 +307,26 @@ def test_the_other_pages(reader: Reader, first_page: list[Ran], page: str) -> No
 def benchmarks(reader: Reader, first_page: list[Ran]) -> dict[str, str]:
     """The benchmarks' commands by module, after what makes their environments has run."""
     commands = {}
-    for command in (line for fence in fences(BENCHMARKS) for line in fence.commands):
-        if measures := re.match(r"python -m benchmarks\.(\w+)", command):
-            commands[measures[1]] = command
-        else:
-            reader.run(command, "bash", "-ec", environment=".bench")
+    for fence in fences(BENCHMARKS):
+        for command in fence.commands if fence.language == "sh" else ():
+            if measures := re.match(r"python -m benchmarks\.(\w+)", command):
+                commands[measures[1]] = command
+            elif command != PEERS:
+                reader.run(command, "bash", "-ec", environment=".bench")
     return commands
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in SHORT]
+)
 def test_the_page_with_benchmarks(reader: Reader, benchmarks: dict[str, str], name: str) -> None:
     if name == "images" and not has_docker():
         pytest.skip("no engine for images here")
     if name == "soak" and sys.platform != "linux":
         pytest.skip("the soak test reads memory from /proc")
+    if name == "serving":
+        reader.run(PEERS, "bash", "-ec", environment=".bench")
     options, expected = SHORT[name]
     done = reader.run(f"{benchmarks[name]} {options}", "bash", "-ec", environment=".bench")
     assert expected in done.out
