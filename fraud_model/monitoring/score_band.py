@@ -48,7 +48,7 @@ class ScoreBand:
 
     Where the reference knows hours, the window is compared with what its own hours lead one to
     expect. The variance at an edge is then the binomial one of both samples, times the dispersion
-    that the reference saw there between equal hours.
+    that the reference saw there between equal hours; and at least the one of blocks of time.
     """
 
     def __init__(self, scores: Scores, hours: Hours | None = None) -> None:
@@ -82,7 +82,11 @@ class ScoreBand:
             scored = np.array(known.scores).sum(axis=1)
             behind = np.where(scored > 0, np.minimum(scored, known.rows), self._rows)
             size = effective_rows(hours, np.append(behind, self._rows))
-            band = self._band_of_hours(known, expected, rows, size)
+            # Equal hours of a short reference may vary less than those to come, and the served model
+            # has learned its rows: the band is never narrower than that of blocks of time.
+            band = np.maximum(
+                self._band_of_hours(known, expected, rows, size), self._band(rows, seconds)
+            )
         difference = _above(counts.astype(np.float64)) - expected
         least = LEAST_SHIFT * np.minimum(expected, 1 - expected)
         band = np.maximum(band, least)
