@@ -82,8 +82,8 @@ class ScoreBand:
             scored = np.array(known.scores).sum(axis=1)
             behind = np.where(scored > 0, np.minimum(scored, known.rows), self._rows)
             size = effective_rows(hours, np.append(behind, self._rows))
-            # Equal hours of a short reference may vary less than those to come, and the served model
-            # has learned its rows: the band is never narrower than that of blocks of time.
+            # Equal hours of a short reference may vary less than those to come, and the served
+            # model has learned its rows: the band is never narrower than that of blocks of time.
             band = np.maximum(
                 self._band_of_hours(known, expected, rows, size), self._band(rows, seconds)
             )
