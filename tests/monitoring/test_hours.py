@@ -189,10 +189,10 @@ def test_a_night_is_compared_with_nights() -> None:
         slots = np.bincount(hours.slots(moments), minlength=DAY + 1)
         ratios.append(band.shift(scores.count(probability), 6 * 3_600.0, slots).ratio)
     assert sum(ratio > 1 for ratio in ratios) <= 1
-    # A day that scores like a night has moved.
+    # A day that scores like a night has moved further than the night has.
     noon = np.zeros(DAY + 1, np.int64)
     noon[NOON] = len(probability)
-    assert band.shift(scores.count(probability), 3_600.0, noon).ratio > 1
+    assert band.shift(scores.count(probability), 3_600.0, noon).ratio > 2 * ratios[-1]
 
 
 def test_groups_hold_a_tenth_each() -> None:
