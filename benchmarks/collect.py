@@ -11,25 +11,20 @@ of three repeats, and the highest resident memory of all of them.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.monitoring import peak_memory
+from benchmarks.entry_point import cost
 from fraud_model.data.simulation import simulate
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.origin import Origin
 
 NAME = "fraud-detector"
-ROOT = Path(__file__).parents[1]
 ROWS_PER_REQUEST = 100
 ONE_FRAUD_IN = 1_000
 
@@ -53,7 +48,11 @@ def row(folder: Path, lines: int, repeats: int) -> str:
     write(log, folder / "labels.csv", lines)
     cells = []
     for base in ("", str(table)):
-        measured = [collect(folder, base) for _ in range(repeats)]
+        options = (
+            *("--log", "audit.jsonl", "--labels", "labels.csv"),
+            *("--base", base, "--unlabelled", "genuine"),
+        )
+        measured = [cost("collect", *options, folder=folder) for _ in range(repeats)]
         seconds, most = statistics.median(s for s, _ in measured), max(m for _, m in measured)
         cells += [f"{seconds:,.0f}", f"{most:,.0f}"]
     sizes = [f"{path.stat().st_size / 1e6:,.0f}" for path in (log, table)]
@@ -75,27 +74,6 @@ def write(log: Path, labels: Path, lines: int) -> None:
         audit.write(str(first), ScoredRows(features, piece, answered))
     frauds = np.arange(0, lines, ONE_FRAUD_IN)
     pd.DataFrame({"request_id": frauds, "row": 0, "Class": 1}).to_csv(labels, index=False)
-
-
-def collect(folder: Path, base: str) -> tuple[float, float]:
-    """Seconds and mebibytes of one collection."""
-    start, most = time.perf_counter(), 0.0
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "entrypoints.collect", "--log", "audit.jsonl"),
-            *("--labels", "labels.csv", "--base", base, "--unlabelled", "genuine"),
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while process.poll() is None:
-        most = max(most, peak_memory(process.pid))
-        time.sleep(0.05)
-    if process.returncode:
-        raise RuntimeError(f"collect ended with status {process.returncode}")
-    return time.perf_counter() - start, most
 
 
 if __name__ == "__main__":

@@ -20,12 +20,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -35,6 +31,7 @@ import mlflow
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks import entry_point
 from fraud_model.data.label_table import LabelTable
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.data.traffic import Batch, Key, Scored, Tally
@@ -56,7 +53,6 @@ from fraud_model.training.config import TrainingConfig
 from fraud_model.training.pipeline import train
 
 NAME = "fraud-detector"
-ROOT = Path(__file__).parents[1]
 # The last size is a day of the real data.
 SIZES = (10_000, 20_000, FULL_ROWS // 2)
 WINDOWS_TO_CATCH = 3
@@ -213,35 +209,13 @@ def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tupl
         piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
         columns = {name: column[piece] for name, column in scored.items()}
         audit.write(str(first), ScoredRows(features, values[piece], columns))
-    taken, most = [], 0.0
-    for _ in range(3):
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "entrypoints.monitor", "--log", str(log)),
-                *("--model-dir", str(model), "--report", str(folder / "report")),
-                # By days the log would be one unfinished day, which is not judged.
-                *("--window", str(lines // 2)),
-            ],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None:
-            most = max(most, peak_memory(process.pid))
-            time.sleep(0.05)
-        taken.append(time.perf_counter() - start)
-        if process.returncode not in (0, 3):
-            raise RuntimeError(f"the check ended with status {process.returncode}")
-    return statistics.median(taken), most
-
-
-def peak_memory(process: int) -> float:
-    """The most resident memory of a process so far, in mebibytes; Linux only."""
-    status = Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    options = (
+        *("--log", str(log), "--model-dir", str(model), "--report", str(folder / "report")),
+        # By days the log would be one unfinished day, which is not judged.
+        *("--window", str(lines // 2)),
+    )
+    measured = [entry_point.cost("monitor", *options, folder=folder, good=(0, 3)) for _ in range(3)]
+    return statistics.median(s for s, _ in measured), max(m for _, m in measured)
 
 
 if __name__ == "__main__":

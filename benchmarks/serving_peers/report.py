@@ -69,18 +69,16 @@ def print_pairs(
     print(
         f"\n| recording, shadow, {LARGE:,} rows, start | ours | bare | ratio |\n|---|---|---|---|"
     )
-    ours, bare = (statistics.median(side) for side in zip(*recording, strict=True))
-    print(f"| metrics and audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(recording):.2f} |")
-    ours, bare = (statistics.median(side) for side in zip(*shadow, strict=True))
-    print(f"| shadow beside an audit log, ms | {ours:.3f} | {bare:.3f} | {_ratio(shadow):.2f} |")
-    for name, pairs in kinds.items():
+    lines = [
+        ("metrics and audit log, ms", recording, 3),
+        ("shadow beside an audit log, ms", shadow, 3),
+        *((f"{name}, ms", pairs, 3) for name, pairs in kinds.items()),
+        *((f"{name}, ms", pairs, 1) for name, pairs in large.items()),
+        ("start, s", starts, 2),
+    ]
+    for name, pairs, digits in lines:
         ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"| {name}, ms | {ours:.3f} | {bare:.3f} | {_ratio(pairs):.2f} |")
-    for name, pairs in large.items():
-        ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"| {name}, ms | {ours:.1f} | {bare:.1f} | {_ratio(pairs):.2f} |")
-    ours, bare = (statistics.median(side) for side in zip(*starts, strict=True))
-    print(f"| start, s | {ours:.2f} | {bare:.2f} | {_ratio(starts):.2f} |")
+        print(f"| {name} | {ours:.{digits}f} | {bare:.{digits}f} | {_ratio(pairs):.2f} |")
 
 
 def print_limits(

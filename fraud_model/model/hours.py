@@ -35,13 +35,12 @@ class Hours:
     """Counts of the reference by hour; a slot is an hour of the day, or of the week.
 
     A week has hours of its own once the table covers two of them, holds enough rows, and its time
-    is a date. `time`
-    reads the time column. `rows` are those of each slot, shape (slots,). `features` has by name
-    how many values lie in each group of the feature's distribution, shape (slots, groups), and
-    `missing` how many have none, shape (slots,). `scores` counts the served model's scores in the
-    bins of the profile, shape (slots, bins); a slot without any was not scored. `dispersion`, of
-    shape (edges,), is how many times as much as chance the number of scores above an edge varies
-    between equal hours, 1 or more: frauds come in bursts.
+    is a date. `time` reads the time column. `rows` are those of each slot, shape (slots,).
+    `features` has by name how many values lie in each group of the feature's distribution, shape
+    (slots, groups), and `missing` how many have none, shape (slots,). `scores` counts the served
+    model's scores in the bins of the profile, shape (slots, bins); a slot without any was not
+    scored. `dispersion`, of shape (edges,), is how many times as much as chance the number of
+    scores above an edge varies between equal hours, 1 or more: frauds come in bursts.
     """
 
     time: Feature

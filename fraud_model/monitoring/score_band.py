@@ -26,8 +26,7 @@ class ScoreShift:
 
     `expected` is the share of scores above each edge that the reference leads one to expect,
     `difference` the window's minus that, and `band` how far it may lie from 0, all of shape
-    (edges,). `ratio` is the largest of one over the other: above
-    1 the distribution has moved.
+    (edges,). `ratio` is the largest of one over the other: above 1 the distribution has moved.
     """
 
     expected: Floats
@@ -74,9 +73,8 @@ class ScoreBand:
         """
         rows = int(counts.sum())
         known = self._hours
-        if known is None or hours is None or not hours[:-1].any():
-            expected, band = self._reference, self._band(rows, seconds)
-        else:
+        expected, band = self._reference, self._band(rows, seconds)
+        if known is not None and hours is not None and hours[:-1].any():
             whole = self._blocks.sum(axis=0) / self._rows
             expected = _above(score_shares(known, hours, whole))
             scored = np.array(known.scores).sum(axis=1)
@@ -84,9 +82,7 @@ class ScoreBand:
             size = effective_rows(hours, np.append(behind, self._rows))
             # Equal hours of a short reference may vary less than those to come, and the served
             # model has learned its rows: the band is never narrower than that of blocks of time.
-            band = np.maximum(
-                self._band_of_hours(known, expected, rows, size), self._band(rows, seconds)
-            )
+            band = np.maximum(band, self._band_of_hours(known, expected, rows, size))
         difference = _above(counts.astype(np.float64)) - expected
         least = LEAST_SHIFT * np.minimum(expected, 1 - expected)
         band = np.maximum(band, least)

@@ -68,7 +68,7 @@ class AuditLog:
         answers: Iterable[tuple[Any, ...]] = zip(
             *(rows.columns[name].tolist() for name in names), strict=True
         )
-        marked = {"source": source} if source else {}
+        marked = _mark(source)
         lines = [
             orjson.dumps(
                 {
@@ -93,7 +93,7 @@ class AuditLog:
             "time": datetime.now(UTC),
             "request_id": request_id,
             **self._model,
-            **({"source": source} if source else {}),
+            **_mark(source),
             "refused": kind,
         }
         return self._tried(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
@@ -214,3 +214,8 @@ def _cut_torn_line(file: int) -> int:
         end = start
     os.ftruncate(file, end)
     return end
+
+
+def _mark(source: str) -> dict[str, str]:
+    """The part of a line that says where its request comes from, if it told."""
+    return {"source": source} if source else {}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,18 @@ class Board:
 
     def reports(self) -> list[Report]:
         """What each living worker serves."""
-        return list(self._reports())
+        reports = []
+        for file in self._folder.glob("worker-*.json"):
+            try:
+                os.kill(int(file.stem.partition("-")[2]), 0)
+            except ProcessLookupError:
+                file.unlink(missing_ok=True)
+                continue
+            found = self._read(file.name)
+            if found is not None:
+                found |= {"origin": Origin(**found["origin"]), "folders": tuple(found["folders"])}
+                reports.append(Report(**found))
+        return reports
 
     def tell(self, failure: str) -> None:
         """Says whether the registry answered; `failure` is empty if it did."""
@@ -99,13 +109,13 @@ class Board:
         wanted = self.wanted()
         failures = [asked["failure"]]
         if wanted is not None:
-            failures += [r.failure for r in self._reports() if r.number == wanted.number]
+            failures += [r.failure for r in self.reports() if r.number == wanted.number]
         return next((f"failed: {failure}" for failure in failures if failure), "ok")
 
     def clear(self) -> bool:
         """Deletes the files that nobody needs; True if those of more than one version are left."""
         known = [w.origin.path for w in (self.wanted(), self.passed()) if w is not None]
-        needed = {*known, *(folder for report in self._reports() for folder in report.folders)}
+        needed = {*known, *(folder for report in self.reports() for folder in report.folders)}
         left = 0
         for folder in self.versions.glob("*"):
             if any(Path(path).is_relative_to(folder) for path in needed):
@@ -117,18 +127,6 @@ class Board:
     def _wanted(self, name: str) -> Wanted | None:
         found = self._read(name)
         return None if found is None else Wanted(found["number"], Origin(**found["origin"]))
-
-    def _reports(self) -> Iterator[Report]:
-        for file in self._folder.glob("worker-*.json"):
-            try:
-                os.kill(int(file.stem.partition("-")[2]), 0)
-            except ProcessLookupError:
-                file.unlink(missing_ok=True)
-                continue
-            found = self._read(file.name)
-            if found is not None:
-                found |= {"origin": Origin(**found["origin"]), "folders": tuple(found["folders"])}
-                yield Report(**found)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
