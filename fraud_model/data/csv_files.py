@@ -107,20 +107,29 @@ def _read(content: Content, encoding: str, text: Text) -> tuple[pd.DataFrame, tu
 def _parsed(
     content: Content, encoding: str, dialect: Dialect, names: list[str], types: dict[str, type[str]]
 ) -> pd.DataFrame:
-    with content.open() as stream, warnings.catch_warnings():
+    def parse(*, piecewise: bool) -> pd.DataFrame:
+        with content.open() as stream:
+            return pd.read_csv(
+                stream,
+                sep=dialect.separator,
+                decimal=dialect.decimal,
+                encoding=encoding,
+                header=0,
+                names=names,
+                index_col=False,
+                low_memory=piecewise,
+                dtype=types,
+            )
+
+    with warnings.catch_warnings():
         # pandas only warns if a row is longer than the header, and drops the rest of it.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            stream,
-            sep=dialect.separator,
-            decimal=dialect.decimal,
-            encoding=encoding,
-            header=0,
-            names=names,
-            index_col=False,
-            low_memory=False,
-            dtype=types,
-        )
+        warnings.simplefilter("error", pd.errors.DtypeWarning)
+        try:
+            return parse(piecewise=True)
+        except pd.errors.DtypeWarning:
+            # Pieces of a column were taken for different types. Reading all at once is slower.
+            return parse(piecewise=False)
 
 
 def _check_last_row(content: Content, encoding: str, dialect: Dialect, table: pd.DataFrame) -> None:

@@ -89,13 +89,13 @@ def infer(values: pd.Series, said: Override, role: Role) -> Column:
     """
     present = _present(values)
     missing = len(values) - len(present)
-    distinct = list(pd.unique(present))
+    distinct: Any = pd.unique(present)
     column = Column(
         name=str(values.name),
         kind="",
         missing=missing,
         distinct=len(distinct),
-        example=shorten(distinct[0]) if distinct else "",
+        example=shorten(distinct[0]) if len(distinct) else "",
         becomes="left out",
     )
     kind = said.kind or ("time" if role.is_time else "number" if role.is_amount else "")
@@ -121,7 +121,7 @@ def _is_text(values: pd.Series) -> bool:
 
 def _left_out(present: pd.Series, distinct: Sequence[Any], missing: int, name: str) -> str:
     """`identifier` or `constant`; empty for a column to learn from."""
-    if not distinct or (len(distinct) == 1 and not missing):
+    if not len(distinct) or (len(distinct) == 1 and not missing):
         return "constant"
     rows = len(present)
     if rows < FEWEST_ROWS:

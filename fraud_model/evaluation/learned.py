@@ -111,12 +111,16 @@ class Learned:
         copies = parts.holdout.iloc[:0]
         if parts.how == "stratified":
             copies = near_copies(parts.holdout, measured, columns)
-        known = pd.concat([measured, copies], ignore_index=True)
-        learned = table if refitted else known
+        learned = table if refitted else pd.concat([measured, copies], ignore_index=True)
         rows, order = RowHashes.of(learned, columns)
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:
-            evaluation = np.isin(_hashes(learned, columns), _hashes(known, columns))[order]
+            places = np.concatenate([parts.places["train"], parts.places["validation"]])
+            known = np.zeros(len(learned), dtype=bool)
+            known[places] = True
+            # A row of the holdout that equals one of these is known as well.
+            alike = hash_rows(copies, rows.features, rows.key)
+            evaluation = np.isin(rows.hashes, np.concatenate([rows.hashes[known[order]], alike]))
         seconds = columns.seconds(learned)
         ends = [
             part.max()
@@ -223,7 +227,7 @@ def hash_rows(
     for place, name in enumerate(features):
         values[:, place] = _bits_of(rows[name])
     width = values.shape[1] * values.itemsize
-    buffer = memoryview(values.data).cast("B")
+    buffer = memoryview(values.tobytes())
     digests = b"".join(
         blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
         for start in range(0, len(values) * width, width)
@@ -237,12 +241,6 @@ def _bits_of(values: pd.Series) -> Floats:
         return values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
     hashes = pd.util.hash_pandas_object(values, index=False).to_numpy()
     return hashes.view(np.float64)
-
-
-def _hashes(rows: pd.DataFrame, columns: Columns) -> Counts:
-    """Hashes without a key, for a comparison that is not kept."""
-    hashes = pd.util.hash_pandas_object(rows[list(columns.features)], index=False)
-    return hashes.to_numpy().view(np.int64)
 
 
 def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) -> pd.DataFrame:

@@ -46,7 +46,9 @@ class Scaler:
     def transform(self, values: Floats) -> Floats:
         """Scales an array of shape (rows, inputs); returns a new one of the same shape."""
         center, scale = self._arrays
-        return (values - center) / scale
+        scaled = values - center
+        scaled /= scale
+        return scaled
 
     @cached_property
     def _arrays(self) -> tuple[Floats, Floats]:

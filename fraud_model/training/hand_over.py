@@ -1,9 +1,10 @@
 """Checks how well calibration and decision carry over from an evaluation model to a refitted one.
 
 The refitted model has learned all rows, so nothing is left to check it on. One step earlier in time
-there is: a model fitted on the first two thirds of the train part is calibrated on the last third,
-and hands calibration and decision over to the evaluation model, which has learned both. The
-validation part, later than all of them, shows what comes of it.
+there is: a model fitted on the earlier rows of the train part, the share of them that the train
+part is of the table, is calibrated on the later ones, and hands calibration and decision over to
+the evaluation model, which has learned both. The validation part, later than all of them, shows
+what comes of it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from fraud_model.data.dataset import Dataset
-from fraud_model.data.split import FEWEST_FRAUDS, Parts, days_of
+from fraud_model.data.split import FEWEST_FRAUDS, TRAIN_SHARE, Parts, days_of
 from fraud_model.errors import FraudModelError
 from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.intervals import Interval, count_interval
 from fraud_model.evaluation.threshold import Policy, decide
 from fraud_model.model.detector import Decision
+from fraud_model.training.boosting import log_odds_of
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import Fitted, calibrate, fit_all
-
-EARLIER_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def check_hand_over(
 ) -> HandOver | None:
     """Hands a decision over to the evaluation model; None where there are too few frauds for it."""
     columns, train = dataset.columns, parts.train
-    cut = round(EARLIER_SHARE * len(train))
+    cut = round(TRAIN_SHARE * len(train))
     earlier, later = train.iloc[:cut], train.iloc[cut:]
     seconds = parts.seconds["train"]
     if dataset.label_rule.delay and parts.how == "time" and seconds is not None:
@@ -66,8 +66,7 @@ def check_hand_over(
     ):
         return None
     early = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    scaled = early.scaler.transform(early.encoder.encode(later))
-    log_odds = np.asarray(early.booster.predict(scaled, raw_score=True))
+    log_odds = log_odds_of(early.booster, early.scaler.transform(early.encoder.encode(later)))
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(

@@ -67,11 +67,11 @@ def fit_scaler(inputs: Floats, encoder: Encoder) -> Scaler:
 
     `inputs` has shape (rows, inputs), where NaN is missing. Codes are left as they are.
     """
-    standard = StandardScaler().fit(inputs[:, _numbers(encoder)])
-    center, scale = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+    standard = StandardScaler().fit(inputs)
+    codes = list(encoder.categorical)
     # Without any value there is no mean.
-    center[_numbers(encoder)] = np.nan_to_num(standard.mean_)
-    scale[_numbers(encoder)] = np.nan_to_num(standard.scale_, nan=1.0)
+    center, scale = np.nan_to_num(standard.mean_), np.nan_to_num(standard.scale_, nan=1.0)
+    center[codes], scale[codes] = 0.0, 1.0
     return Scaler(tuple(center.tolist()), tuple(scale.tolist()))
 
 
@@ -88,7 +88,9 @@ def fit_baseline(scaled: Floats, labels: Labels, encoder: Encoder) -> Pipeline:
         ("categories", one_hot, list(encoder.categorical)),
     )
     inputs = ColumnTransformer([part for part in parts if part[-1]])
-    return make_pipeline(inputs, LogisticRegression(max_iter=1000)).fit(scaled, labels)
+    # Numbers without gaps are what it learns from as they are.
+    steps = [inputs] if encoder.categorical or np.isnan(scaled).any() else []
+    return make_pipeline(*steps, LogisticRegression(max_iter=1000)).fit(scaled, labels)
 
 
 def booster_names(inputs: Sequence[str]) -> list[str]:

@@ -145,10 +145,9 @@ class TrainingResult:
         for name, known in features.items():
             read = known.feature.read(seen[name])
             given = ~np.isnan(read)
-            groups = known.distribution.groups
-            places = groups[known.distribution.places(read[given])]
-            shape = (slots, int(groups.max()) + 1)
-            by_hour[name] = tuples(count_by_slot(of_row[given], places, weights[given], shape))
+            groups = known.distribution.groups_of(read[given])
+            shape = (slots, int(known.distribution.groups.max()) + 1)
+            by_hour[name] = tuples(count_by_slot(of_row[given], groups, weights[given], shape))
             missing[name] = tuple(np.bincount(of_row[~given], minlength=slots + 1)[:-1].tolist())
         scored = np.flatnonzero(~np.isnan(self.table_probability))
         bins = np.searchsorted(scores.edges, self.table_probability[scored])

@@ -359,6 +359,7 @@ def test_the_entry_point_refuses_in_one_line(host: FileHost, tmp_path: Path) -> 
         parse_source("Mirror")
 
 
+@pytest.mark.slow
 def test_an_interrupted_entry_point_leaves_a_part_that_is_resumed(
     host: FileHost, tmp_path: Path, expected: FileIdentity
 ) -> None:

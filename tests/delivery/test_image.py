@@ -74,6 +74,7 @@ def image(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_without_docker_it_says_what_to_install(exported: Path, tmp_path: Path) -> None:
     done = image("--model-dir", str(exported), PATH=str(tmp_path))
     assert done.returncode == 1

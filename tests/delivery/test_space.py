@@ -79,6 +79,7 @@ def test_a_missing_space_is_created_and_serves_what_was_sent(
     assert "average precision" in card
 
 
+@pytest.mark.slow
 def test_what_is_stale_is_removed_in_the_same_commit(
     hub: tuple[Hub, str], exported: Path, server: Server
 ) -> None:
@@ -93,6 +94,7 @@ def test_what_is_stale_is_removed_in_the_same_commit(
     assert ".gitattributes" in fake.spaces[SPACE]
 
 
+@pytest.mark.slow
 def test_a_dry_run_lists_and_asks_nobody(exported: Path) -> None:
     done = deploy(exported, "http://127.0.0.1:9", "--space", SPACE, "--dry-run", "true", token="")
     assert done.returncode == 0, done.stderr

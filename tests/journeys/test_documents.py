@@ -83,8 +83,6 @@ SHORT = {
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
 }
 
-# Those that take minutes all the same.
-LONG = {"serving", "images", "monitoring", "registry_size"}
 (PEERS,) = (
     line
     for fence in fences(BENCHMARKS)
@@ -317,9 +315,8 @@ def benchmarks(reader: Reader, first_page: list[Ran]) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in SHORT]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", SHORT)
 def test_the_page_with_benchmarks(reader: Reader, benchmarks: dict[str, str], name: str) -> None:
     if name == "images" and not has_docker():
         pytest.skip("no engine for images here")

@@ -260,6 +260,7 @@ def test_a_feed_of_frauds_alone_matures_by_the_rule(monitored: Monitored) -> Non
     assert last_check(monitored.name).data.params["label_delay"] == "1d"
 
 
+@pytest.mark.slow
 def test_what_the_page_sent_is_no_traffic(monitored: Monitored) -> None:
     log = monitored.log(days=2)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -348,6 +349,7 @@ def test_a_refusal_is_one_line_and_a_failed_run(
     assert not (monitored.folder / "monitoring").exists()
 
 
+@pytest.mark.slow
 def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> None:
     table = simulate(6_000, 300, seed=9, drift=DRIFT).drop(columns="Class")
     table.to_parquet(monitored.folder / "traffic.parquet")

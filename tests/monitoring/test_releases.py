@@ -97,6 +97,7 @@ def test_a_table_is_scored_by_release_0_1_0(monitoring: Monitor) -> None:
     assert "<td>V14</td><td class='alarm'>" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exported", [False, True])
 def test_a_version_without_a_profile_is_refused_in_a_line(
     monitoring: Monitor, table: pd.DataFrame, exported: bool

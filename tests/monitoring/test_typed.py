@@ -22,6 +22,8 @@ from fraud_model.monitoring.windows import Span, Windows
 from tests.support.audit_lines import scored_lines, write_lines
 from tests.support.typed_table import TARGET, typed_table
 
+pytestmark = pytest.mark.slow
+
 ROWS, DAYS = 1_500, 4
 Change = Callable[[pd.DataFrame, np.random.Generator], object]
 

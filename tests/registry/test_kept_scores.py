@@ -44,6 +44,7 @@ def gate(name: str, champion: str | None) -> GateResult:
     return run_gate(versions.find_version(name, "2"), Opponents(standing or None), LOOSE)
 
 
+@pytest.mark.slow
 def test_the_run_keeps_no_feature(name: str, store: Store, tmp_path: Path) -> None:
     run_id = versions.find_version(name, "2").run_id
     folder = mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(tmp_path))
@@ -55,6 +56,7 @@ def test_the_run_keeps_no_feature(name: str, store: Store, tmp_path: Path) -> No
     assert len(kept) == len(store.trained.result.parts.holdout)
 
 
+@pytest.mark.slow
 def test_it_is_compared_as_rows_would_have_been(name: str, store: Store) -> None:
     result = gate(name, "1")
     assert result.failed == []
@@ -68,10 +70,12 @@ def test_it_is_compared_as_rows_would_have_been(name: str, store: Store) -> None
     assert f"{reached:.6f}" == version.tags["holdout_average_precision"]
 
 
+@pytest.mark.slow
 def test_without_a_champion_it_passes(name: str) -> None:
     assert gate(name, None).failed == []
 
 
+@pytest.mark.slow
 def test_a_champion_that_came_later_cannot_be_compared(name: str, store: Store) -> None:
     later = store.new_version(name)
     result = gate(name, later)

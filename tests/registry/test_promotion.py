@@ -97,6 +97,7 @@ def test_a_floor_that_is_not_reached_refuses_and_changes_nothing(
     assert [(e.target, e.origin) for e in refused] == [("2", "1")]
 
 
+@pytest.mark.slow
 def test_a_worse_challenger_is_refused_on_the_same_holdout(
     store: Store, weak: Trained, run: str
 ) -> None:

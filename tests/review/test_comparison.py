@@ -101,6 +101,7 @@ def test_a_champion_that_is_no_directory_or_another_one_is_refused(tmp_path: Pat
         Candidate.exported(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -342,6 +342,7 @@ def test_a_refused_request_leaves_a_line_without_its_content(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("required", ["true", "false"])
 def test_a_log_that_cannot_be_written(exported: Path, tmp_path: Path, required: str) -> None:
     rows = ModelDirectory(exported).required_known_rows().rows

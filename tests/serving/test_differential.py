@@ -202,6 +202,7 @@ def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, example
     assert min(seen.values()) > examples / 10
 
 
+@pytest.mark.slow
 def test_some_hundred_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
     compare_generated(server, plain, rows, 300)
 

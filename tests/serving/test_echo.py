@@ -153,6 +153,7 @@ def sent(row: dict[str, Any]) -> Iterator[Sent]:
         yield content_type, with_padding(body, content_type)
 
 
+@pytest.mark.slow
 def test_a_refused_body_is_never_echoed(watched: Server, row: dict[str, Any]) -> None:
     refused = 0
     for content_type, body in sent(row):
@@ -174,6 +175,7 @@ def test_a_refused_body_is_never_echoed(watched: Server, row: dict[str, Any]) ->
     assert not ECHO.search(said), said
 
 
+@pytest.mark.slow
 def test_an_accepted_body_leaves_nothing_in_the_log(watched: Server, row: dict[str, Any]) -> None:
     odd = {**row, WORD: NUMBER}
     for payload in (

@@ -57,6 +57,7 @@ def answers(server: Server, rows: pd.DataFrame) -> bool:
     return server.post(large(rows)).status_code == 200
 
 
+@pytest.mark.slow
 def test_many_rows_are_scored_as_one_by_one(running: Server, rows: pd.DataFrame) -> None:
     answer = running.post(large(rows), headers={"X-Request-ID": "large"})
     assert answer.status_code == 200

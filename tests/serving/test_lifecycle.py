@@ -107,6 +107,7 @@ def test_it_is_healthy_only_once_every_worker_has_loaded(exported: Path, tmp_pat
         assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_termination_finishes_what_was_begun(
     exported: Path, tmp_path: Path, rows: pd.DataFrame
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_termination_finishes_what_was_begun(
         assert server.process.wait(60) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
@@ -169,6 +171,7 @@ def test_a_start_that_cannot_succeed_says_why_in_one_line(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_the_run_that_mlflow_made_is_named(store: Store, tmp_path: Path, known: bool) -> None:
     client = mlflow.MlflowClient()

@@ -236,6 +236,7 @@ def test_a_directory_that_was_asked_for_is_healthy(server: Server) -> None:
     assert "fraud_model_degraded 0.0" in server.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_a_running_server_needs_no_registry(store: Store, name: str, tmp_path: Path) -> None:
     with serving(
         tmp_path, "--model-uri", f"models:/{name}/Staging", MLFLOW_TRACKING_URI=store.uri

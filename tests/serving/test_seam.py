@@ -205,7 +205,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "model"))
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_version_that_does_not_answer_as_recorded_does_not_start(
     copied: Path, tmp_path: Path, workers: str
 ) -> None:

@@ -333,6 +333,7 @@ def test_a_shadow_that_ends_is_started_again(
     assert counted(metrics, "scored") == len(rows)
 
 
+@pytest.mark.slow
 def test_a_process_that_loads_heeds_no_signal_and_ends_with_its_worker() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         registry = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -30,6 +30,8 @@ from tests.support.asgi import call
 from tests.support.store import Store
 from tests.support.typed_table import TIME, export_typed, typed_table
 
+pytestmark = pytest.mark.slow
+
 JSON, CSV = "application/json", "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 FAST = 60

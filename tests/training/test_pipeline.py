@@ -106,6 +106,7 @@ def test_columns_of_any_name_travel_in_the_signature(
     assert trained.result.metrics["holdout"].fraud_value_caught is None
 
 
+@pytest.mark.slow
 def test_a_table_without_time_and_amount_trains(
     store: Store, table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
