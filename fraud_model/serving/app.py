@@ -47,7 +47,9 @@ ORIGIN = "FRAUD_MODEL_ORIGIN"
 ADDRESS = "FRAUD_MODEL_ADDRESS"
 # In the folder that the workers share: why a worker could not start.
 FAILURE_FILE = "failure"
-WITHOUT_TOKEN = frozenset(("/ping", "/health"))
+# Pages and description are the same for everybody: they tell what the version takes, and nothing of
+# what it was asked. Without them nobody would find where to enter the token.
+WITHOUT_TOKEN = frozenset(("/ping", "/health", "/", "/docs", "/redoc", "/openapi.json"))
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 PAGE = Path(__file__).with_name("page.html")
 
