@@ -46,6 +46,11 @@ def draw_curves(
     }
 
 
+def mark_simulated(figure: Figure) -> None:
+    """Says on a plot that no real transaction is behind it."""
+    figure.text(0.99, 0.985, "simulated", color=FRAUD, fontsize=9, ha="right", va="top")
+
+
 def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 5))
     figure.subplots_adjust(**MARGINS)

@@ -72,6 +72,7 @@ class Health:
             "mlflow_tracking_uri": origin.tracking_uri,
             "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
             "run_id": origin.run_id,
+            "data_kind": origin.data_kind,
             "source": origin.source,
             "note": origin.note,
             **({} if threshold is None else {"threshold": threshold}),

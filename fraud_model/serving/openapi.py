@@ -53,6 +53,9 @@ OTHER_ROUTES = {
 }
 
 
+SIMULATED = "It was trained on simulated transactions: no real fraud is to be judged by it."
+
+
 def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     """The document in OpenAPI 3.1; its examples are two of the version's known rows, if it has any.
 
@@ -131,7 +134,8 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
         "info": {
             "title": served.origin.model_name or "Unnamed model",
             "version": served.origin.model_version or "unregistered",
-            "description": "Scores transactions with an MLflow model version.",
+            "description": "Scores transactions with an MLflow model version."
+            + f" {SIMULATED}" * served.origin.is_simulated,
         },
         "paths": paths,
         "components": {
@@ -170,6 +174,7 @@ def page(described: dict[str, Any], server: str) -> str:
     return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=html.escape(described["info"]["title"]),
         version=html.escape(described["info"]["version"]),
+        description=html.escape(described["info"]["description"]),
         routes=routes,
         refusals=refusals,
         example=_example(described, server, ' -H "Authorization: Bearer $API_TOKEN"' * secured),

@@ -41,7 +41,8 @@ class Origin:
     """Where the served model is and what it is; unknown texts are empty.
 
     `source` says whether the registry named the model (`registry`) or it is a directory (`local`).
-    `note` says why a directory stands in for the registry, where one does.
+    `note` says why a directory stands in for the registry, where one does. `data_kind` is what the
+    version was trained on, `real` or `simulated`.
     """
 
     path: str
@@ -52,11 +53,17 @@ class Origin:
     run_id: str = ""
     tracking_uri: str = ""
     note: str = ""
+    data_kind: str = ""
 
     @property
     def is_stand_in(self) -> bool:
         """Whether it is an exported directory, because the registry was out of reach."""
         return bool(self.note)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the version has seen no real transaction."""
+        return self.data_kind == "simulated"
 
 
 def limit_patience() -> None:
@@ -190,6 +197,7 @@ def _from_registry(registered: re.Match[str], folder: Path | None) -> Origin:
         model_stage=_stage(version),
         run_id=str(version.run_id or ""),
         tracking_uri=without_credentials(mlflow.get_tracking_uri()),
+        data_kind=version.tags.get("data_kind", ""),
     )
 
 

@@ -17,7 +17,7 @@ from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.sources import is_database
 from fraud_model.data.split import Parts
 from fraud_model.data.table import as_yaml
-from fraud_model.evaluation.plots import draw_curves
+from fraud_model.evaluation.plots import draw_curves, mark_simulated
 from fraud_model.model.directory import CARD_FILE
 from fraud_model.tracking import log_curve
 from fraud_model.training.plots import draw_importance, draw_learning_curve
@@ -170,6 +170,8 @@ def _log_plots(result: TrainingResult) -> None:
         evaluated.contributions(holdout.iloc[:: -(-len(holdout) // ROWS_EXPLAINED)]),
     )
     for name, figure in plots.items():
+        if result.dataset.kind == "simulated":
+            mark_simulated(figure)
         mlflow.log_figure(figure, f"plots/{name}.png")
 
 

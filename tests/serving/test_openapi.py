@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import requests
 from openapi_spec_validator import validate
 
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.serving import openapi
+from fraud_model.serving.loading import load_served
+from fraud_model.serving.origin import resolve
 from tests.support.server import Server
 
 
@@ -49,6 +53,17 @@ def test_the_example_of_the_page_works_when_pasted(server: Server) -> None:
         ["bash", "-c", html.unescape(command)], capture_output=True, text=True, check=True
     )
     assert "fraud_probability" in done.stdout
+
+
+def test_a_version_that_saw_no_real_transaction_is_called_simulated(
+    server: Server, exported: Path
+) -> None:
+    assert server.get("/health").json()["data_kind"] == "real"
+    assert "simulated" not in server.get("/docs").text
+    origin = replace(resolve(str(exported)), data_kind="simulated")
+    described = openapi.document(load_served(origin), with_token=False)
+    assert "trained on simulated transactions" in described["info"]["description"]
+    assert "trained on simulated transactions" in openapi.page(described, "http://localhost")
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/docs"])

@@ -210,6 +210,16 @@ def test_the_model_in_use_is_shown(page: Page, server: Server) -> None:
     expect(page.locator("#state")).to_have_text(re.compile("^Healthy"))
 
 
+def test_a_version_that_saw_no_real_transaction_is_called_simulated(
+    page: Page, server: Server
+) -> None:
+    expect(page.locator("#state")).not_to_contain_text("simulated")
+    simulated = {**server.get("/health").json(), "data_kind": "simulated"}
+    page.route("**/health", lambda route: route.fulfill(json=simulated))
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("trained on simulated transactions")
+
+
 def test_a_server_without_its_registry_is_shown_as_degraded(page: Page, server: Server) -> None:
     degraded = {**server.get("/health").json(), "status": "degraded", "note": "out of reach"}
     page.route("**/health", lambda route: route.fulfill(json=degraded))
