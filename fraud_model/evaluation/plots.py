@@ -38,7 +38,7 @@ def draw_curves(
     title = f"{part} part, {len(scored.labels):,} transactions, {scored.labels.sum():,} frauds"
     return {
         "precision_recall": _precision_recall(scored, metrics, decision, title),
-        "roc": _roc(scored, metrics, title),
+        "roc": _roc(scored, metrics, decision, title),
         "reliability": _reliability(scored, metrics, title),
         "score_distribution": _score_distribution(scored, decision, title),
         "threshold": _against_threshold(scored, decision, policy, title),
@@ -96,7 +96,7 @@ def _precision_recall(
     return figure
 
 
-def _roc(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
+def _roc(scored: Scored, metrics: Metrics, decision: Decision, subtitle: str) -> Figure:
     figure, axes = _axes(
         "ROC curve",
         subtitle,
@@ -113,6 +113,13 @@ def _roc(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
         color=GENUINE,
         label=f"area {metrics.roc_auc:.4f}",
     )
+    flagged_of_genuine = metrics.false_positives / (
+        metrics.false_positives + metrics.true_negatives
+    )
+    at = max(flagged_of_genuine, lowest)
+    axes.plot(at, metrics.recall, "o", color=FRAUD, label=str(decision))
+    by_chance = np.geomspace(lowest, 1, 100)
+    axes.plot(by_chance, by_chance, color=ACCENT, linestyle=":", label="chance")
     _log_scale(axes, "x")
     axes.set(xlim=(lowest, 1), ylim=(0, 1.03))
     axes.legend(loc="lower right")

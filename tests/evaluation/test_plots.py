@@ -49,3 +49,10 @@ def test_curves_draw_for_good_and_for_degenerate_scores(scored: Scored, policy: 
 def test_a_cost_policy_draws_cost() -> None:
     drawn = draw(EASY, "cost:5")
     assert drawn["threshold"].get_suptitle() == "Cost against threshold"
+
+
+def test_the_roc_curve_shows_the_decision_and_chance() -> None:
+    axes = draw(EASY, "f1")["roc"].axes[0]
+    area, decision, chance = (text.get_text() for text in axes.get_legend().get_texts())
+    assert (area[:4], chance) == ("area", "chance")
+    assert decision.startswith("probability >= ")
