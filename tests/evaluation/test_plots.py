@@ -52,7 +52,7 @@ def test_a_cost_policy_draws_cost() -> None:
 
 
 def test_the_roc_curve_shows_the_decision_and_chance() -> None:
-    axes = draw(EASY, "f1")["roc"].axes[0]
-    area, decision, chance = (text.get_text() for text in axes.get_legend().get_texts())
+    _, labels = draw(EASY, "f1")["roc"].axes[0].get_legend_handles_labels()
+    area, decision, chance = labels
     assert (area[:4], chance) == ("area", "chance")
     assert decision.startswith("probability >= ")
