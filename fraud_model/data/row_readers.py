@@ -195,7 +195,8 @@ def _pieces(tables: Iterator[pd.DataFrame], names: Sequence[str], place: str) ->
 
 def _batches(path: Path, names: Sequence[str], place: str) -> Iterator[pyarrow.RecordBatch]:
     try:
-        with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+        # What is buffered before it is asked for is kept to the end of the file.
+        with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
             yield from file.iter_batches(ROWS_PER_PIECE, columns=list(names))
     except (pyarrow.ArrowException, OSError) as error:
         raise incomplete(place, "Parquet", error) from error
