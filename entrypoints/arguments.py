@@ -81,6 +81,9 @@ HELP = {
     "base": "table of an earlier collect to go on from",
     "window": "1d, 12h, 30m, or a number of transactions",
     "report": "directory to write the report to",
+    "keys": "names of columns to carry over beside the scores, with commas between",
+    "reasons": "how many features to name for each row, those that moved its score most",
+    "monitor": "true checks the transactions for drift in the same pass",
     "dry_run": "true lists what would be sent, and sends nothing",
 }
 

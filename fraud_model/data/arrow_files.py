@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,19 @@ def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]
         DataError: the folder holds no Parquet file or is a Delta table, its files have different
             columns, or one of them is damaged.
     """
+    dataset = folder_dataset(folder, place)
+    with reading_folder(folder, place):
+        table = dataset.to_table()
+    frame, notes = frame_of(table, place)
+    return frame, (f"{len(dataset.files)} Parquet files, in the order of their paths", *notes)
+
+
+def folder_dataset(folder: Path, place: str) -> pyarrow.dataset.FileSystemDataset:
+    """All Parquet files below a folder, in the order of their paths, with one schema.
+
+    Raises:
+        DataError: as read_folder.
+    """
     if (folder / "_delta_log").is_dir():
         raise DataError(
             f"{place} is a Delta table, whose folder also holds rows that were deleted. "
@@ -57,19 +71,24 @@ def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]
         partitioning="hive",
         partition_base_dir=str(folder),
     )
-    try:
+    with reading_folder(folder, place):
         unified = pyarrow.unify_schemas(
             [dataset().schema, *schemas], promote_options="permissive"
         ).remove_metadata()
-        table = dataset(schema=unified).to_table()
+        return dataset(schema=unified)
+
+
+@contextmanager
+def reading_folder(folder: Path, place: str) -> Iterator[None]:
+    """Raises DataError where the files of a folder cannot be read as one table."""
+    try:
+        yield
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
             f"{place}: its files cannot be read as one table "
             f"({first_line(error).replace(str(folder), place)}). Save them again, with the same "
             "types of columns."
         ) from error
-    frame, notes = frame_of(table, place)
-    return frame, (f"{len(files)} Parquet files, in the order of their paths", *notes)
 
 
 def check_equal(expected: Sequence[str], found: Sequence[str], place: str) -> None:
@@ -119,11 +138,12 @@ def _whole(
             source = content.path or pyarrow.BufferReader(stream.read())
         table = read(source)
     except (pyarrow.ArrowException, OSError) as error:
-        raise _incomplete(content.place, kind, error) from error
+        raise incomplete(content.place, kind, error) from error
     return frame_of(table, content.place)
 
 
-def _incomplete(place: str, kind: str, error: Exception) -> DataError:
+def incomplete(place: str, kind: str, error: Exception) -> DataError:
+    """The error of a file that is damaged or cut short."""
     return DataError(
         f"{place} is not a complete {kind} file ({first_line(error)}). Fetch or save it again."
     )
@@ -161,7 +181,7 @@ def _schema(file: Path, place: str) -> pyarrow.Schema:
     try:
         schema = pyarrow.parquet.read_schema(file)
     except (pyarrow.ArrowException, OSError) as error:
-        raise _incomplete(place, "Parquet", error) from error
+        raise incomplete(place, "Parquet", error) from error
     named(schema.names, place)
     return schema
 

@@ -7,20 +7,22 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
-import orjson
-
-from fraud_model.data.audit_batch import Piece
-from fraud_model.data.traffic import (
-    NO_TRAFFIC,
-    ROWS_PER_BATCH,
-    Batch,
-    Tally,
-)
+from fraud_model.data.audit_processes import on_every_core
+from fraud_model.data.audit_reading import Reading
+from fraud_model.data.traffic import NO_TRAFFIC, Batch, Tally
 from fraud_model.errors import DataError
 from fraud_model.model.feature import Feature
+from fraud_model.parallel import cores
+
+# Lines that are read at once: as many wait as twice the cores.
+LINES_PER_BLOCK = 10_000
+# Of a smaller log the processes would take longer to start than they save.
+BYTES_WORTH_PROCESSES = 100_000_000
 
 KEY_COLUMNS: tuple[str, ...] = ("request_id", "row")
 
@@ -51,45 +53,28 @@ class AuditTraffic:
     ) -> None:
         self.tally = Tally()
         self._path = path
-        self._name = name
-        self._version = version
-        self._features = tuple(features)
-        self._time = time
-        self._left_out = frozenset() if with_marked else NO_TRAFFIC
+        left_out = frozenset() if with_marked else NO_TRAFFIC
+        self._reading = Reading(name, version, tuple(features), time, left_out)
         check_exists(path)
 
     def batches(self, keys: Sequence[str]) -> Iterator[Batch]:
-        """The log in order of its files; see Traffic."""
-        piece = Piece(self._features, bool(keys), self._time)
-        for line in read_lines(self._path, self.tally):
-            self._read(line, piece)
-            if piece.lines >= ROWS_PER_BATCH:
-                yield piece.take()
-        yield piece.take()
-        tally = self.tally
+        """The log in order of its files; see Traffic. A large one is read on every core."""
+        tally, reading = self.tally, replace(self._reading, with_keys=bool(keys))
+        lines = read_lines(self._path, tally)
+        blocks = iter(lambda: list(islice(lines, LINES_PER_BLOCK)), [])
+        size = sum(file.stat().st_size for file in _files(self._path) if file.exists())
+        is_large = size >= BYTES_WORTH_PROCESSES and cores() > 1
+        for batch, found in (
+            on_every_core(reading, blocks) if is_large else map(reading.read, blocks)
+        ):
+            tally.add(found)
+            yield batch
         if tally.lines and tally.unreadable + tally.torn == tally.lines:
             raise DataError(
                 f"{self._path}: none of its {tally.lines:,} lines is an audit line with the "
-                f"features of {self._name} version {self._version}. Is it the file that AUDIT_LOG "
-                "names? A table ends in .csv, .csv.gz or .parquet."
+                f"features of {reading.name} version {reading.version}. Is it the file that "
+                "AUDIT_LOG names? A table ends in .csv, .csv.gz or .parquet."
             )
-
-    def _read(self, line: bytes, piece: Piece) -> None:
-        try:
-            entry = orjson.loads(line)
-            if "shadow_of" in entry:
-                served = (self._name, entry["shadow_of"])
-            else:
-                served = (entry["model_name"], entry["model_version"])
-            if served != (self._name, self._version):
-                label = f"{served[0] or 'unnamed'} {served[1] or 'unregistered'}"
-                self.tally.other_versions[label] += 1
-            elif entry.get("source") in self._left_out:
-                self.tally.marked[entry["source"]] += 1
-            else:
-                piece.add(entry)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            count_unreadable(line, self.tally)
 
 
 def check_exists(path: Path) -> None:
@@ -111,14 +96,6 @@ def read_lines(path: Path, tally: Tally) -> Iterator[bytes]:
                     yield line
             except (EOFError, zlib.error, gzip.BadGzipFile):
                 tally.torn += 1
-
-
-def count_unreadable(line: bytes, tally: Tally) -> None:
-    """Counts a line that is no audit line: one without a line end is torn."""
-    if line.endswith(b"\n"):
-        tally.unreadable += 1
-    else:
-        tally.torn += 1
 
 
 def rotated_files(path: Path) -> list[tuple[int, Path]]:

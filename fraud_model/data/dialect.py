@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fraud_model.data.content import Content
+from fraud_model.model.feature import MISSING_WORDS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SAMPLE_ROWS = 1_000
@@ -30,7 +31,8 @@ class Dialect:
     """How a CSV file is written, and what its first rows show of its columns.
 
     `codes` are the columns, by number from 0, with whole numbers that begin with a zero; `long`
-    those with whole numbers of more digits than float64 holds.
+    those with whole numbers of more digits than float64 holds; `decimals` those with whole numbers
+    that are written with decimals, as pandas writes a column of them with gaps.
     """
 
     header: list[str]
@@ -38,6 +40,7 @@ class Dialect:
     decimal: str
     codes: frozenset[int]
     long: frozenset[int]
+    decimals: frozenset[int]
     notes: tuple[str, ...]
 
 
@@ -72,6 +75,7 @@ def recognise(content: Content, encoding: str) -> Dialect | None:
         decimal=decimal,
         codes=frozenset(i for i, cells in enumerate(columns) if any(map(CODE.fullmatch, cells))),
         long=frozenset(i for i, cells in enumerate(columns) if any(map(LONG.fullmatch, cells))),
+        decimals=frozenset(i for i, cells in enumerate(columns) if _have_decimals(cells, decimal)),
         notes=tuple(notes),
     )
 
@@ -91,6 +95,12 @@ def _fit(rows: Sequence[Sequence[str]]) -> float:
         return float(bool(rows))
     width = len(rows[0])
     return width * (sum(len(row) == width for row in rows[1:]) + 1) / len(rows)
+
+
+def _have_decimals(cells: Sequence[str], decimal: str) -> bool:
+    present = [cell for cell in cells if cell not in MISSING_WORDS]
+    whole = re.compile(rf"-?(0|[1-9]\d*){re.escape(decimal)}0+")
+    return bool(present) and all(map(whole.fullmatch, present))
 
 
 def _has_decimal_commas(columns: Sequence[Sequence[str]], separator: str) -> bool:

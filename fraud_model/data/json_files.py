@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -20,18 +22,46 @@ def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         DataError: it is not JSON, a record is no object, or columns hold lists or objects.
     """
+    with _reading(content):
+        records = list(_records(content))
+    if not records:
+        raise DataError(f"{content.place} holds no records. Fetch or save it again.")
     mark = content.head.startswith(BYTE_ORDER_MARK)
-    start = content.head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    return _table(records, content.place), ("a byte-order mark",) if mark else ()
+
+
+def json_tables(content: Content, rows: int) -> Iterator[pd.DataFrame]:
+    """The records as tables of up to `rows` rows; see `read_json`.
+
+    An array is held in memory, and lines are not.
+
+    Raises:
+        DataError: as read_json.
+    """
+    with _reading(content):
+        records = _records(content)
+        while piece := list(islice(records, rows)):
+            yield _table(piece, content.place)
+
+
+@contextmanager
+def _reading(content: Content) -> Iterator[None]:
     try:
-        records = list(_array(content) if start.startswith(b"[") else _lines(content))
+        yield
     except (*DAMAGED, OSError) as error:
         if content.path and isinstance(error, OSError):
             raise
         raise damaged(content.place, error) from error
-    if not records:
-        raise DataError(f"{content.place} holds no records. Fetch or save it again.")
+
+
+def _records(content: Content) -> Iterator[dict[str, Any]]:
+    start = content.head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    return _array(content) if start.startswith(b"[") else _lines(content)
+
+
+def _table(records: list[dict[str, Any]], place: str) -> pd.DataFrame:
     table = pd.DataFrame.from_records(records)
-    named([str(name) for name in table.columns], content.place)
+    named([str(name) for name in table.columns], place)
     nested = []
     for name in table.columns:
         values = table[name]
@@ -46,10 +76,10 @@ def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
             table[name] = values.map(_text, na_action="ignore").astype("str")
     if nested:
         raise DataError(
-            f"{content.place}: these columns hold lists or objects: {', '.join(nested)}. "
+            f"{place}: these columns hold lists or objects: {', '.join(nested)}. "
             "Save each part as a column of its own, or drop them."
         )
-    return table, ("a byte-order mark",) if mark else ()
+    return table
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pyarrow
 
-from fraud_model.data.audit_log import check_exists, count_unreadable, read_lines
+from fraud_model.data.audit_log import check_exists, read_lines
+from fraud_model.data.audit_reading import count_unreadable
 from fraud_model.data.traffic import NO_TRAFFIC, Tally
 
 # The columns beside features and label: the first two find a label, the others say when the row was

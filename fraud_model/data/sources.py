@@ -70,15 +70,44 @@ def read_source(data: str, query: str = "") -> RawTable:
         frame, notes = read_file(download_creditcard(DEFAULT_FILE, "kaggle"), str(DEFAULT_FILE))
         return RawTable(frame, "kaggle:mlg-ulb/creditcardfraud", "real", notes)
     with tempfile.TemporaryDirectory() as folder:
-        if data.startswith(("http://", "https://")):
-            place = public(data)
-            local = fetch(data, Path(folder) / (Path(place).name or "table"))
-        elif data.startswith(SCHEMES):
-            local, place = fetch_objects(data, Path(folder))
-        else:
-            local, place = Path(data).expanduser(), data
+        local, place = local_path(data, Path(folder))
         frame, notes = _read_path(local, place)
     return RawTable(frame, place, "real", notes)
+
+
+def local_path(data: str, folder: Path) -> tuple[Path, str]:
+    """Where a file, folder or pattern lies, fetched to `folder` if `data` is an address of one.
+
+    Also returns what messages call it.
+
+    Raises:
+        DataError: nothing is there, or it cannot be fetched.
+    """
+    if data.startswith(("http://", "https://")):
+        place = public(data)
+        return fetch(data, folder / (Path(place).name or "table")), place
+    if data.startswith(SCHEMES):
+        return fetch_objects(data, folder)
+    return Path(data).expanduser(), data
+
+
+def files_of(path: Path, place: str) -> list[tuple[Path, str]]:
+    """The files that a path or pattern names, in the order of their names, as messages call them.
+
+    Raises:
+        DataError: no file fits the pattern.
+    """
+    if path.exists() or not PATTERN.search(str(path)):
+        return [(path, place)]
+    first = next(i for i, part in enumerate(path.parts) if PATTERN.search(part))
+    root, pattern = Path(*path.parts[:first]), Path(*path.parts[first:])
+    names = [file.relative_to(root) for file in sorted(root.glob(str(pattern))) if file.is_file()]
+    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    if not names:
+        raise DataError(f"{place}: no file fits this pattern (looked in {Path.cwd()}).")
+    # Files that were fetched are named as they are where they came from.
+    front = place[: -len(str(pattern))]
+    return [(root / name, f"{front}{name}") for name in names]
 
 
 def is_database(data: str) -> bool:
@@ -97,23 +126,14 @@ def _read_path(path: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
         frame, notes = read_folder(path, place)
         frame, index_notes = without_index(frame, ())
         return frame, (*notes, *index_notes)
-    if path.exists() or not PATTERN.search(str(path)):
-        return read_file(path, place)
-    first = next(i for i, part in enumerate(path.parts) if PATTERN.search(part))
-    root, pattern = Path(*path.parts[:first]), Path(*path.parts[first:])
-    names = [file.relative_to(root) for file in sorted(root.glob(str(pattern))) if file.is_file()]
-    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    if not names:
-        raise DataError(f"{place}: no file fits this pattern (looked in {Path.cwd()}).")
-    # Files that were fetched are named as they are where they came from.
-    front = place[: -len(str(pattern))]
-    return _joined([root / name for name in names], [f"{front}{name}" for name in names])
+    files = files_of(path, place)
+    return _joined(files) if files != [(path, place)] else read_file(path, place)
 
 
-def _joined(files: list[Path], places: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    read = [read_file(file, place) for file, place in zip(files, places, strict=True)]
+def _joined(files: list[tuple[Path, str]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    read = [read_file(file, place) for file, place in files]
     first = list(read[0][0].columns)
-    for (frame, _), place in zip(read, places, strict=True):
+    for (frame, _), (_, place) in zip(read, files, strict=True):
         check_equal(first, list(frame.columns), place)
     texts = [
         name
@@ -123,7 +143,7 @@ def _joined(files: list[Path], places: list[str]) -> tuple[pd.DataFrame, tuple[s
     if texts:
         # A column that is text in one file is text in all: codes keep their zeros and digits.
         text = Text(also=texts)
-        read = [read_file(file, place, text) for file, place in zip(files, places, strict=True)]
+        read = [read_file(file, place, text) for file, place in files]
     frame = pd.concat([frame[first] for frame, _ in read], ignore_index=True)
     notes = dict.fromkeys(note for _, notes in read for note in notes)
     return frame, (f"{len(files)} files, in the order of their names", *notes)

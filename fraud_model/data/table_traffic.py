@@ -38,7 +38,7 @@ class TableTraffic:
         self._path = path
         loaded = mlflow.pyfunc.load_model(str(model_path))
         self._model = loaded.unwrap_python_model()
-        self._described = _described(loaded)
+        self._described = described_features(loaded)
         self._table = read_table(path, numbers=_not_text(path, self._described))
         missing = [
             name
@@ -116,7 +116,7 @@ def _texts(table: pd.DataFrame, name: str) -> Iterable[str]:
     return map(str, table[name] if name in table.columns else table.index)
 
 
-def _described(loaded: mlflow.pyfunc.PyFuncModel) -> dict[str, Feature]:
+def described_features(loaded: mlflow.pyfunc.PyFuncModel) -> dict[str, Feature]:
     """The features that a version takes; those of release 0.1.0 are numbers."""
     encoder = getattr(loaded.unwrap_python_model(), "encoder", None)
     if encoder is None:

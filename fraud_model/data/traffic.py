@@ -81,6 +81,11 @@ class Tally:
     other_versions: Counter[str] = field(default_factory=Counter)
     marked: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Tally) -> None:
+        """Adds what was counted elsewhere."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 class Traffic(Protocol):
     """A source of served transactions.

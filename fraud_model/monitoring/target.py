@@ -38,19 +38,27 @@ class Monitored:
 
 
 @contextmanager
-def resolve(name: str, stage: versions.Stage, model_dir: str) -> Iterator[Monitored]:
-    """The version in `stage`, or in an exported directory.
+def resolve(
+    name: str, stage: versions.Stage, model_dir: str, number: str = "", purpose: str = "monitor"
+) -> Iterator[Monitored]:
+    """The version in `stage`, the one with `number` if there is one, or an exported directory.
+
+    `purpose` is the verb of what it is wanted for.
 
     Raises:
-        RegistryError: the stage is empty, or the version has no files or no reference profile.
-        ParameterError: the directory holds no exported model.
+        RegistryError: the stage is empty, there is no such version, or the version has no files or
+            no reference profile.
+        ParameterError: the directory holds no exported model, or `number` is none.
     """
     if model_dir:
         path = Path(model_dir)
         origin = ModelDirectory(path).required_origin()
         yield _monitored(origin["model_name"], origin["model_version"], path, None)
         return
-    version = versions.require_current(name, stage, "monitor")
+    if number:
+        version = versions.find_version(name, number)
+    else:
+        version = versions.require_current(name, stage, purpose)
     number = str(version.version)
     with tempfile.TemporaryDirectory() as folder:
         path = download(f"models:/{name}/{number}", f"{name} version {number}", Path(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -59,7 +60,7 @@ def test_rows_come_with_their_features_scores_and_keys(
 def test_turned_over_files_come_first_and_in_order(
     tmp_path: Path, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_log, "ROWS_PER_BATCH", 7)
+    monkeypatch.setattr(audit_log, "LINES_PER_BLOCK", 7)
     write_lines(tmp_path / "audit.jsonl", lines[50:])
     write_lines(tmp_path / "audit.jsonl.10", lines[30:50])
     write_lines(tmp_path / "audit.jsonl.2", lines[10:30])
@@ -70,6 +71,24 @@ def test_turned_over_files_come_first_and_in_order(
     together = np.concatenate([batch.scored.probability for batch in batches])
     assert together.tolist() == [line["fraud_probability"] for line in lines]
     assert (traffic.tally.files, traffic.tally.lines) == (4, 60)
+
+
+def test_a_large_log_is_read_by_several_processes_with_the_same_result(
+    tmp_path: Path, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "LINES_PER_BLOCK", 7)
+    monkeypatch.setattr(audit_log, "cores", lambda: 2)
+    shadow = shadow_line({**lines[6], "model_version": "1"}, "2", 0.1)
+    path = write_lines(tmp_path / "audit.jsonl", [*lines, refused_line(2), shadow])
+    with path.open("ab") as file:
+        file.write(b'not json\n{"time": "yesterday", "model_name": ')
+    traffic, batches = read(path, "request_id", "row")
+    monkeypatch.setattr(audit_log, "BYTES_WORTH_PROCESSES", 0)
+    by_processes, again = read(path, "request_id", "row")
+    assert by_processes.tally == traffic.tally
+    assert len(again) == len(batches) == 10
+    for one, other in zip(again, batches, strict=True):
+        np.testing.assert_equal(asdict(one), asdict(other))
 
 
 def test_a_file_that_is_deleted_before_it_is_opened_is_left_out(

@@ -78,6 +78,7 @@ SHORT = {
         "| fraud rate doubled |",
     ),
     "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),
+    "score": ("--rows 30000 --repeats 1", "| 30,000 |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
@@ -93,7 +94,7 @@ SHORT = {
 WITH_COMMANDS = {
     page for page in PAGES if any(fence.language in ("sh", "python") for fence in fences(page))
 }
-# Followed below, or, the page about Spark, in test_spark.py.
+# Followed below, and what is about Spark in test_spark.py.
 ELSEWHERE_OR_BELOW = {"docs/gate.md", "docs/serve.md", "docs/monitor.md", "docs/scale.md"}
 OTHERS = sorted(WITH_COMMANDS - {README, BENCHMARKS} - ELSEWHERE_OR_BELOW)
 
@@ -120,11 +121,11 @@ class Reader:
         self._transactions = transactions
         self._server: contextlib.ExitStack = contextlib.ExitStack()
 
-    def follow(self, page: str) -> list[Ran]:
+    def follow(self, page: str, section: str = "") -> list[Ran]:
         """Runs what the fences of a page hold, in order; a server goes on until the next one."""
         ran = []
         with contextlib.closing(self):
-            for fence in fences(page):
+            for fence in fences(page, section):
                 if fence.language == "python":
                     ran.append(self.run(fence.text, "python", "-c"))
                 elif fence.language == "sh":
@@ -293,6 +294,14 @@ def test_the_page_about_monitoring(reader: Reader, first_page: list[Ran]) -> Non
     assert (reader.folder / "monitoring" / "report.html").is_file()
     assert "collected.parquet: 2,000 rows, 2,000 of them new" in collected.out
     assert "collected.parquet: 2,000 rows, 0 of them new" in again.out
+
+
+@pytest.mark.slow
+def test_the_page_about_large_tables(reader: Reader, first_page: list[Ran]) -> None:
+    done, shown = reader.follow("docs/scale.md", "On one machine")
+    assert "with fraud-detector version" in done.out
+    assert (reader.folder / "scores" / "part-00000.parquet").is_file()
+    assert "fraud_probability" in shown.out
 
 
 @pytest.mark.slow

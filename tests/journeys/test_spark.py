@@ -16,7 +16,7 @@ from tests.support.documents import fences
 from tests.support.environment import own_environment
 from tests.support.typed_table import typed_table
 
-PAGE = "docs/scale.md"
+PAGE, SECTION = "docs/scale.md", "On Spark"
 MODEL, TABLE, SCORED = (
     "models:/fraud-detector/Production",
     "data/transactions.parquet",
@@ -35,7 +35,7 @@ pytestmark = [
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Spark, which no lock contains: it takes hundreds of megabytes."""
     folder = tmp_path_factory.mktemp("spark")
-    install = shlex.split(fences(PAGE)[0].text)
+    install = shlex.split(fences(PAGE, SECTION)[0].text)
     assert install[:2] == ["pip", "install"]
     command = [sys.executable, "-m", *install, "--quiet", "--target", str(folder)]
     subprocess.run(command, check=True, timeout=SECONDS)
@@ -46,7 +46,7 @@ def scored(spark: Path, model: Path, table: pd.DataFrame, folder: Path) -> pd.Da
     """What the page's snippet writes about a table."""
     (folder / "data").mkdir()
     table.to_parquet(folder / TABLE, index=False)
-    (snippet,) = (fence.text for fence in fences(PAGE) if fence.language == "python")
+    (snippet,) = (fence.text for fence in fences(PAGE, SECTION) if fence.language == "python")
     assert MODEL in snippet
     done = subprocess.run(
         [sys.executable, "-c", snippet.replace(MODEL, str(model))],

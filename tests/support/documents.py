@@ -32,9 +32,10 @@ def read(document: str) -> str:
     return (REPOSITORY / document).read_text(encoding="utf-8")
 
 
-def fences(document: str) -> list[Fence]:
-    """The fenced blocks of a document, in order."""
-    return [Fence(language, text) for language, text in FENCE.findall(read(document))]
+def fences(document: str, section: str = "") -> list[Fence]:
+    """The fenced blocks of a document, or of one of its sections, in order."""
+    text = sections(document)[section] if section else read(document)
+    return [Fence(language, text) for language, text in FENCE.findall(text)]
 
 
 def prose(document: str) -> str:

@@ -1,0 +1,1 @@
+"""Scores a table of any size in batches, to parts that a rerun goes on from."""
