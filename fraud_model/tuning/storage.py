@@ -18,6 +18,8 @@ from pathlib import Path
 import mlflow
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from fraud_model.errors import ParameterError, TrackingError
@@ -103,15 +105,26 @@ def _database(address: str) -> optuna.storages.RDBStorage:
 
 
 def _connected(address: str) -> optuna.storages.RDBStorage:
-    patience = {"connect_args": {"timeout": LOCK_SECONDS}}
+    sqlite = address.startswith("sqlite")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.storages.RDBStorage(
+        storage = optuna.storages.RDBStorage(
             address,
-            engine_kwargs=patience if address.startswith("sqlite") else None,
+            engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}} if sqlite else None,
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
         )
+    if sqlite:
+        event.listen(storage.engine, "connect", _log_ahead)
+        # Connections that were made before it.
+        storage.engine.dispose()
+    return storage
+
+
+def _log_ahead(connection: DBAPIConnection, _: object) -> None:
+    """Spares the wait for the disk at each of a trial's forty writes; a kill loses none of them."""
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+        connection.cursor().execute(f"PRAGMA {pragma}")
 
 
 def _opened(
