@@ -32,8 +32,9 @@ from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import TargetEncoder
 from tqdm import tqdm
 
-from benchmarks.recipes_folds import Fold, rolling, stratified
+from benchmarks.recipes_folds import rolling, stratified
 from fraud_model.arrays import Floats, Labels
+from fraud_model.evaluation.folds import Fold
 from fraud_model.training.config import Hyperparameters
 
 NUMBERS, ROUNDS = 8, 400

@@ -30,16 +30,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
-from benchmarks.recipes_folds import Fold, hours, pieces, rolling, stratified
+from benchmarks.recipes_folds import RollingFold, hours, pieces, rolling, stratified
 from benchmarks.recipes_peers import PEERS, Inputs
 from fraud_model.arrays import Counts, Floats, Labels
 from fraud_model.data.dataset import Dataset, load_dataset
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
+from fraud_model.evaluation.folds import Fold, mean_over_folds
 
 ALL, EARLIER = "all", "earlier 75 %"
 SECONDS_PER_HOUR = 3_600
@@ -112,7 +112,7 @@ def run(folds: list[Fold], dataset: Dataset, labels: Labels, genuine_weight: flo
         reached.test_over_learned.append(len(fold.test) / len(fold.learn))
         weights = np.where(labels[fold.test] == 1, 1.0, genuine_weight)
         learned: dict[str, Counts] = {ALL: fold.learn}
-        if fold.earlier is not None:
+        if isinstance(fold, RollingFold):
             learned[EARLIER] = fold.earlier
         for what, learn in learned.items():
             past, test = Inputs.of(dataset, learn, fold.test)
@@ -145,10 +145,8 @@ def rows(reached: Reached) -> Iterable[str]:
 def _difference(paired: Floats, test_over_learned: float) -> str:
     if not paired.any():
         return ""
-    folds = len(paired)
-    error = paired.std(ddof=1) * np.sqrt(1 / folds + test_over_learned)
-    margin = stats.t.ppf(0.975, folds - 1) * error
-    return f"{paired.mean():+.4f} ± {margin:.4f}"
+    over = mean_over_folds(paired, test_over_learned)
+    return f"{over.value:+.4f} ± {over.high - over.value:.4f}"
 
 
 if __name__ == "__main__":

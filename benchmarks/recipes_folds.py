@@ -9,46 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from fraud_model.arrays import Counts, Floats, Labels
+from fraud_model.evaluation import folds
+from fraud_model.evaluation.folds import Fold
 
 FOLDS = 5
 ORIGINS = 8
-# The share of the frauds before the first origin.
-FIRST_ORIGIN = 0.4
 # The share of the past that a version learns from whose validation part comes after it.
 EARLIER = 0.75
 
 
 @dataclass(frozen=True)
-class Fold:
-    """Positions of rows: the score is that on `test` of what learned from `learn`.
+class RollingFold(Fold):
+    """A fold by time; `earlier` is the older part of `learn`, without the validation part."""
 
-    `earlier` is the older part of `learn`, what remains without the validation part; None where
-    rows are not divided by time.
-    """
-
-    learn: Counts
-    test: Counts
-    earlier: Counts | None = None
+    earlier: Counts
 
 
 def rolling(times: Floats, labels: Labels, label_delay: float) -> Iterator[Fold]:
-    """Rolling origins: all that is older than the origin and the delay, then the next block.
-
-    Blocks hold about as many frauds each. Times and delay are in hours, and times ascend.
-    """
-    shares = np.linspace(FIRST_ORIGIN, 1, ORIGINS + 1)
-    bounds = np.quantile(times[labels == 1], shares)
-    bounds[-1] = np.inf
-    for begin, end in pairwise(bounds):
-        learn = np.flatnonzero(times < begin - label_delay)
-        test = np.flatnonzero((times >= begin) & (times < end))
-        yield Fold(learn, test, learn[: int(EARLIER * len(learn))])
+    """Rolling origins with blocks of about as many frauds each; times and delay are in hours."""
+    for fold in folds.rolling(times, labels, label_delay, ORIGINS):
+        yield RollingFold(fold.learn, fold.test, fold.learn[: int(EARLIER * len(fold.learn))])
 
 
 def pieces(times: Floats, labels: Labels) -> Iterator[Fold]:

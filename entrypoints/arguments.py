@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,8 +51,11 @@ HELP = {
     "num_leaves": "maximum number of leaves in a tree",
     "min_child_samples": "minimum number of transactions in a leaf",
     "min_sum_hessian_in_leaf": "minimum sum of p (1 - p) in a leaf",
+    "lambda_l1": "L1 regularisation of leaf values",
     "lambda_l2": "L2 regularisation of leaf values",
     "feature_fraction": "share of features that each tree may use",
+    "bagging_fraction": "share of transactions that each tree is drawn from; 1 for all",
+    "cat_smooth": "how many transactions a category's value is smoothed by",
     "seed": "seed for sampling and splitting",
     "seeds": "how many boosters, of seed, seed + 1 and so on, are averaged",
     "min_accuracy": "minimum accuracy on the holdout",
@@ -84,14 +87,24 @@ HELP = {
     "keys": "names of columns to carry over beside the scores, with commas between",
     "reasons": "how many features to name for each row, those that moved its score most",
     "monitor": "true checks the transactions for drift in the same pass",
+    "trials": "trials that the study has in the end, those of earlier runs among them",
+    "minutes": "minutes until this run starts no further trial; 0 for no limit",
+    "folds": "folds that a trial is measured on",
+    "study": "name of the study; empty for one that follows from table and settings",
+    "storage": "address of the database of studies, or auto (studies.db beside the tracking store)",
+    "register": "true trains and registers the winner, false does not",
     "dry_run": "true lists what would be sent, and sends nothing",
 }
 
+
+# What a parameter means to one entry point alone.
+OWN_HELP = {("tune", "space"): "YAML file with the search space; empty for the built-in one"}
 
 # Parameters that name what is written.
 OUTPUTS = frozenset({"output", "report", "comparison", "proposal"})
 # Parameters that name what is read; some take other words too.
 INPUTS = frozenset({"base", "columns", "data", "log", "labels", "model_dir", "champion_dir"})
+OWN_INPUTS = frozenset({("tune", "space")})
 NO_FILES = frozenset({"auto", "kaggle", "simulated"})
 
 KINDS = {int: "a whole number", float: "a number", str: "text"}
@@ -142,17 +155,18 @@ def add_option(parser: Parser, name: str, default: object) -> None:
         # A default that is text is read as if it had been given.
         default=str(default).lower() if isinstance(default, bool) else default,
         metavar=type(default).__name__,
-        help=f"{HELP[name]} [default: %(default)s]",
+        help=f"{OWN_HELP.get((entry_point(), name), HELP[name])} [default: %(default)s]",
     )
 
 
-def add_config(parser: Parser) -> None:
-    """One option per field of TrainingConfig and Hyperparameters."""
+def add_config(parser: Parser, hyperparameters: Collection[str] | None = None) -> None:
+    """One option per field of TrainingConfig and Hyperparameters, of these alone where named."""
     for field in fields(TrainingConfig):
         if field.name != "hyperparameters":
             add_option(parser, field.name, field.default)
     for field in fields(Hyperparameters):
-        add_option(parser, field.name, field.default)
+        if hyperparameters is None or field.name in hyperparameters:
+            add_option(parser, field.name, field.default)
 
 
 def add_thresholds(parser: Parser) -> None:
@@ -186,8 +200,9 @@ def parse_truth(name: str, text: str) -> bool:
 
 def config_from(arguments: argparse.Namespace) -> TrainingConfig:
     """The training configuration that the options describe."""
+    given = vars(arguments)
     hyperparameters = Hyperparameters(
-        **{field.name: getattr(arguments, field.name) for field in fields(Hyperparameters)}
+        **{f.name: given[f.name] for f in fields(Hyperparameters) if f.name in given}
     )
     own = {
         f.name: getattr(arguments, f.name)
@@ -248,10 +263,13 @@ def _check_paths(arguments: argparse.Namespace) -> None:
     not exist yet.
     """
     for name, value in vars(arguments).items():
-        if name not in OUTPUTS | INPUTS or value in NO_FILES or not value or "://" in value:
+        is_input = name in INPUTS or (entry_point(), name) in OWN_INPUTS
+        if not is_input and name not in OUTPUTS:
+            continue
+        if value in NO_FILES or not value or "://" in value:
             continue
         path = Path(value).expanduser()
-        if path.is_absolute() or (name in INPUTS and path.exists()):
+        if path.is_absolute() or (is_input and path.exists()):
             continue
         address = temporary_copy_of()
         if address is None:

@@ -9,4 +9,6 @@ Floats = npt.NDArray[np.float64]
 # 1 for a fraud, 0 for a genuine transaction.
 Labels = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
+# Numbers that rows which belong together share, such as hashes.
+Groups = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]

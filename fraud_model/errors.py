@@ -4,6 +4,7 @@ FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
 ├── DataError             a table, log or labels that cannot be used
 │   └── DownloadError     a file that could not be fetched whole and unchanged
+├── NotInstalled          a package that only some entry points need
 ├── TrainingError         a model that is no better than a plain baseline
 ├── TrackingError         a tracking store that does not answer
 ├── TrackingRefused       a tracking store that lets nobody in
@@ -36,6 +37,10 @@ class DataError(FraudModelError):
 
 class DownloadError(DataError):
     """A file that could not be fetched whole and unchanged."""
+
+
+class NotInstalled(FraudModelError):
+    """A package that this entry point needs and most do not."""
 
 
 class TrainingError(FraudModelError):

@@ -21,6 +21,9 @@ from tests.support.environment import REPOSITORY
 
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 NEEDED = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
+NEEDED_BY_TUNING = [
+    Requirement(text) for text in PYPROJECT["project"]["optional-dependencies"]["tune"]
+]
 NEEDED_BY_TESTS = [Requirement(text) for text in PYPROJECT["dependency-groups"]["dev"]]
 # Packages by what one imports; xgboost as well where it is not installed.
 DISTRIBUTIONS = {**packages_distributions(), "xgboost": ["xgboost-cpu"]}
@@ -66,7 +69,10 @@ def undeclared(modules: Iterable[Path], declared: list[Requirement]) -> set[str]
 
 @pytest.mark.parametrize("folder", ["fraud_model", "entrypoints"])
 def test_what_the_entry_points_import_is_declared(folder: str) -> None:
-    assert undeclared((REPOSITORY / folder).rglob("*.py"), NEEDED) == set()
+    modules = set((REPOSITORY / folder).rglob("*.py"))
+    tuning = set((REPOSITORY / "fraud_model" / "tuning").rglob("*.py"))
+    assert undeclared(modules - tuning, NEEDED) == set()
+    assert undeclared(tuning & modules, NEEDED + NEEDED_BY_TUNING) == set()
 
 
 def test_what_the_tests_import_is_declared() -> None:
@@ -86,8 +92,12 @@ def test_what_the_benchmarks_import_is_declared() -> None:
 
 @pytest.mark.parametrize(
     ("lock", "needed"),
-    [("requirements.txt", NEEDED), ("requirements-dev.txt", NEEDED_BY_TESTS)],
-    ids=["entry points", "tests"],
+    [
+        ("requirements.txt", NEEDED),
+        ("requirements-tune.txt", NEEDED_BY_TUNING),
+        ("requirements-dev.txt", NEEDED_BY_TESTS + NEEDED_BY_TUNING),
+    ],
+    ids=["entry points", "tuning", "tests"],
 )
 def test_a_lock_pins_what_pyproject_asks_for(lock: str, needed: list[Requirement]) -> None:
     # What an entry point or MLflow needs as well is in the first lock alone.
@@ -103,12 +113,22 @@ def test_a_lock_pins_what_pyproject_asks_for(lock: str, needed: list[Requirement
         assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}"
 
 
-def test_the_lock_of_the_tests_adds_to_the_other_one() -> None:
-    assert (REPOSITORY / "requirements-dev.txt").read_text().startswith("-r requirements.txt\n")
-    assert not names(requirements("requirements.txt")) & names(requirements("requirements-dev.txt"))
+@pytest.mark.parametrize("lock", ["requirements-tune.txt", "requirements-dev.txt"])
+def test_a_lock_adds_to_that_of_the_entry_points(lock: str) -> None:
+    assert (REPOSITORY / lock).read_text().startswith("-r requirements.txt\n")
+    assert not names(requirements("requirements.txt")) & names(requirements(lock))
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_the_tests_run_with_what_tuning_is_locked_to() -> None:
+    tuning, tests = (
+        {str(pin) for pin in requirements(f"requirements-{name}.txt")} for name in ("tune", "dev")
+    )
+    assert tuning <= tests
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements.txt", "requirements-tune.txt", "requirements-dev.txt"]
+)
 def test_a_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     text = (REPOSITORY / lock).read_text()
     assert "://" not in text
@@ -118,7 +138,9 @@ def test_a_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     )
 
 
-@pytest.mark.parametrize("tool", ["pytest", "ruff", "mypy", "playwright", "psycopg2-binary", "uv"])
+@pytest.mark.parametrize(
+    "tool", ["pytest", "ruff", "mypy", "playwright", "psycopg2-binary", "uv", "optuna"]
+)
 def test_who_only_trains_installs_no_tool_of_the_tests(tool: str) -> None:
     assert tool not in names(requirements("requirements.txt"))
     assert tool in names(requirements("requirements-dev.txt"))

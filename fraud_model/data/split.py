@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from fraud_model.arrays import Counts, Floats
+from fraud_model.arrays import Counts, Floats, Groups
 from fraud_model.data.columns import days_between
 from fraud_model.data.dataset import Dataset
 from fraud_model.durations import SECONDS_PER_DAY
@@ -103,9 +104,8 @@ def _by_time(dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
     """Deals rows that look alike to one part: they would tell a model what it is asked there."""
-    table, columns = dataset.table, dataset.columns
-    alike = pd.util.hash_pandas_object(table[list(columns.features)], index=False)
-    frauds = table.groupby(alike.to_numpy())[columns.target].max()
+    table, alike = dataset.table, alike_of(dataset)
+    frauds = table.groupby(alike)[dataset.columns.target].max()
     train, rest = train_test_split(
         frauds, train_size=TRAIN_SHARE, stratify=frauds, random_state=seed
     )
@@ -113,7 +113,13 @@ def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
         rest, train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE), stratify=rest, random_state=seed
     )
     parts = {"train": train, "validation": validation, "holdout": holdout}
-    return {name: table[alike.isin(part.index)] for name, part in parts.items()}
+    return {name: table[np.isin(alike, part.index)] for name, part in parts.items()}
+
+
+def alike_of(dataset: Dataset) -> Groups:
+    """A number for each row of the table, which rows with the same features share."""
+    features = dataset.table[list(dataset.columns.features)]
+    return np.asarray(pd.util.hash_pandas_object(features, index=False), np.uint64)
 
 
 def _check_part(dataset: Dataset, name: str, part: pd.DataFrame, needed: int, how: SplitBy) -> None:

@@ -40,8 +40,11 @@ class Hyperparameters:
     num_leaves: int = 31
     min_child_samples: int = 20
     min_sum_hessian_in_leaf: float = 1.0
+    lambda_l1: float = 0.0
     lambda_l2: float = 0.0
     feature_fraction: float = 0.5
+    bagging_fraction: float = 1.0
+    cat_smooth: float = 10.0
     seed: int = 0
     seeds: int = 1
 
@@ -53,8 +56,11 @@ class Hyperparameters:
             "num_leaves": (2, 131_072),
             "min_child_samples": (1, 1_000_000),
             "min_sum_hessian_in_leaf": (0, 1e9),
+            "lambda_l1": (0, 1e9),
             "lambda_l2": (0, 1e9),
             "feature_fraction": (0.01, 1),
+            "bagging_fraction": (0.01, 1),
+            "cat_smooth": (0, 1e9),
             "seed": (0, 2**31 - 1),
             "seeds": (1, 100),
         }
@@ -72,6 +78,8 @@ class Hyperparameters:
             del parameters[own]
         return {
             **parameters,
+            # Without it LightGBM leaves the fraction aside.
+            "bagging_freq": int(self.bagging_fraction < 1),
             "objective": "binary",
             # The same rows and seed give the same trees, whatever the number of cores.
             "deterministic": True,

@@ -82,9 +82,13 @@ def _log_holdout(config: TrainingConfig, result: TrainingResult, learned: Learne
     keep_scores(config.model_name, holdout, own, flagged, learned, config.alert_budget)
 
 
-def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
+def read_transactions(config: TrainingConfig) -> Dataset:
+    """The transactions that a configuration names, and what was found out about their columns.
+
+    Raises:
+        DataError: the table cannot be trained on.
+    """
     print(f"reading transactions (data={public(config.data)})")
-    hyperparameters = config.hyperparameters
     dataset = load_dataset(
         config.data,
         target=config.target,
@@ -95,6 +99,12 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         query=config.query,
     )
     print(*dataset.notes, show(dataset.described), sep="\n")
+    return dataset
+
+
+def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
+    hyperparameters = config.hyperparameters
+    dataset = read_transactions(config)
     parts = split(dataset, config.split, hyperparameters.seed)
     weight = dataset.genuine_weight(config.fraud_rate)
     own = asdict(config)

@@ -37,6 +37,8 @@ ELSEWHERE = {
     "mlflow run . -e image --env-manager local": (
         "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
     ),
+    "mlflow run . -e tune --env-manager local -P data=data/creditcard.csv -P trials=50"
+    " -P minutes=30": "tests/tuning/test_tune.py::test_tune_register_and_train_with_the_command",
     "docker run -p 7860:7860 fraud-detector:latest": (
         "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
     ),
@@ -64,6 +66,7 @@ ELSEWHERE = {
 # What makes the benchmarks short, by module, and what each of them prints.
 SHORT = {
     "recipes": ("--repeats 0 --folds 2", "| XGBoost |"),
+    "tune": ("--trials 2 --folds 2 --seeds 1", "| `MlflowStorage` |"),
     "encodings": ("--seeds 1 --scale 0.04", "| left out |"),
     "intervals": ("--draws 2", "| ours, blocks of time |"),
     "gate": ("--draws 1 --chains 1", "| `even` |"),
