@@ -171,8 +171,8 @@ def test_every_manager_makes_the_same_environment() -> None:
     # MLflow compares it as text, so that a number would be an error.
     assert isinstance(python, str)
     assert PYPROJECT["project"]["requires-python"].startswith(f">={python},")
-    assert virtualenv["dependencies"] == ["-r requirements.txt"]
-    assert {"pip": ["-r requirements.txt"]} in conda["dependencies"]
+    assert virtualenv["dependencies"] == ["-r requirements-tune.txt"]
+    assert {"pip": ["-r requirements-tune.txt"]} in conda["dependencies"]
 
 
 def test_commits_are_checked_by_the_linters_of_the_test_command() -> None:

@@ -97,7 +97,7 @@ class CsvRows:
         parsing = _parsing(self._content, self._encoding, dialect, self.names, types)
         with _reading(self._content), parsing as parsed:
             first, table = 0, None
-            for table in parsed(chunksize=rows, float_precision="round_trip"):
+            for table in parsed(chunksize=rows):
                 first += len(table)
                 for name in whole:
                     table[name] = table[name].str.replace(decimals, "", regex=True)

@@ -183,7 +183,7 @@ def test_keys_keep_their_types_and_csv_is_written_as_well(
     assert found["id"].tolist() == rows["id"].tolist()
     assert found["Amount"].tolist() == rows["Amount"].tolist()
     plain.run(*asked, "--output", "scores.csv", "--reasons", "1")
-    again = pd.read_csv("scores.csv/part-00000.csv", float_precision="round_trip")
+    again = pd.read_csv("scores.csv/part-00000.csv")
     assert again["id"].tolist() == found["id"].tolist()
     assert again["fraud_probability"].tolist() == found["fraud_probability"].tolist()
     assert json.loads(again["reasons"][0])[0].keys() == {"feature", "contribution"}
