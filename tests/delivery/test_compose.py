@@ -280,6 +280,7 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
 @needs_postgresql
 @pytest.mark.skipif(not has_docker(), reason="needs docker")
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_tracking_servers_image_serves_from_postgresql(tmp_path: Path) -> None:
     image = "fraud-detector-mlflow-test"
     dockerfile = REPOSITORY / SERVICES["mlflow"]["build"]["dockerfile"]

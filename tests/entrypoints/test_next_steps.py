@@ -125,6 +125,7 @@ def test_what_main_prints_at_its_end_shows_serves_and_queries(shell: Shell) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_project_from_a_git_address_needs_absolute_paths(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

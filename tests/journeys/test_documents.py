@@ -269,6 +269,7 @@ def test_the_readme(reader: Reader, first_page: list[Ran]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_about_the_gate(reader: Reader, first_page: list[Ran]) -> None:
     before = latest(reader)
     reader.follow("docs/gate.md")

@@ -266,6 +266,7 @@ def test_a_better_challenger_becomes_one_pull_request(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_worse_challenger_is_a_green_run_that_says_why(
     clone: Path, kaggle: tuple[dict[str, bytes], str], tmp_path: Path, transactions_csv: Path
 ) -> None:

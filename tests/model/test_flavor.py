@@ -75,6 +75,7 @@ def test_it_loads_without_the_project_on_the_path(directory: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_loads_in_an_environment_made_from_its_own_files(
     directory: Path, tmp_path: Path
 ) -> None:

@@ -208,6 +208,7 @@ def test_some_hundred_generated_payloads(server: Server, plain: Server, rows: pd
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_thousands_of_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
     compare_generated(server, plain, rows, 4_000)
 

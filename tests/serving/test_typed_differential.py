@@ -240,6 +240,7 @@ def test_generated_payloads(both: Both, records: list[Record]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_thousands_of_generated_payloads(both: Both, records: list[Record]) -> None:
     compare_generated(both, records, 2_000)
 
