@@ -23,22 +23,20 @@ multiple of ours. The interval's standard error is corrected for the training se
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
+from benchmarks.quality_table import parser_of_table
 from benchmarks.recipes_folds import RollingFold, hours, pieces, rolling, stratified
 from benchmarks.recipes_peers import PEERS, Inputs
 from fraud_model.arrays import Counts, Floats, Labels
 from fraud_model.data.dataset import Dataset, load_dataset
 from fraud_model.data.overrides import ColumnRules
-from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.evaluation.folds import Fold, mean_over_folds
 
 ALL, EARLIER = "all", "earlier 75 %"
@@ -56,18 +54,9 @@ class Reached:
 
 def main() -> None:
     """Runs every peer on every fold and prints the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--target", default=DEFAULT_TARGET)
-    parser.add_argument("--time", default=DEFAULT_TIME)
-    parser.add_argument("--amount", default=DEFAULT_AMOUNT)
-    parser.add_argument("--fraud-rate", type=float, help="share of frauds in the real traffic")
+    parser = parser_of_table(__doc__)
     parser.add_argument("--label-delay", type=float, default=0.0, help="hours")
     parser.add_argument("--fraud", default="", help="value of the target that means fraud")
-    parser.add_argument("--time-unit", default="auto", help="of a time that is a number")
-    parser.add_argument("--exclude", default="", help="columns to leave out")
     parser.add_argument("--repeats", type=int, default=5, help="of the folds dealt at random")
     parser.add_argument("--folds", type=int, help="of each kind, at most; all of them by default")
     arguments = parser.parse_args()
@@ -82,7 +71,7 @@ def main() -> None:
     )
     labels = dataset.table[dataset.columns.target].to_numpy()
     rate = arguments.fraud_rate or dataset.fraud_rate
-    weight = (1 - rate) / rate * labels.sum() / (labels == 0).sum()
+    weight = dataset.genuine_weight(rate)
     print(f"{len(labels):,} transactions, {labels.sum()} frauds, weighted to {rate:.3%}")
     seeds = range(arguments.repeats)
     schemes: dict[str, Callable[[], Iterable[Fold]]] = {}

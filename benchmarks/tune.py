@@ -32,8 +32,8 @@ import optuna
 from mlflow.optuna.storage import MlflowStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmarks.quality_table import parser_of_table
 from fraud_model.data.dataset import Dataset
-from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.data.split import split
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import read_transactions
@@ -50,16 +50,7 @@ READS = 5
 
 def main() -> None:
     """Runs a study for each seed and prints the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--target", default=DEFAULT_TARGET)
-    parser.add_argument("--time", default=DEFAULT_TIME)
-    parser.add_argument("--amount", default=DEFAULT_AMOUNT)
-    parser.add_argument("--fraud-rate", type=float, default=0.0, help="in the real traffic")
-    parser.add_argument("--time-unit", default="auto", help="of a time that is a number")
-    parser.add_argument("--exclude", default="", help="columns to leave out")
+    parser = parser_of_table(__doc__)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3, help="studies, of seeds 0, 1 and so on")

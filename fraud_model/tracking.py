@@ -112,7 +112,7 @@ def _end_on_full_disk(run: Run) -> None:
 
 def log_parameters(parameters: Mapping[str, object]) -> None:
     """Logs what `mlflow run` has not logged already, since a logged parameter cannot change."""
-    logged = mlflow.get_run(_active_run_id()).data.params
+    logged = mlflow.get_run(active_run_id()).data.params
     mlflow.log_params({key: value for key, value in parameters.items() if key not in logged})
 
 
@@ -134,21 +134,26 @@ def log_metrics(metrics: Iterable[Metric]) -> None:
     client = mlflow.MlflowClient()
     rest = iter(metrics)
     while batch := list(islice(rest, METRICS_PER_BATCH)):
-        client.log_batch(_active_run_id(), metrics=batch)
+        client.log_batch(active_run_id(), metrics=batch)
 
 
 def git_commit() -> str:
     """The commit that the active run was started from, or `unknown` outside a git checkout."""
-    tags = mlflow.get_run(_active_run_id()).data.tags
+    tags = mlflow.get_run(active_run_id()).data.tags
     return str(tags.get(MLFLOW_GIT_COMMIT) or get_git_commit(__file__) or "unknown")
 
 
 def user() -> str:
     """Who started the active run, as MLflow recorded it."""
-    return str(mlflow.get_run(_active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
+    return str(mlflow.get_run(active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
 
 
-def _active_run_id() -> str:
+def active_run_id() -> str:
+    """The id of the run that is active.
+
+    Raises:
+        RuntimeError: none is.
+    """
     run = mlflow.active_run()
     if run is None:
         raise RuntimeError("no active run: open one with open_run")

@@ -107,11 +107,10 @@ class Learned:
     @classmethod
     def of(cls, table: pd.DataFrame, parts: Parts, columns: Columns, *, refitted: bool) -> Learned:
         """What training on these parts of a table means, with or without a refit on all of it."""
-        measured = pd.concat([parts.train, parts.validation], ignore_index=True)
-        copies = parts.holdout.iloc[:0]
+        measured, copies = [parts.train, parts.validation], parts.holdout.iloc[:0]
         if parts.how == "stratified":
-            copies = near_copies(parts.holdout, measured, columns)
-        learned = table if refitted else pd.concat([measured, copies], ignore_index=True)
+            copies = near_copies(parts.holdout, pd.concat(measured), columns)
+        learned = table if refitted else pd.concat([*measured, copies], ignore_index=True)
         rows, order = RowHashes.of(learned, columns)
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:

@@ -14,7 +14,12 @@ from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import FEWEST_FRAUDS, Parts, alike_of
 from fraud_model.errors import DataError
 from fraud_model.evaluation.folds import Fold, rolling, stratified
-from fraud_model.training.boosting import booster_dataset, seeded, train_booster
+from fraud_model.training.boosting import (
+    booster_dataset,
+    log_odds_of,
+    seeded,
+    train_booster,
+)
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.inputs import fit_encoder, fit_scaler
 
@@ -50,7 +55,7 @@ class PreparedFold:
             booster = train_booster(
                 self.data, each, each.rounds, after_round=after_round, **BINNING
             )
-            log_odds += np.asarray(booster.predict(self.values, raw_score=True))
+            log_odds += log_odds_of(booster, self.values)
         return float(average_precision_score(self.labels, log_odds, sample_weight=self.weights))
 
 

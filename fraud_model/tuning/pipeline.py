@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import split
 from fraud_model.stores import without_credentials
-from fraud_model.tracking import log_parameters, open_run
+from fraud_model.tracking import active_run_id, log_parameters, open_run
 from fraud_model.training import run_log
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.pipeline import Trained, read_transactions, train
@@ -50,7 +50,7 @@ def tune(config: TrainingConfig, asked: TuningConfig) -> Tuned:
         ParameterError: the space or the study cannot be used.
         TrainingError: the minutes were over before a trial was complete.
     """
-    own = _active_run()
+    own = active_run_id()
     given = asdict(config)
     seed = given.pop("hyperparameters")["seed"]
     own_parameters = {**asdict(asked), "storage": without_credentials(asked.storage)}
@@ -89,7 +89,7 @@ def _search(
     study.sampler, study.pruner = sampler(seed, first=opened.new), pruner()
     if opened.new:
         measured.try_defaults_first()
-    elif opened.parent == _active_run():
+    elif opened.parent == active_run_id():
         # The run that they lay under is gone.
         runs.rebuild(study)
     _say(study, asked)
@@ -149,13 +149,6 @@ def _resumed(parent: str, own: str) -> Iterator[None]:
         client.set_terminated(parent, "FAILED")
         raise
     client.set_terminated(parent, "FINISHED")
-
-
-def _active_run() -> str:
-    run = mlflow.active_run()
-    if run is None:
-        raise RuntimeError("no active run: open one with open_run")
-    return str(run.info.run_id)
 
 
 def _digest(content: object) -> str:
