@@ -26,6 +26,7 @@ from fraud_model.model.feature import (
     WEEKDAY,
     Feature,
     Floats,
+    what_it_reads,
 )
 
 SECONDS_PER_HOUR = 3_600
@@ -236,13 +237,7 @@ def _check(feature: Feature, read: Floats) -> None:
 def _not_of_its_kind(feature: Feature, values: pd.Series) -> MlflowException:
     # The value itself is card data, and this may end up in a log.
     row = next(row for row, value in enumerate(values, start=1) if not _reads(feature, value))
-    expected = {
-        "number": "a number",
-        "boolean": "true or false, or yes or no",
-        "time": "a date or time" + (f" written as {feature.format}" if feature.format else ""),
-        "category": "a category",
-    }[feature.kind]
-    return _invalid(f"row {row}, column {feature.name!r} does not hold {expected}.")
+    return _invalid(f"row {row}, column {feature.name!r} does not hold {what_it_reads(feature)}.")
 
 
 def _reads(feature: Feature, value: object) -> bool:

@@ -184,6 +184,16 @@ class Feature:
         return _seconds_since_1970(datetime.strptime(text, self.format))
 
 
+def what_it_reads(feature: Feature) -> str:
+    """What a value of the feature has to be, for messages."""
+    return {
+        "number": "a number",
+        "boolean": "true or false, or yes or no",
+        "time": "a date or time" + (f" written as {feature.format}" if feature.format else ""),
+        "category": "a category",
+    }[feature.kind]
+
+
 def category_of(value: Any) -> str:
     """The text of a category; that of a whole number has no decimals."""
     if isinstance(value, float) and value.is_integer():

@@ -21,7 +21,7 @@ from fraud_model.data.schema import shorten
 from fraud_model.data.table_traffic import described_features
 from fraud_model.data.traffic import read_column
 from fraud_model.errors import DataError, ParameterError
-from fraud_model.model.feature import MISSING_WORDS, Feature
+from fraud_model.model.feature import MISSING_WORDS, Feature, what_it_reads
 from fraud_model.parallel import cores, in_order
 
 ANSWER = ("fraud_probability", "is_fraud", "risk_level")
@@ -211,10 +211,5 @@ def _what(feature: Feature, value: Any) -> str:
             "is missing, and it never was in the table that the model learned from: does its "
             "source still deliver it? Fill it or drop the row, or train with -P missing=accept."
         )
-    expected = {
-        "number": "a finite number",
-        "boolean": "true or false, or yes or no",
-        "time": "a date or time" + (f" written as {feature.format}" if feature.format else ""),
-        "category": "a category",
-    }[feature.kind]
+    expected = "a finite number" if feature.kind == "number" else what_it_reads(feature)
     return f"holds {shorten(value)!r}, which is not {expected}. Correct it or drop the row."
