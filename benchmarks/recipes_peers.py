@@ -22,7 +22,7 @@ from fraud_model.data.dataset import Dataset
 from fraud_model.model.encoding import Encoder
 from fraud_model.model.feature import UNKNOWN, category_of
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.inputs import fit_baseline, fit_encoder, fit_scaler
+from fraud_model.training.inputs import fit_baseline, fit_inputs, scaled_inputs
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Inputs:
     def of(cls, dataset: Dataset, learn: Counts, test: Counts) -> tuple[Inputs, Inputs]:
         """The rows to learn and to score, by their places in a dataset."""
         past, future = (dataset.table.iloc[rows] for rows in (learn, test))
-        encoder, inputs = fit_encoder(past, dataset.columns)
+        ours = fit_inputs(past, dataset.columns)
+        encoder = ours.encoder
         whole = replace(
             encoder,
             features=tuple(
@@ -54,11 +55,10 @@ class Inputs:
                 for f in encoder.features
             ),
         )
-        scaler = fit_scaler(inputs, encoder)
         return (
-            cls(scaler.transform(inputs), _without_unknown(whole, past), encoder, whole),
+            cls(ours.scaled, _without_unknown(whole, past), encoder, whole),
             cls(
-                scaler.transform(encoder.encode(future)),
+                scaled_inputs(future, encoder, ours.scaler),
                 _without_unknown(whole, future),
                 encoder,
                 whole,

@@ -16,22 +16,29 @@ import pyarrow.feather
 import pyarrow.parquet
 from pyarrow import types
 
+from fraud_model.data.column_files import stored, table_of
 from fraud_model.data.content import Content, first_line
 from fraud_model.data.headers import named
 from fraud_model.errors import DataError
 
 EXACT = 1 << 53
+BYTES_AT_A_TIME = 1 << 26
 
 
 def read_parquet(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a Parquet file; see `frame_of`."""
-    # A path would be taken for a part of a partitioned folder, by the names of its parents.
-    return _whole(content, "Parquet", lambda source: pyarrow.parquet.ParquetFile(source).read())
+    """The rows of a Parquet file, some columns at a time; see `stored_frame`."""
+    with _reading(content, "Parquet") as source:
+        # What is buffered before it is asked for is kept to the end of the file.
+        file = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
+        names, rows = file.schema_arrow.names, file.metadata.num_rows
+        return stored_frame(names, rows, lambda some: file.read(columns=some), content.place)
 
 
 def read_arrow(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of an Arrow or Feather file; see `frame_of`."""
-    return _whole(content, "Arrow", pyarrow.feather.read_table)
+    """The rows of an Arrow or Feather file; see `stored_frame`."""
+    with _reading(content, "Arrow") as source:
+        table = pyarrow.feather.read_table(source, memory_map=True)
+        return stored_frame(table.column_names, len(table), table.select, content.place)
 
 
 def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -45,9 +52,10 @@ def read_folder(folder: Path, place: str) -> tuple[pd.DataFrame, tuple[str, ...]
     """
     dataset = folder_dataset(folder, place)
     with reading_folder(folder, place):
-        table = dataset.to_table()
-    frame, notes = frame_of(table, place)
-    return frame, (f"{len(dataset.files)} Parquet files, in the order of their paths", *notes)
+        table, notes = stored_frame(
+            dataset.schema.names, dataset.count_rows(), dataset.to_table, place
+        )
+    return table, (f"{len(dataset.files)} Parquet files, in the order of their paths", *notes)
 
 
 def folder_dataset(folder: Path, place: str) -> pyarrow.dataset.FileSystemDataset:
@@ -130,16 +138,44 @@ def frame_of(table: pyarrow.Table, place: str) -> tuple[pd.DataFrame, tuple[str,
     return plain.to_pandas(date_as_object=False, ignore_metadata=True), tuple(notes)
 
 
-def _whole(
-    content: Content, kind: str, read: Callable[[Any], pyarrow.Table]
+def stored_frame(
+    names: Sequence[str],
+    rows: int,
+    read: Callable[[list[str]], pyarrow.Table],
+    place: str,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table as `frame_of` has it, its columns in files.
+
+    `read` reads columns; it is asked for so many at a time that few of a large table are in memory.
+
+    Raises:
+        DataError: as frame_of; or there is no space for the columns.
+    """
+    columns: list[pd.Series] = []
+    notes: list[str] = []
+    own = named(names, place)
+    some = max(1, BYTES_AT_A_TIME // (8 * max(1, rows)))
+    for start in range(0, len(own), some):
+        wanted = list(names[start : start + some])
+        table = read(wanted).select(wanted).rename_columns(own[start : start + some])
+        read_frame, found = frame_of(table, place)
+        columns += [stored(read_frame[name]) for name in read_frame.columns]
+        notes += found
+    return table_of(columns), tuple(notes)
+
+
+@contextmanager
+def _reading(content: Content, kind: str) -> Iterator[Any]:
+    """What pyarrow reads the file from: its path, or its bytes where it was compressed."""
     try:
+        if content.path:
+            yield content.path
+            return
         with content.open() as stream:
-            source = content.path or pyarrow.BufferReader(stream.read())
-        table = read(source)
+            source = pyarrow.BufferReader(stream.read())
+        yield source
     except (pyarrow.ArrowException, OSError) as error:
         raise incomplete(content.place, kind, error) from error
-    return frame_of(table, content.place)
 
 
 def incomplete(place: str, kind: str, error: Exception) -> DataError:

@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fraud_model.arrays import Flags, Floats
+from fraud_model.arrays import Counts, Flags, Floats
+from fraud_model.data.column_files import stored, table_of
 from fraud_model.data.columns import Columns, days_between
 from fraud_model.data.kinds import Column
 from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.sources import Kind, read_source
-from fraud_model.data.table import columns_of, typed
+from fraud_model.data.table import columns_of, typed_column
 from fraud_model.data.target import check_classes, read_labels
 
 # Nothing is said of any column.
@@ -27,11 +28,11 @@ class Dataset:
     """Labelled transactions, ready to split.
 
     `table` holds the features as a request has them and the target as int64, in the order of time
-    where there is a time column. Of rows that were equal in every column of the table as it came,
-    one is left. `digest` is a SHA-256 of these values, whatever the format they were read from.
-    `unknown` holds the features of transactions whose label is not known yet; `young` of them are
-    younger than the label delay. `described` are all columns of the table as it came, and `notes`
-    what was recognised while it was read.
+    where there is a time column; its columns lie in files, see `column_files`. Of rows that were
+    equal in every column of the table as it came, one is left. `digest` is a SHA-256 of these
+    values, whatever the format they were read from. `unknown` holds the features of transactions
+    whose label is not known yet; `young` of them are younger than the label delay. `described` are
+    all columns of the table as it came, and `notes` what was recognised while it was read.
     """
 
     table: pd.DataFrame
@@ -101,17 +102,18 @@ def load_dataset(
     raw, source = read.frame, read.source
     columns, described = columns_of(raw, source, target, time, amount, rules)
     labels = read_labels(raw[target], rules.fraud, source)
-    table = typed(raw, columns).assign(**{target: labels})
     repeated = _repeated(raw)
-    table = table[~repeated].reset_index(drop=True)
-    times = columns.seconds(table)
-    if times is not None:
-        order = np.argsort(times, kind="stable")
-        table, times = table.iloc[order].reset_index(drop=True), times[order]
-    labels, known, young = label_rule.settle(table[target].to_numpy(), times, source)
+    places = np.flatnonzero(~repeated)
+    times = None
+    if columns.time is not None:
+        feature = columns.described[columns.time]
+        read_times = feature.read(typed_column(raw[columns.time], feature))
+        places = places[np.argsort(read_times[places], kind="stable")]
+        times = read_times[places]
+    labels, known, young = label_rule.settle(labels[places], times, source)
     settled = labels[known].astype(np.int64)
     check_classes(settled, columns.target, source)
-    labelled = table[known].assign(**{columns.target: settled}).reset_index(drop=True)
+    labelled = _rows(raw, columns, places[known]).assign(**{columns.target: settled})
     return Dataset(
         table=labelled,
         columns=columns,
@@ -121,9 +123,18 @@ def load_dataset(
         notes=read.notes,
         digest=digest_of(labelled),
         duplicates=int(repeated.sum()),
-        unknown=table.loc[~known, list(columns.features)].reset_index(drop=True),
+        unknown=_rows(raw, columns, places[~known]),
         young=int(young.sum()),
         label_rule=label_rule,
+    )
+
+
+def _rows(raw: pd.DataFrame, columns: Columns, places: Counts) -> pd.DataFrame:
+    """The features of the rows in some places, in this order, in files."""
+    as_they_stand = np.array_equal(places, np.arange(len(raw)))
+    return table_of(
+        stored(typed_column(raw[name] if as_they_stand else raw[name].take(places), feature))
+        for name, feature in columns.described.items()
     )
 
 

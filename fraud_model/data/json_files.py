@@ -13,7 +13,10 @@ import pandas as pd
 
 from fraud_model.data.content import BYTE_ORDER_MARK, DAMAGED, Content, damaged
 from fraud_model.data.headers import named
+from fraud_model.data.joined import joined
 from fraud_model.errors import DataError
+
+ROWS_OF_A_PIECE = 1 << 14
 
 
 def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -22,12 +25,17 @@ def read_json(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         DataError: it is not JSON, a record is no object, or columns hold lists or objects.
     """
-    with _reading(content):
-        records = list(_records(content))
-    if not records:
+
+    def at_once(unclear: list[str]) -> pd.DataFrame:
+        with _reading(content):
+            values = ({n: r[n] for n in unclear if n in r} for r in _records(content))
+            return _table(list(values), content.place)
+
+    table = joined(json_tables(content, ROWS_OF_A_PIECE), at_once)
+    if table.empty:
         raise DataError(f"{content.place} holds no records. Fetch or save it again.")
     mark = content.head.startswith(BYTE_ORDER_MARK)
-    return _table(records, content.place), ("a byte-order mark",) if mark else ()
+    return table, ("a byte-order mark",) if mark else ()
 
 
 def json_tables(content: Content, rows: int) -> Iterator[pd.DataFrame]:

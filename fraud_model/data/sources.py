@@ -12,6 +12,7 @@ import pandas as pd
 
 from fraud_model.data.arrow_files import check_equal, read_folder
 from fraud_model.data.cloud import SCHEMES, fetch_objects
+from fraud_model.data.column_files import joined_rows
 from fraud_model.data.csv_files import Text
 from fraud_model.data.download import download_creditcard, fetch, public
 from fraud_model.data.files import read_file
@@ -144,7 +145,7 @@ def _joined(files: list[tuple[Path, str]]) -> tuple[pd.DataFrame, tuple[str, ...
         # A column that is text in one file is text in all: codes keep their zeros and digits.
         text = Text(also=texts)
         read = [read_file(file, place, text) for file, place in files]
-    frame = pd.concat([frame[first] for frame, _ in read], ignore_index=True)
+    frame = joined_rows([table[first] for table, _ in read])
     notes = dict.fromkeys(note for _, notes in read for note in notes)
     return frame, (f"{len(files)} files, in the order of their names", *notes)
 

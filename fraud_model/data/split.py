@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from fraud_model.arrays import Counts, Floats, Groups
+from fraud_model.data.column_files import rows_of
 from fraud_model.data.columns import days_between
 from fraud_model.data.dataset import Dataset
 from fraud_model.durations import SECONDS_PER_DAY
@@ -69,12 +70,12 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
             f"too few to split into train, validation and holdout: at least {fewest} are needed. "
             "Give a table that covers more time."
         )
-    cut = _by_time(dataset) if how == "time" else _stratified(dataset, seed)
+    places = _by_time(dataset) if how == "time" else _stratified(dataset, seed)
+    cut = {name: rows_of(dataset.table, rows) for name, rows in places.items()}
     for name, needed in FEWEST_FRAUDS.items():
         _check_part(dataset, name, cut[name], needed, how)
-    places = {name: part.index.to_numpy() for name, part in cut.items()}
     return Parts(
-        **{name: part.reset_index(drop=True) for name, part in cut.items()},
+        **cut,
         how=how,
         days={name: days_of(dataset, rows, how) for name, rows in places.items()},
         gap=len(dataset.table) - sum(map(len, cut.values())),
@@ -86,26 +87,25 @@ def split(dataset: Dataset, by: str, seed: int) -> Parts:
     )
 
 
-def _by_time(dataset: Dataset) -> dict[str, pd.DataFrame]:
-    table, delay = dataset.table, dataset.label_rule.delay
-    first = round(TRAIN_SHARE * len(table))
-    second = round((TRAIN_SHARE + VALIDATION_SHARE) * len(table))
-    cut = {
-        "train": table.iloc[:first],
-        "validation": table.iloc[first:second],
-        "holdout": table.iloc[second:],
-    }
+def _by_time(dataset: Dataset) -> dict[str, Counts]:
+    rows, delay = len(dataset.table), dataset.label_rule.delay
+    first, second = (round(share * rows) for share in (TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE))
+    ends = {"train": first, "validation": second}
     seconds = dataset.seconds
     if delay and seconds is not None:
-        for name, start, end in (("train", 0, first), ("validation", first, second)):
-            cut[name] = cut[name][seconds[start:end] <= seconds[end] - delay]
-    return cut
+        for name, end in ends.items():
+            ends[name] = int(np.searchsorted(seconds[:end], seconds[end] - delay, side="right"))
+    return {
+        "train": np.arange(ends["train"]),
+        "validation": np.arange(first, max(first, ends["validation"])),
+        "holdout": np.arange(second, rows),
+    }
 
 
-def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
+def _stratified(dataset: Dataset, seed: int) -> dict[str, Counts]:
     """Deals rows that look alike to one part: they would tell a model what it is asked there."""
     table, alike = dataset.table, alike_of(dataset)
-    frauds = table.groupby(alike)[dataset.columns.target].max()
+    frauds = table[dataset.columns.target].groupby(alike).max()
     train, rest = train_test_split(
         frauds, train_size=TRAIN_SHARE, stratify=frauds, random_state=seed
     )
@@ -113,7 +113,7 @@ def _stratified(dataset: Dataset, seed: int) -> dict[str, pd.DataFrame]:
         rest, train_size=VALIDATION_SHARE / (1 - TRAIN_SHARE), stratify=rest, random_state=seed
     )
     parts = {"train": train, "validation": validation, "holdout": holdout}
-    return {name: table[np.isin(alike, part.index)] for name, part in parts.items()}
+    return {name: np.flatnonzero(np.isin(alike, part.index)) for name, part in parts.items()}
 
 
 def alike_of(dataset: Dataset) -> Groups:

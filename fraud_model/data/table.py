@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from fraud_model.data.column_files import table_of
 from fraud_model.data.columns import Columns
 from fraud_model.data.kinds import Column, InTheWay, Role, infer, with_ages
 from fraud_model.data.overrides import ColumnRules, Override, overrides_for
@@ -90,7 +91,25 @@ def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     Numbers are float64 with NaN for a missing one, dates datetime64[us], texts `str`; a boolean is
     a bool, or an object where some are missing.
     """
-    return pd.DataFrame({f.name: _typed(table[f.name], f) for f in columns.described.values()})
+    return table_of(typed_column(table[f.name], f) for f in columns.described.values())
+
+
+def typed_column(values: pd.Series, feature: Feature) -> pd.Series:
+    """One column of a table as `typed` has it."""
+    if feature.payload == "double":
+        return values if values.dtype == np.float64 else pd.to_numeric(values).astype(np.float64)
+    if feature.payload == "datetime":
+        if isinstance(values.dtype, pd.DatetimeTZDtype):
+            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        return values.astype("datetime64[us]")
+    if feature.payload == "boolean":
+        return values.astype(bool)
+    if feature.kind == "boolean":
+        return values.astype(object)
+    places, found = pd.factorize(values, use_na_sentinel=True)
+    words = pd.array([category_of(value) for value in found], dtype="str")
+    texts = words.take(places, allow_fill=True)
+    return pd.Series(texts, index=values.index, name=values.name)
 
 
 def show(columns: Sequence[Column]) -> str:
@@ -151,18 +170,3 @@ def _target(values: pd.Series) -> Column:
 
 def _is_learned(feature: Feature) -> bool:
     return feature.kind != "time" or feature.is_dated
-
-
-def _typed(values: pd.Series, feature: Feature) -> pd.Series:
-    if feature.payload == "double":
-        return pd.to_numeric(values).astype(np.float64)
-    if feature.payload == "datetime":
-        if isinstance(values.dtype, pd.DatetimeTZDtype):
-            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-        return values.astype("datetime64[us]")
-    if feature.payload == "boolean":
-        return values.astype(bool)
-    if feature.kind == "boolean":
-        return values.astype(object)
-    texts = values.astype(object).map(category_of, na_action="ignore")
-    return texts.astype("str")

@@ -22,7 +22,7 @@ def read_labels(values: pd.Series, fraud: str, place: str) -> Floats:
     Raises:
         DataError: there are other values, or `fraud` is none of them.
     """
-    places, found = pd.factorize(values.astype(object), use_na_sentinel=True)
+    places, found = pd.factorize(values, use_na_sentinel=True)
     words = [category_of(value) for value in found]
     known = [word for word in words if word not in MISSING_WORDS]
     name = str(values.name)

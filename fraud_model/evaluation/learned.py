@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from scipy.spatial import KDTree
 
 from fraud_model.arrays import Counts, Flags, Floats, Labels
+from fraud_model.data.column_files import joined_rows, pieces
 from fraud_model.data.columns import Columns
 from fraud_model.data.split import Parts
 
@@ -109,8 +110,8 @@ class Learned:
         """What training on these parts of a table means, with or without a refit on all of it."""
         measured, copies = [parts.train, parts.validation], parts.holdout.iloc[:0]
         if parts.how == "stratified":
-            copies = near_copies(parts.holdout, pd.concat(measured), columns)
-        learned = table if refitted else pd.concat([*measured, copies], ignore_index=True)
+            copies = near_copies(parts.holdout, measured, columns)
+        learned = table if refitted else joined_rows([*measured, copies])
         rows, order = RowHashes.of(learned, columns)
         evaluation = np.ones(len(learned), dtype=bool)
         if refitted:
@@ -222,15 +223,17 @@ def hash_rows(
 
     Numbers count as float64, and other values as 64 bits of a hash of theirs.
     """
-    values = np.empty((len(rows), len(features)))
-    for place, name in enumerate(features):
-        values[:, place] = _bits_of(rows[name])
-    width = values.shape[1] * values.itemsize
-    buffer = memoryview(values.tobytes())
-    digests = b"".join(
-        blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
-        for start in range(0, len(values) * width, width)
-    )
+    digests = bytearray()
+    for _, piece in pieces(rows):
+        values = np.empty((len(piece), len(features)))
+        for place, name in enumerate(features):
+            values[:, place] = _bits_of(piece[name])
+        width = values.shape[1] * values.itemsize
+        buffer = memoryview(values.tobytes())
+        digests += b"".join(
+            blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
+            for start in range(0, len(values) * width, width)
+        )
     return np.frombuffer(digests, dtype=np.uint64)
 
 
@@ -242,14 +245,19 @@ def _bits_of(values: pd.Series) -> Floats:
     return hashes.view(np.float64)
 
 
-def near_copies(holdout: pd.DataFrame, learned: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+def near_copies(
+    holdout: pd.DataFrame, learned: Sequence[pd.DataFrame], columns: Columns
+) -> pd.DataFrame:
     """The frauds of a holdout that lie next to a fraud that was learned, as jittered copies do.
 
     Only numbers that are never missing are compared.
     """
     features = [f.name for f in columns.described.values() if f.is_number and not f.missing]
-    mine, theirs = (part[part[columns.target] == 1] for part in (holdout, learned))
-    scale = learned[features].std().to_numpy()
+    mine, *others = (part[part[columns.target] == 1] for part in (holdout, *learned))
+    theirs = pd.concat(others)
+    scale = np.array(
+        [np.std(np.concatenate([part[f] for part in learned]), ddof=1) for f in features]
+    )
     varying = scale > 0
     if varying.sum() < COPY_FEATURES:
         return mine.iloc[:0]

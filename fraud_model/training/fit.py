@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats, Labels
+from fraud_model.data.column_files import pieces
 from fraud_model.data.columns import Columns
 from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
@@ -25,7 +26,7 @@ from fraud_model.training.boosting import (
 )
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, advice, trace
-from fraud_model.training.inputs import fit_baseline, fit_encoder, fit_scaler
+from fraud_model.training.inputs import fit_baseline, fit_inputs, scaled_inputs
 from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
 from fraud_model.training.seeds import average
 
@@ -77,9 +78,10 @@ def fit(
         TrainingError: a logistic regression on the same inputs is better on `validation` by average
             precision, beyond chance.
     """
-    encoder, scaler, x_train = _fit_inputs(train, columns)
+    inputs = fit_inputs(train, columns)
+    encoder, scaler, x_train = inputs.encoder, inputs.scaler, inputs.scaled
     y_train = train[columns.target].to_numpy()
-    x_validation = scaler.transform(encoder.encode(validation))
+    x_validation = scaled_inputs(validation, encoder, scaler)
     y_validation = validation[columns.target].to_numpy()
     weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
@@ -96,7 +98,9 @@ def fit(
         log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
 
     baseline = fit_baseline(x_train, y_train, encoder)
-    of_baseline = baseline.decision_function(x_validation)
+    of_baseline = np.concatenate(
+        [baseline.decision_function(x_validation[rows]) for rows, _ in pieces(validation)]
+    )
     reached, to_beat = (
         float(average_precision_score(y_validation, scores, sample_weight=weights))
         for scores in (log_odds, of_baseline)
@@ -135,8 +139,11 @@ def fit_all(
     rounds: tuple[int, ...],
 ) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
-    encoder, scaler, scaled = _fit_inputs(table, columns)
-    data = booster_dataset(scaled, table[columns.target].to_numpy(), encoder)
+    inputs = fit_inputs(table, columns)
+    encoder, scaler = inputs.encoder, inputs.scaler
+    data = booster_dataset(inputs.scaled, table[columns.target].to_numpy(), encoder)
+    # What is binned is no longer needed as it was.
+    del inputs
     boosters = [
         train_booster(data, each, count, keep=True)
         for each, count in zip(seeded(hyperparameters), rounds, strict=True)
@@ -193,13 +200,6 @@ def _leaks(
         return float(average_precision_score(y_validation, scores, sample_weight=weights))
 
     return weigh_leaks(found, sources, reached, without)
-
-
-def _fit_inputs(table: pd.DataFrame, columns: Columns) -> tuple[Encoder, Scaler, Floats]:
-    """Encoder and scaler of a table, and its scaled inputs, shape (rows, inputs)."""
-    encoder, inputs = fit_encoder(table, columns)
-    scaler = fit_scaler(inputs, encoder)
-    return encoder, scaler, scaler.transform(inputs)
 
 
 def calibrate(log_odds: Floats, labels: Labels, genuine_weight: float = 1.0) -> Decision:

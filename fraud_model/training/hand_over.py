@@ -23,6 +23,7 @@ from fraud_model.model.detector import Decision
 from fraud_model.training.boosting import log_odds_of
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import Fitted, calibrate, fit_all
+from fraud_model.training.inputs import scaled_inputs
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,15 @@ def check_hand_over(
     earlier, later = train.iloc[:cut], train.iloc[cut:]
     seconds = parts.seconds["train"]
     if dataset.label_rule.delay and parts.how == "time" and seconds is not None:
-        earlier = earlier[seconds[:cut] <= seconds[cut] - dataset.label_rule.delay]
+        old_enough = seconds[cut] - dataset.label_rule.delay
+        earlier = earlier.iloc[: np.searchsorted(seconds[:cut], old_enough, side="right")]
     if (
         earlier[columns.target].sum() < FEWEST_FRAUDS["train"]
         or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
     ):
         return None
     early = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    log_odds = log_odds_of(early.booster, early.scaler.transform(early.encoder.encode(later)))
+    log_odds = log_odds_of(early.booster, scaled_inputs(later, early.encoder, early.scaler))
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(

@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.util import hash_pandas_object
 
 from fraud_model.arrays import Floats
+from fraud_model.data.column_files import pieces
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.feature import ISO, Feature
 from fraud_model.model.profile import Categories, Distribution, Profile, Reference
@@ -143,8 +144,12 @@ def _draw_number(distribution: Distribution, most: int, rng: np.random.Generator
 def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
     numbers = rows.select_dtypes("float64").columns
     # Adding 0 turns -0.0, which has other bits, into 0.0.
-    rows = rows.assign(**{name: rows[name] + 0.0 for name in numbers})
-    return np.asarray(hash_pandas_object(rows, index=False), dtype=np.uint64)
+    return np.concatenate(
+        [
+            hash_pandas_object(piece.assign(**{n: piece[n] + 0.0 for n in numbers}), index=False)
+            for _, piece in pieces(rows)
+        ]
+    )
 
 
 def _spread(probability: Floats) -> list[int]:

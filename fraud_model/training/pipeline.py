@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 
+from fraud_model.arrays import Floats
+from fraud_model.data.column_files import pieces
 from fraud_model.data.dataset import Dataset, load_dataset
 from fraud_model.data.download import public
 from fraud_model.data.split import Parts, split
@@ -15,6 +18,7 @@ from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout, log_holdout
 from fraud_model.evaluation.learned import Learned
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
+from fraud_model.model.detector import FraudDetector
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
 from fraud_model.registry.files import CODE_DIGEST
@@ -118,7 +122,7 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     warnings += [fitted.doubt] if fitted.doubt else []
     probabilities = {
         "validation": fitted.validation_probability,
-        "holdout": fitted.detector.probability(parts.holdout),
+        "holdout": _probability(fitted.detector, parts.holdout),
     }
     scored = {
         name: Scored.from_part(
@@ -163,6 +167,10 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         hand_over=hand_over,
         warnings=tuple(warnings),
     )
+
+
+def _probability(detector: FraudDetector, table: pd.DataFrame) -> Floats:
+    return np.concatenate([detector.probability(piece) for _, piece in pieces(table)])
 
 
 def _questions(dataset: Dataset, parts: Parts, config: TrainingConfig) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.arrays import Floats
+from fraud_model.data.column_files import joined_rows
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
@@ -79,11 +80,12 @@ class TrainingResult:
     def profile(self) -> Profile:
         """The reference profile: features of all transactions, scores of those held out."""
         dataset, columns = self.dataset, self.dataset.columns
-        seen = dataset.table[list(columns.features)]
+        seen = dataset.table
         weights = np.where(dataset.table[columns.target] == 1, 1.0, self.genuine_weight)
         if len(dataset.unknown):
             # Nearly all of those whose label is not known are genuine.
-            seen = pd.concat([seen, dataset.unknown], ignore_index=True)
+            known = dataset.table[list(columns.features)]
+            seen = joined_rows([known, dataset.unknown])
             unknown = np.full(len(dataset.unknown), self.genuine_weight)
             weights = np.concatenate([weights, unknown])
         held = [self.scored[name] for name in ("validation", "holdout")]

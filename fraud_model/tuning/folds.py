@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats, Labels
+from fraud_model.data.column_files import rows_of
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import FEWEST_FRAUDS, Parts, alike_of
 from fraud_model.errors import DataError
@@ -21,7 +22,7 @@ from fraud_model.training.boosting import (
     train_booster,
 )
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.inputs import fit_encoder, fit_scaler
+from fraud_model.training.inputs import fit_inputs, scaled_inputs
 
 # A fold's boosters have seeds of their own, so that no trial wins by the luck of one seed; more of
 # them than are ever averaged lie between two folds'.
@@ -109,12 +110,11 @@ def prepare_folds(
 
 def _prepare(dataset: Dataset, fold: Fold) -> tuple[lightgbm.Dataset, Floats, Labels]:
     target = dataset.columns.target
-    learn, test = dataset.table.iloc[fold.learn], dataset.table.iloc[fold.test]
-    encoder, inputs = fit_encoder(learn, dataset.columns)
-    scaler = fit_scaler(inputs, encoder)
-    data = booster_dataset(scaler.transform(inputs), learn[target].to_numpy(), encoder)
+    learn, test = (rows_of(dataset.table, places) for places in (fold.learn, fold.test))
+    inputs = fit_inputs(learn, dataset.columns)
+    data = booster_dataset(inputs.scaled, learn[target].to_numpy(), inputs.encoder)
     data.params = {**Hyperparameters().lightgbm_parameters(), **BINNING}
-    values = scaler.transform(encoder.encode(test))
+    values = scaled_inputs(test, inputs.encoder, inputs.scaler)
     return data.construct(), values, test[target].to_numpy()
 
 

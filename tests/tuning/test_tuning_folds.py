@@ -17,7 +17,7 @@ from fraud_model.errors import DataError
 from fraud_model.evaluation.folds import rolling
 from fraud_model.training.boosting import booster_dataset
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.inputs import fit_encoder, fit_scaler
+from fraud_model.training.inputs import fit_inputs, scaled_inputs
 from fraud_model.tuning.folds import Folds, prepare_folds
 
 SHORT = Hyperparameters(rounds=15, bagging_fraction=0.7, lambda_l1=0.1)
@@ -62,11 +62,10 @@ def test_a_trial_scores_as_a_fit_of_its_own_whatever_came_before(dataset: Datase
     assert dataset.seconds is not None
     cut = next(iter(rolling(dataset.seconds[places], labels[places], 0.0, 2)))
     learn, test = (dataset.table.iloc[places[rows]] for rows in (cut.learn, cut.test))
-    encoder, inputs = fit_encoder(learn, dataset.columns)
-    scaler = fit_scaler(inputs, encoder)
-    data = booster_dataset(scaler.transform(inputs), learn["Class"].to_numpy(), encoder)
+    inputs = fit_inputs(learn, dataset.columns)
+    data = booster_dataset(inputs.scaled, learn["Class"].to_numpy(), inputs.encoder)
     booster = lightgbm.train(few.lightgbm_parameters(), data, few.rounds)
-    found = np.asarray(booster.predict(scaler.transform(encoder.encode(test))))
+    found = np.asarray(booster.predict(scaled_inputs(test, inputs.encoder, inputs.scaler)))
     assert average_precision_score(test["Class"], found) == pytest.approx(second[0])
 
 
