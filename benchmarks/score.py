@@ -34,7 +34,9 @@ import pyarrow.parquet
 from benchmarks.entry_point import cost
 from benchmarks.monitoring import make_model
 from fraud_model.arrays import Floats
+from fraud_model.data.schema import DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, simulate
+from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.parallel import cores
 
 ROWS_PER_PIECE = 250_000
@@ -80,14 +82,17 @@ def row(folder: Path, model: Path, rows: int, repeats: int) -> str:
     return f"| {' | '.join([*cells, f'{most:,.0f}'])} |"
 
 
-def write(path: Path, rows: int) -> None:
-    """Writes a table of simulated transactions with an id, in pieces."""
+def write(path: Path, rows: int, *, labelled: bool = False) -> None:
+    """Writes a table of simulated transactions with an id, two days after two days, in pieces."""
     writer = None
-    for first in range(0, rows, ROWS_PER_PIECE):
+    for number, first in enumerate(range(0, rows, ROWS_PER_PIECE)):
         count = min(ROWS_PER_PIECE, rows - first)
         table = simulate(count, count * FULL_FRAUDS // FULL_ROWS, seed=first)
+        table[DEFAULT_TIME] += number * 2 * SECONDS_PER_DAY
         table[ID] = np.arange(first, first + count)
-        arrow = pyarrow.Table.from_pandas(table.drop(columns="Class"), preserve_index=False)
+        if not labelled:
+            del table[DEFAULT_TARGET]
+        arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
         writer = writer or pyarrow.parquet.ParquetWriter(path, arrow.schema)
         writer.write_table(arrow)
     if writer:

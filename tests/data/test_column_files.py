@@ -20,7 +20,7 @@ SHOP = pd.DataFrame(
         "number": [1.5, np.nan, -0.0, 4.0],
         "whole": [1, 2, 3, 4],
         "flag": [True, False, True, True],
-        "moment": pd.to_datetime(["2026-01-01", None, "2026-01-03", "2026-01-04"]),
+        "moment": pd.to_datetime(pd.Series(["2026-01-01", None, "2026-01-03", "2026-01-04"])),
         "text": pd.array(["a", None, "", "é"], dtype="str"),
     }
 )
