@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss
 
+from fraud_model.data import column_files
 from fraud_model.data.columns import Columns
 from fraud_model.data.simulation import simulate
 from fraud_model.errors import ParameterError, TrainingError
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.fit import fit
+from fraud_model.training.fit import fit, fit_all
 from fraud_model.training.inputs import booster_names
 from tests.support.columns import inferred
 
@@ -55,6 +57,27 @@ def test_scaling_is_learnt_from_the_train_part_alone(table: pd.DataFrame, column
     detector = fit(train, validation, columns, Hyperparameters(rounds=10)).detector
     _, encoder, scaler, _ = detector.parts
     assert scaler.center == pytest.approx(encoder.encode(train).mean(axis=0).tolist())
+
+
+def test_a_model_of_pieces_has_the_trees_of_one_of_an_array(
+    table: pd.DataFrame, columns: Columns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_files, "ROWS_AT_A_TIME", 700)
+    hyperparameters = Hyperparameters(rounds=20)
+    learned = fit_all(table, columns, hyperparameters, (20,))
+    inputs = learned.encoder.encode(table)
+    assert learned.scaler.center == pytest.approx(inputs.mean(axis=0).tolist())
+    # What never varies is not scaled.
+    assert learned.scaler.scale == pytest.approx([spread or 1.0 for spread in inputs.std(axis=0)])
+    names = booster_names(learned.encoder.inputs)
+    data = lightgbm.Dataset(learned.scaler.transform(inputs), table["Class"], feature_name=names)
+    bare = lightgbm.train(hyperparameters.lightgbm_parameters(), data, 20)
+    assert trees(learned.booster) == trees(bare)
+
+
+def trees(booster: lightgbm.Booster) -> str:
+    """The booster as text, without its parameters."""
+    return str(booster.model_to_string()).partition("\nparameters:")[0]
 
 
 def test_the_curve_is_that_of_a_booster_of_so_many_rounds(
