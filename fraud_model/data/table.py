@@ -118,7 +118,15 @@ def show(columns: Sequence[Column]) -> str:
     if len(shown) > MOST_SHOWN:
         shown = [c for c in shown if c.kind != "number" or c.missing or c.becomes != "a number"]
     rows = [
-        (c.name, c.kind, f"{c.missing:,}", f"{c.distinct:,}", c.example, c.becomes) for c in shown
+        (
+            c.name,
+            c.kind,
+            f"{c.missing:,}",
+            f"{c.distinct:,}{'+' if c.has_more else ''}",
+            c.example,
+            c.becomes,
+        )
+        for c in shown
     ]
     head = ("column", "kind", "missing", "distinct", "example", "what becomes of it")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]

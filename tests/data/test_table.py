@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from fraud_model.data import kinds
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.table import as_yaml, columns_of, show, typed
 from fraud_model.errors import DataError, ParameterError
@@ -219,6 +220,27 @@ def test_another_date_counts_back_from_the_transaction() -> None:
     when = pd.date_range("2026-01-01", periods=ROWS, freq="h")
     assert described(Time=when, born=born)["born"].parts == ("weekday", "days before")
     assert described(born=born)["born"].parts == ("weekday",)
+
+
+def test_of_many_numbers_the_first_ones_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "ROWS_LOOKED_AT", 100)
+    monkeypatch.setattr(kinds, "MANY", 10)
+    table = pd.DataFrame(
+        {
+            "V1": NUMBERS,
+            "late": [1.0] * (ROWS - 1) + [2.0],
+            "txn_id": range(ROWS),
+            "shop": [*range(50), *range(ROWS - 50)],
+            "Class": LABELS,
+        }
+    )
+    _, found = columns_of(table, "t", "Class", "Time", "Amount", ColumnRules())
+    told = {column.name: (column.kind, column.distinct, column.has_more) for column in found}
+    assert told["V1"] == ("number", table["V1"].iloc[:100].nunique(), True)
+    assert told["late"] == ("number", 2, False)
+    assert told["txn_id"] == ("identifier", ROWS, False)
+    assert told["shop"] == ("number", 50, True)
+    assert f"{told['V1'][1]}+" in show(found)
 
 
 def test_dates_of_parquet_cover_the_days_that_they_do() -> None:
