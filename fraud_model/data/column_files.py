@@ -40,7 +40,7 @@ def stored(values: pd.Series) -> pd.Series:
                 texts = pyarrow.chunked_array(pyarrow.array(values, pyarrow.large_string()))
                 stream.write_table(pyarrow.table([texts], schema=TEXTS))
             return stored_texts(file, values.name)
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or not len(values) or _is_stored(values):
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or not len(values) or _file_of(values):
         return values.reset_index(drop=True)
     with column_file() as file:
         file.write(np.ascontiguousarray(values.to_numpy()).view(np.uint8).data)
@@ -83,6 +83,11 @@ def pieces(table: pd.DataFrame) -> Iterator[tuple[slice, pd.DataFrame]]:
     for start in range(0, len(table), ROWS_AT_A_TIME):
         rows = slice(start, min(start + ROWS_AT_A_TIME, len(table)))
         yield rows, table.iloc[rows]
+    for name in table.columns:
+        file = _file_of(table[name])
+        if file is not None:
+            # What was looked at counts as this process's memory until it is let go.
+            file.madvise(mmap.MADV_DONTNEED)
 
 
 def matrix(rows: int, columns: int) -> Floats:
@@ -135,8 +140,11 @@ def full_disk() -> DataError:
     )
 
 
-def _is_stored(values: pd.Series) -> bool:
+def _file_of(values: pd.Series) -> mmap.mmap | None:
+    """The file that a column lies in; None for text, and for one in memory."""
+    if not isinstance(values.dtype, np.dtype):
+        return None
     base: Any = values.to_numpy()
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
-    return isinstance(base, mmap.mmap)
+    return base if isinstance(base, mmap.mmap) else None
