@@ -2,7 +2,8 @@
 
 `log` is the server's audit log, or a table of transactions, which the version then scores. The
 exit status is 0 without alarms, 3 on an alarm, and 4 if there is too little to judge. An alarm is
-posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. In a GitHub Actions
+posted to ALERT_WEBHOOK, if set, and signed with ALERT_WEBHOOK_SECRET, if set. The Pushgateway at
+PUSHGATEWAY, if set, is told of every check. In a GitHub Actions
 workflow the step's output `retrain` tells whether learning anew would help.
 
 example:
@@ -23,6 +24,7 @@ from entrypoints.arguments import add_option, new_parser, parse
 from fraud_model.commands import mlflow_run
 from fraud_model.data.labels import LabelRule
 from fraud_model.monitoring.check import check
+from fraud_model.monitoring.pushgateway import push_check
 from fraud_model.monitoring.report import HTML_FILE, advice_lines, read_line, write_report
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.run_log import EXPERIMENT, log_check
@@ -70,19 +72,21 @@ def main() -> None:
             done = check(traffic, monitored.label, monitored.profile, span, labels, rule)
         write_report(done, folder)
         github.set_output("retrain", str(done.retrain).lower())
-        report(done, folder)
+        report(done, folder, monitored.name)
         log_check(done, parameters, folder, monitored.version)
     sys.exit(EXIT_STATUS[done.status])
 
 
-def report(done: Check, folder: Path) -> None:
-    """Prints what was read and found, and notifies the webhook of an alarm."""
+def report(done: Check, folder: Path, name: str) -> None:
+    """Prints what was read and found, and tells webhook and Pushgateway; `name` is the model's."""
     print(f"{done.version}: {read_line(done)}")
     for finding in done.findings:
         print(f"{finding.kind}: {finding.text}")
     if done.status == "alarm":
-        told = send_alarm(done)
-        print(*advice_lines(done), *([told] if told else []), sep="\n")
+        print(*advice_lines(done), sep="\n")
+    told = [send_alarm(done) if done.status == "alarm" else "", push_check(done, name)]
+    for outcome in filter(None, told):
+        print(outcome)
     if done.retrain:
         print(f"retrain with {mlflow_run('train')}")
     print(f"status: {done.status}; see {folder / HTML_FILE}")

@@ -117,7 +117,7 @@ def _check(
         log_check(
             done, {"data": arguments.data, "window": arguments.window}, folder, chosen.version
         )
-    report_check(done, folder)
+    report_check(done, folder, chosen.name)
 
 
 if __name__ == "__main__":

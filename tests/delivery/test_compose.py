@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -19,8 +20,10 @@ import requests
 import yaml
 
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.monitoring.pushgateway import push_check
 from tests.support.environment import REPOSITORY, has_docker, own_environment
 from tests.support.postgresql import PASSWORD, needs_postgresql, postgresql
+from tests.support.pushgateway import needs_pushgateway, pushgateway
 from tests.support.server import free_port, serving
 from tests.support.waiting import is_up, wait_until
 
@@ -30,6 +33,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "compose.yaml
 ]
 DASHBOARD = json.loads((COMPOSE / "grafana" / "fraud-detector.json").read_text())
 EXPRESSIONS = sorted({t["expr"] for panel in DASHBOARD["panels"] for t in panel["targets"]})
+VERSIONS = DASHBOARD["annotations"]["list"][0]["expr"]
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
@@ -83,6 +87,22 @@ def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
     subprocess.run(["promtool", "check", "rules", "alerts.yml"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.skipif(shutil.which("amtool") is None, reason="needs Alertmanager")
+def test_amtool_accepts_the_configuration() -> None:
+    subprocess.run(["amtool", "check-config", str(COMPOSE / "alertmanager.yml")], check=True)
+
+
+def test_every_alert_says_what_it_means_and_has_a_section_in_the_runbook() -> None:
+    for group in yaml.safe_load((COMPOSE / "alerts.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            if "alert" not in rule:
+                continue
+            assert len(rule["annotations"]["description"]) > 40
+            place, _, section = rule["annotations"]["runbook"].partition("#")
+            assert section == rule["alert"].lower()
+            assert f"\n## {rule['alert']}\n" in (REPOSITORY / place).read_text()
+
+
 def series(name: str, values: str) -> dict[str, str]:
     return {"series": name, "values": values}
 
@@ -97,6 +117,9 @@ STEADY = [
     series("fraud_model_degraded", "0x1000"),
     series("fraud_model_refresh_failed", "0x1000"),
     series('up{job="fraud-detector"}', "1x1000"),
+    series('fraud_monitor_alarm{model="m", version="m version 1"}', "0x1000"),
+    # Checked a minute ago, at any time.
+    series('fraud_monitor_checked_timestamp_seconds{model="m"}', "-60+60x1000"),
 ]
 
 
@@ -135,6 +158,14 @@ STEADY = [
         ("FraudDetectorFlaggedRate", [series("fraud_rows_flagged_total", "0+6x600 3600x1000")]),
         ("FraudDetectorDegraded", [series("fraud_model_degraded", "0x600 1x1000")]),
         ("FraudDetectorRefresh", [series("fraud_model_refresh_failed", "0x600 1x1000")]),
+        (
+            "FraudDetectorDrift",
+            [series('fraud_monitor_alarm{model="m", version="m version 1"}', "0x600 1x1000")],
+        ),
+        (
+            "FraudDetectorUnchecked",
+            [series('fraud_monitor_checked_timestamp_seconds{model="m"}', "0+60x600 -200000x400")],
+        ),
         ("FraudDetectorAudit", [series("fraud_audit_failures_total", "0x600 0+1x1000")]),
     ],
 )
@@ -174,17 +205,25 @@ def test_an_alert_fires_when_it_should_and_not_before(
 
 @pytest.mark.slow
 @needs_prometheus
+@needs_pushgateway
 def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
-    exported: Path, tmp_path: Path
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = ModelDirectory(exported).required_known_rows().rows
     payload = {"dataframe_records": rows.to_dict("records")}
     token = {"Authorization": "Bearer a-token"}
     command = ["--model-uri", str(exported)]
-    with serving(tmp_path, *command, API_TOKEN="a-token") as server:
+    with (
+        serving(tmp_path, *command, API_TOKEN="a-token") as server,
+        pushgateway(tmp_path) as gateway,
+    ):
+        monkeypatch.setenv("PUSHGATEWAY", gateway)
+        check: Any = SimpleNamespace(version="m version 1", status="quiet", judged=[])
+        assert push_check(check, "m").endswith("was told")
         (tmp_path / "token").write_text("a-token")
         text = (COMPOSE / "prometheus.yml").read_text()
         text = text.replace("fraud-detector:7860", server.url.removeprefix("http://"))
+        text = text.replace("pushgateway:9091", gateway.removeprefix("http://"))
         text = text.replace("/run/secrets/api_token", str(tmp_path / "token"))
         text = text.replace("15s", "1s")
         (tmp_path / "prometheus.yml").write_text(text)
@@ -198,9 +237,11 @@ def test_prometheus_scrapes_the_server_with_its_token_and_answers_the_dashboard(
             stderr=subprocess.DEVNULL,
         )
         try:
-            empty = set(EXPRESSIONS)
+            empty = {*EXPRESSIONS, VERSIONS}
             # What is expected from the week before takes more than an hour of history.
             needs_history = {"fraud:flagged_expected:1h"}
+            # No shadow runs here.
+            needs_history |= {each for each in EXPRESSIONS if "shadow" in each}
 
             def all_but_the_old_have_values() -> bool:
                 assert server.post(payload, headers=token).ok

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -18,13 +19,16 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from entrypoints.reporting import run_entry_point
 from fraud_model.data.simulation import Drift, simulate
+from fraud_model.monitoring.pushgateway import push_check
 from fraud_model.monitoring.webhook import send_alarm
 from fraud_model.registry.moves import move
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
 from tests.support.file_server import serve, serve_api
+from tests.support.pushgateway import needs_pushgateway, pushgateway
 from tests.support.store import Store
 
 ROWS, DAYS = 1_500, 3
@@ -187,13 +191,32 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
-def test_a_webhook_out_of_reach_changes_nothing(
+def test_a_webhook_or_pushgateway_out_of_reach_changes_nothing(
     monitored: Monitored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALERT_WEBHOOK", "http://127.0.0.1:9/secret-path")
+    monkeypatch.setenv("PUSHGATEWAY", "http://127.0.0.1:9")
     said = monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
     assert "webhook at 127.0.0.1 could not be reached (ConnectionError)" in said
+    assert "the Pushgateway at 127.0.0.1 was not told" in said
     assert "secret-path" not in said
+
+
+@needs_pushgateway
+def test_the_pushgateway_holds_the_last_check_of_a_model(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pushgateway(tmp_path) as url:
+        monkeypatch.setenv("PUSHGATEWAY", url)
+        earlier: Any = SimpleNamespace(version="an earlier one", status="alarm", judged=[])
+        assert push_check(earlier, monitored.name) == "the Pushgateway at 127.0.0.1 was told"
+        said = monitored.run("--log", str(monitored.log(rows=200)), status=4)
+        assert "the Pushgateway at 127.0.0.1 was told" in said
+        held = requests.get(f"{url}/metrics", timeout=30).text
+    about = f'model="{monitored.name}",version="{monitored.name} version 1"'
+    assert re.search(rf"^fraud_monitor_unknown{{.*{about}}} 1$", held, re.MULTILINE)
+    assert re.search(rf"^fraud_monitor_alarm{{.*{about}}} 0$", held, re.MULTILINE)
+    assert "an earlier one" not in held
 
 
 def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None:
