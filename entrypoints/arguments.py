@@ -146,6 +146,17 @@ def parse(parser: Parser) -> argparse.Namespace:
     return arguments
 
 
+def given(parser: Parser, arguments: argparse.Namespace) -> dict[str, object]:
+    """The parameters whose values are not their defaults, as `-P` takes them."""
+    found = {}
+    for action in parser._actions:
+        value = getattr(arguments, action.dest, None)
+        text = str(value).lower() if isinstance(value, bool) else value
+        if action.dest != "help" and str(text) != str(action.default):
+            found[action.dest] = text
+    return found
+
+
 def add_option(parser: Parser, name: str, default: object) -> None:
     """One option, named as the MLproject parameter, of its default's type."""
     parser.add_argument(

@@ -25,6 +25,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from entrypoints.arguments import add_option, new_parser, parse
+from entrypoints.monitor import next_steps
 from entrypoints.monitor import report as report_check
 from fraud_model.data.stream import Stream
 from fraud_model.model.directory import ModelDirectory
@@ -112,12 +113,14 @@ def _check(
     """Checks the transactions while they are scored, as `monitor` does, in a run of its own."""
     done = check(table, chosen.label, chosen.profile, span, None)
     folder = Path(arguments.report)
-    write_report(done, folder)
-    with open_run(f"monitor {chosen.name}"):
+    parameters = {"window": arguments.window, "model_name": chosen.name}
+    with open_run(f"monitor {chosen.name}") as run:
+        steps = next_steps(run, {"log": arguments.data, **parameters})
+        write_report(done, folder, steps)
         log_check(
             done, {"data": arguments.data, "window": arguments.window}, folder, chosen.version
         )
-    report_check(done, folder)
+    report_check(done, folder, steps)
 
 
 if __name__ == "__main__":
