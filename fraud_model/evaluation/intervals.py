@@ -154,6 +154,12 @@ def count_interval(seen: int, times: Floats | None = None) -> Interval:
     return Interval(float(seen), float(low * ratio), float(high * ratio))
 
 
+def share_interval(part: int, whole: int) -> tuple[float, float]:
+    """Wilson's interval of a share, whose rows are independent of each other."""
+    interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class _Spread:
     """Variance of a linearised estimate, effective number of its members, degrees of freedom."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fraud_model.arrays import Floats
-from fraud_model.evaluation.plots import FRAUD, GENUINE
+from fraud_model.evaluation.plots import FRAUD, GENUINE, wrapped
 from fraud_model.model.profile import Distribution
 from fraud_model.monitoring.categories import bars, cut
 from fraud_model.monitoring.drift import PSI_THRESHOLD
@@ -50,7 +48,9 @@ def heat_map(judged: Sequence[Judged]) -> Figure:
     axes.set_title(
         f"PSI of each feature by window; red: an alarm, {PSI_THRESHOLD:g} or more twice in a row"
     )
-    axes.set_yticks(np.arange(len(names)), map(wrapped, names), fontsize=9)
+    axes.set_yticks(
+        np.arange(len(names)), [wrapped(name, CHARACTERS) for name in names], fontsize=9
+    )
     if len(judged) <= MOST_TICKS:
         for row, column in np.ndindex(values.shape):
             dark = alarms[row, column] or values[row, column] > PSI_THRESHOLD
@@ -86,7 +86,7 @@ def moved_most(judged: Judged) -> Figure:
         else:
             _bars(panel, bars(now, known, MOST_BARS))
             moved = "share of the values, %"
-        panel.set_title(f"{wrapped(name)}\nPSI {drift.psi:.2f}, {moved}", fontsize=9)
+        panel.set_title(f"{wrapped(name, CHARACTERS)}\nPSI {drift.psi:.2f}, {moved}", fontsize=9)
     for panel in panels[len(names) :]:
         panel.axis("off")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -165,12 +165,5 @@ def tick(axes: Axes, windows: Sequence[Judged]) -> None:
     axes.set_xticks(places, labels, rotation=20, ha="right", fontsize=8)
 
 
-def wrapped(name: str) -> str:
-    """A long name in lines, broken after underscores and the like where it can be."""
-    breakable = re.sub(r"([_\-./:])", r"\1 ", name)
-    lines = textwrap.wrap(breakable, CHARACTERS) or [name]
-    return "\n".join(re.sub(r"([_\-./:]) ", r"\1", line).strip() for line in lines)
-
-
 def _lines(names: Sequence[str]) -> int:
-    return sum(wrapped(name).count("\n") + 1 for name in names)
+    return sum(wrapped(name, CHARACTERS).count("\n") + 1 for name in names)

@@ -19,6 +19,7 @@ from fraud_model.evaluation.intervals import (
     Interval,
     average_precision_interval,
     count_interval,
+    share_interval,
 )
 from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Profile
@@ -186,8 +187,7 @@ def of_holdout(held: Metrics) -> dict[str, Interval]:
 
 def _share(part: int, whole: int) -> Interval:
     """A share with Wilson's interval."""
-    interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(part / whole, float(interval.low), float(interval.high))
+    return Interval(part / whole, *share_interval(part, whole))
 
 
 def _value_share(amounts: Floats, flagged: npt.NDArray[np.bool_]) -> Interval:

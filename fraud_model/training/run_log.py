@@ -94,6 +94,7 @@ def log_result(result: TrainingResult) -> None:
         own["hand_over/flagged_share"] = handed.came
     mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve.rounds, fitted.curve.metrics, "learning_curve/")
+    log_curve(fitted.curve.rounds, fitted.curve.training, "learning_curve/training_")
     _log_plots(result)
 
 
