@@ -43,6 +43,7 @@ HELP = {
     "0 for the table's own",
     "risk_bounds": "probabilities from which the risk is Medium and High, such as 0.1,0.7; auto "
     "for the threshold and 0.7",
+    "slices": "names of features by whose values the card compares groups, with commas between",
     "stage": "Staging or Production",
     "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",

@@ -30,7 +30,7 @@ from entrypoints.arguments import (
 )
 from fraud_model import commands
 from fraud_model.registry.promotion import promote
-from fraud_model.tracking import open_run
+from fraud_model.tracking import open_run, rename_run
 from fraud_model.training.pipeline import Trained, train
 
 PORT = 5001
@@ -51,6 +51,7 @@ def main() -> None:
         print("checking it against the gate")
         with open_run("promote"):
             moved = promote(trained.name, trained.version, "Production", limits, compared=compared)
+        rename_run(f"{trained.label}: trained, now in {moved.stage}")
     promotion_report.report(moved)
     print(_how_to_use(trained))
 

@@ -36,7 +36,7 @@ from fraud_model.monitoring.webhook import send_alarm
 from fraud_model.monitoring.windows import Span
 from fraud_model.registry import versions
 from fraud_model.review import github
-from fraud_model.tracking import open_run_in
+from fraud_model.tracking import open_run
 
 RECORDED = ("log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "window")
 COLLECTED = (
@@ -62,7 +62,7 @@ def main() -> None:
     arguments = parse(parser)
     parameters = {name: getattr(arguments, name) for name in RECORDED}
     folder = Path(arguments.report)
-    with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}") as run:
+    with open_run(f"monitor {arguments.model_name}", EXPERIMENT) as run:
         span = Span.parse(arguments.window)
         rule = LabelRule.parse(arguments.label_delay, arguments.unlabelled)
         stage = versions.parse_stage(arguments.stage)

@@ -40,7 +40,7 @@ from fraud_model.scoring.output import ending_of, open_output
 from fraud_model.scoring.run_log import EXPERIMENT, beginning, log_scoring, summary
 from fraud_model.scoring.scorer import Scorer
 from fraud_model.scoring.table import ScoredTable
-from fraud_model.tracking import log_parameters, open_run, open_run_in
+from fraud_model.tracking import log_parameters, open_run
 
 RECORDED = ("data", "output", "keys", "reasons", "monitor", "window")
 
@@ -63,7 +63,7 @@ def main() -> None:
     keys = list(dict.fromkeys(key.strip() for key in arguments.keys.split(",") if key.strip()))
     output = Path(arguments.output).expanduser()
     with (
-        open_run_in(EXPERIMENT, f"score {arguments.model_name}"),
+        open_run(f"score {arguments.model_name}", EXPERIMENT),
         tempfile.TemporaryDirectory() as folder,
         _resolved(arguments) as chosen,
     ):
