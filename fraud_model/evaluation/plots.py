@@ -280,7 +280,7 @@ def draw_comparison(scored: Mapping[str, Scored]) -> Figure:
     for (name, part), color in zip(scored.items(), (FRAUD, GENUINE), strict=False):
         precision, recall, _ = precision_recall_curve(part.labels, part.probability)
         panel.step(recall, precision, where="post", color=color, label=name)
-    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
     panel.set_title("Precision and recall on the challenger's holdout")
     panel.legend(loc="lower left")
     panel.grid(alpha=0.3)
