@@ -43,6 +43,7 @@ HELP = {
     "0 for the table's own",
     "risk_bounds": "probabilities from which the risk is Medium and High, such as 0.1,0.7; auto "
     "for the threshold and 0.7",
+    "slices": "names of features by whose values the card compares groups, with commas between",
     "stage": "Staging or Production",
     "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",
@@ -144,6 +145,17 @@ def parse(parser: Parser) -> argparse.Namespace:
         _refuse_unknown(parser, unknown)
     _check_paths(arguments)
     return arguments
+
+
+def given(parser: Parser, arguments: argparse.Namespace) -> dict[str, object]:
+    """The parameters whose values are not their defaults, as `-P` takes them."""
+    found = {}
+    for action in parser._actions:
+        value = getattr(arguments, action.dest, None)
+        text = str(value).lower() if isinstance(value, bool) else value
+        if action.dest != "help" and str(text) != str(action.default):
+            found[action.dest] = text
+    return found
 
 
 def add_option(parser: Parser, name: str, default: object) -> None:

@@ -46,7 +46,7 @@ def main() -> None:
     add_option(parser, "test_requests", False)
     add_option(parser, "model_name", versions.DEFAULT_MODEL_NAME)
     arguments = parse(parser)
-    with open_run("collect"):
+    with open_run("collect", "collecting"):
         log_parameters(vars(arguments))
         for name in ("log", "labels"):
             if not getattr(arguments, name):

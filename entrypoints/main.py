@@ -13,9 +13,7 @@ if __name__ == "__main__":
 
 import json
 import shlex
-from urllib.parse import quote
 
-import mlflow
 import mlflow.artifacts
 
 from entrypoints import promote as promotion_report
@@ -32,13 +30,10 @@ from entrypoints.arguments import (
 )
 from fraud_model import commands
 from fraud_model.registry.promotion import promote
-from fraud_model.tracking import open_run
+from fraud_model.tracking import open_run, rename_run
 from fraud_model.training.pipeline import Trained, train
 
 PORT = 5001
-
-# Where `mlflow ui` listens.
-UI = "http://127.0.0.1:5000"
 
 
 def main() -> None:
@@ -56,6 +51,7 @@ def main() -> None:
         print("checking it against the gate")
         with open_run("promote"):
             moved = promote(trained.name, trained.version, "Production", limits, compared=compared)
+        rename_run(f"{trained.label}: trained, now in {moved.stage}")
     promotion_report.report(moved)
     print(_how_to_use(trained))
 
@@ -68,19 +64,12 @@ def _how_to_use(trained: Trained) -> str:
     split = example["dataframe_split"]
     row = dict(zip(split["columns"], split["data"][0], strict=True))
     body = shlex.quote(json.dumps({"dataframe_records": [row]}))
+    page = commands.version_page(trained.name, trained.version)
     return (
-        f"\n{_how_to_see(trained)}\n"
+        f"\n{commands.shown('version', page)}\n"
         f"serve:\n  {serve}\n"
         f"query:\n  curl localhost:{PORT}/invocations -H 'Content-Type: application/json' -d {body}"
     )
-
-
-def _how_to_see(trained: Trained) -> str:
-    page = f"/#/models/{quote(trained.name)}/versions/{trained.version}"
-    ui = commands.ui()
-    if ui is None:
-        return f"version: {mlflow.get_tracking_uri().rstrip('/')}{page}"
-    return f"see:\n  {ui}\nversion: {UI}{page}"
 
 
 if __name__ == "__main__":

@@ -18,24 +18,32 @@ if __name__ == "__main__":
     announce()
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from entrypoints.arguments import add_option, new_parser, parse
-from fraud_model.commands import mlflow_run
+from mlflow.entities import Run
+
+from entrypoints.arguments import add_option, given, new_parser, parse
+from fraud_model import commands
 from fraud_model.data.labels import LabelRule
+from fraud_model.data.table_traffic import SUFFIXES
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.pushgateway import push_check
-from fraud_model.monitoring.report import HTML_FILE, advice_lines, read_line, write_report
+from fraud_model.monitoring.report import HTML_FILE, write_report
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.run_log import EXPERIMENT, log_check
+from fraud_model.monitoring.summary import NextSteps, lines, read_line
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.monitoring.webhook import send_alarm
 from fraud_model.monitoring.windows import Span
 from fraud_model.registry import versions
 from fraud_model.review import github
-from fraud_model.tracking import open_run_in
+from fraud_model.tracking import open_run
 
 RECORDED = ("log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "window")
+COLLECTED = (
+    "log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "model_name",
+)  # fmt: skip
 EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
 
 
@@ -56,7 +64,7 @@ def main() -> None:
     arguments = parse(parser)
     parameters = {name: getattr(arguments, name) for name in RECORDED}
     folder = Path(arguments.report)
-    with open_run_in(EXPERIMENT, f"monitor {arguments.model_name}"):
+    with open_run(f"monitor {arguments.model_name}", EXPERIMENT) as run:
         span = Span.parse(arguments.window)
         rule = LabelRule.parse(arguments.label_delay, arguments.unlabelled)
         stage = versions.parse_stage(arguments.stage)
@@ -70,25 +78,39 @@ def main() -> None:
             )
             print(f"checking the transactions in {arguments.log}")
             done = check(traffic, monitored.label, monitored.profile, span, labels, rule)
-        write_report(done, folder)
+        steps = next_steps(run, given(parser, arguments))
+        write_report(done, folder, steps)
         github.set_output("retrain", str(done.retrain).lower())
-        report(done, folder, monitored.name)
+        report(done, folder, steps, monitored.name)
         log_check(done, parameters, folder, monitored.version)
-    sys.exit(EXIT_STATUS[done.status])
+    status = EXIT_STATUS[done.status]
+    if status:
+        print(
+            f"the check itself went well: exit status {status} means {done.status}, and "
+            "`mlflow run` calls every other status than 0 a failed run"
+        )
+    sys.exit(status)
 
 
-def report(done: Check, folder: Path, name: str) -> None:
-    """Prints what was read and found, and tells webhook and Pushgateway; `name` is the model's."""
-    print(f"{done.version}: {read_line(done)}")
-    for finding in done.findings:
-        print(f"{finding.kind}: {finding.text}")
-    if done.status == "alarm":
-        print(*advice_lines(done), sep="\n")
-    told = [send_alarm(done) if done.status == "alarm" else "", push_check(done, name)]
-    for outcome in filter(None, told):
-        print(outcome)
-    if done.retrain:
-        print(f"retrain with {mlflow_run('train')}")
+def next_steps(run: Run, parameters: Mapping[str, object]) -> NextSteps:
+    """What can be done after a check with these parameters, which `run` records."""
+    labels = {name: parameters[name] for name in COLLECTED if name in parameters}
+    collects = "labels" in labels and not str(labels["log"]).lower().endswith(SUFFIXES)
+    named = {name: labels[name] for name in ("model_name",) if name in labels}
+    learn = ("collect", labels) if collects else ("train", named)
+    return NextSteps(
+        again=commands.mlflow_run("monitor", **parameters),
+        learn=commands.mlflow_run(learn[0], **learn[1]),
+        run=commands.address(commands.run_page(run)),
+        ui=commands.ui(),
+    )
+
+
+def report(done: Check, folder: Path, steps: NextSteps, name: str) -> None:
+    """Prints what was found and read, and tells webhook and Pushgateway; `name` is the model's."""
+    print(*lines(done, steps), f"{done.version}: {read_line(done)}", sep="\n")
+    told = [send_alarm(done, steps) if done.status == "alarm" else "", push_check(done, name)]
+    print(*filter(None, told), f"run: {steps.run}", sep="\n")
     print(f"status: {done.status}; see {folder / HTML_FILE}")
 
 

@@ -21,9 +21,10 @@ from entrypoints.arguments import (
     parse_champion,
     thresholds_from,
 )
+from fraud_model import commands
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.gate_thresholds import table
-from fraud_model.registry.promotion import Moved, promote
+from fraud_model.registry.promotion import EXPERIMENT, Moved, promote
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
 
@@ -43,7 +44,7 @@ def main() -> None:
     if arguments.model_dir:
         origin = ModelDirectory(Path(arguments.model_dir)).required_origin()
         name, version = origin["model_name"], origin["model_version"]
-    with open_run("promote"):
+    with open_run("promote", EXPERIMENT):
         print(f"checking {name} version {version} against the gate")
         moved = promote(
             name,
@@ -53,6 +54,7 @@ def main() -> None:
             compared=compared,
         )
     report(moved)
+    print(commands.shown("version", commands.version_page(moved.name, moved.version)))
 
 
 def report(moved: Moved) -> None:

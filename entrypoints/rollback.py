@@ -13,7 +13,8 @@ if __name__ == "__main__":
 
 from entrypoints.arguments import add_option, new_parser, parse
 from entrypoints.promote import report
-from fraud_model.registry.promotion import rollback
+from fraud_model import commands
+from fraud_model.registry.promotion import EXPERIMENT, rollback
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 from fraud_model.tracking import open_run
 
@@ -24,9 +25,10 @@ def main() -> None:
     add_option(parser, "stage", "Production")
     add_option(parser, "model_name", DEFAULT_MODEL_NAME)
     arguments = parse(parser)
-    with open_run("rollback"):
+    with open_run("rollback", EXPERIMENT):
         moved = rollback(arguments.model_name, parse_stage(arguments.stage))
     report(moved)
+    print(commands.shown("version", commands.version_page(moved.name, moved.version)))
 
 
 if __name__ == "__main__":

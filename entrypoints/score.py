@@ -25,6 +25,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from entrypoints.arguments import add_option, new_parser, parse
+from entrypoints.monitor import next_steps
 from entrypoints.monitor import report as report_check
 from fraud_model.data.stream import Stream
 from fraud_model.model.directory import ModelDirectory
@@ -39,7 +40,7 @@ from fraud_model.scoring.output import ending_of, open_output
 from fraud_model.scoring.run_log import EXPERIMENT, beginning, log_scoring, summary
 from fraud_model.scoring.scorer import Scorer
 from fraud_model.scoring.table import ScoredTable
-from fraud_model.tracking import log_parameters, open_run, open_run_in
+from fraud_model.tracking import log_parameters, open_run
 
 RECORDED = ("data", "output", "keys", "reasons", "monitor", "window")
 
@@ -62,7 +63,7 @@ def main() -> None:
     keys = list(dict.fromkeys(key.strip() for key in arguments.keys.split(",") if key.strip()))
     output = Path(arguments.output).expanduser()
     with (
-        open_run_in(EXPERIMENT, f"score {arguments.model_name}"),
+        open_run(f"score {arguments.model_name}", EXPERIMENT),
         tempfile.TemporaryDirectory() as folder,
         _resolved(arguments) as chosen,
     ):
@@ -112,12 +113,14 @@ def _check(
     """Checks the transactions while they are scored, as `monitor` does, in a run of its own."""
     done = check(table, chosen.label, chosen.profile, span, None)
     folder = Path(arguments.report)
-    write_report(done, folder)
-    with open_run(f"monitor {chosen.name}"):
+    parameters = {"window": arguments.window, "model_name": chosen.name}
+    with open_run(f"monitor {chosen.name}") as run:
+        steps = next_steps(run, {"log": arguments.data, **parameters})
+        write_report(done, folder, steps)
         log_check(
             done, {"data": arguments.data, "window": arguments.window}, folder, chosen.version
         )
-    report_check(done, folder, chosen.name)
+    report_check(done, folder, steps, chosen.name)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ if __name__ == "__main__":
     announce()
 
 from entrypoints.arguments import add_config, config_from, new_parser, parse
-from fraud_model.commands import mlflow_run
+from fraud_model import commands
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME
 from fraud_model.tracking import open_run
 from fraud_model.training.pipeline import Trained, train
@@ -26,10 +26,11 @@ def main() -> None:
     with open_run("train"):
         trained = train(config_from(arguments))
     report(trained)
+    print(commands.shown("version", commands.version_page(trained.name, trained.version)))
     promote = {"version": trained.version, "stage": "Production"}
     if trained.name != DEFAULT_MODEL_NAME:
         promote["model_name"] = trained.name
-    print(f"next: {mlflow_run('promote', **promote)}")
+    print(f"next: {commands.mlflow_run('promote', **promote)}")
 
 
 def report(trained: Trained) -> None:

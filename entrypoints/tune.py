@@ -33,7 +33,7 @@ def main() -> None:
     # Here, because it imports Optuna.
     from fraud_model.tuning.pipeline import tune
 
-    with open_run("tune"):
+    with open_run("tune", "tuning"):
         tuned = tune(config, asked)
     if tuned.outcome is None:
         print(f"study {tuned.study}: another process is at a trial, and reports when it is done")

@@ -6,8 +6,10 @@ import os
 import shlex
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import mlflow
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
@@ -15,6 +17,11 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_PROJECT_ENV,
     MLFLOW_SOURCE_NAME,
 )
+
+from fraud_model.stores import SERVERS, without_credentials
+
+# Where `mlflow ui` listens.
+UI = "http://127.0.0.1:5000"
 
 # Read at import: MLflow takes it out of the environment once the run is resumed.
 _GIVEN_RUN = os.environ.get("MLFLOW_RUN_ID")
@@ -42,11 +49,38 @@ def models_serve(uri: str, port: int) -> str:
 def ui() -> str | None:
     """The command that shows the tracking store, or None if a server shows it already."""
     store = mlflow.get_tracking_uri()
-    if store.startswith(("http://", "https://")):
+    if store.startswith(SERVERS):
         return None
     if store == f"sqlite:///{Path.cwd()}/mlflow.db":
         return "mlflow ui"
+    if without_credentials(store) != store:
+        return 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
     return shlex.join(["mlflow", "ui", "--backend-store-uri", store])
+
+
+def shown(what: str, page: str) -> str:
+    """Where the store's UI shows a page, such as `/#/models/m`, and how to start it if need be."""
+    command = ui()
+    if command is None:
+        return f"{what}: {address(page)}"
+    return f"see:\n  {command}\n{what}: {address(page)}"
+
+
+def address(page: str) -> str:
+    """The address of a page in the store's UI: the tracking server's, or that of `mlflow ui`."""
+    store = mlflow.get_tracking_uri()
+    base = without_credentials(store).rstrip("/") if store.startswith(SERVERS) else UI
+    return f"{base}{page}"
+
+
+def version_page(name: str, version: str) -> str:
+    """The page of a model version in the UI."""
+    return f"/#/models/{quote(name, safe='')}/versions/{version}"
+
+
+def run_page(run: Run) -> str:
+    """The page of a run in the UI."""
+    return f"/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def environment() -> list[str]:

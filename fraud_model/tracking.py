@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 import mlflow
@@ -14,15 +14,30 @@ from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.git_utils import get_git_commit
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_USER
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_USER,
+)
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.uri import is_local_uri
 
+from fraud_model.errors import Overtaken, PromotionRefused
 from fraud_model.stores import reach_store
 
 log = logging.getLogger("fraud_model.tracking")
 
 EXPERIMENT = "fraud-detector"
+
+# What a run's name ends with where it was not done; any other error is a failure.
+OUTCOMES: dict[type[BaseException], str] = {
+    PromotionRefused: "refused",
+    Overtaken: "overtaken",
+    KeyboardInterrupt: "stopped",
+    SystemExit: "stopped",
+}
+MOST_CHARACTERS = 5_000
 
 # The tracking store's own limit for one call of log_batch.
 METRICS_PER_BATCH = 1000
@@ -41,54 +56,80 @@ def name_run(name: str) -> None:
         mlflow.MlflowClient().set_tag(given, MLFLOW_RUN_NAME, name)
 
 
-@contextmanager
-def open_run_in(experiment: str, name: str) -> Iterator[Run]:
-    """Resumes the run that `mlflow run` made, wherever that is, or starts one in an experiment.
-
-    The run ends FAILED if the block raises, and FINISHED otherwise.
-    """
-    if "MLFLOW_RUN_ID" in os.environ:
-        with open_run(name) as given:
-            yield given
-        return
-    reach_store()
-    known = mlflow.get_experiment_by_name(experiment)
-    number = known.experiment_id if known else mlflow.create_experiment(experiment)
-    nested = mlflow.active_run() is not None
-    started = mlflow.start_run(run_name=name, experiment_id=number, nested=nested)
-    with _ended(started) as run:
-        yield run
+def rename_run(name: str) -> None:
+    """Names the active run after what came of it."""
+    mlflow.set_tag(MLFLOW_RUN_NAME, name)
 
 
 @contextmanager
-def open_run(name: str) -> Iterator[Run]:
+def open_run(name: str, experiment: str = EXPERIMENT) -> Iterator[Run]:
     """Resumes the run that `mlflow run` made, opens one under the active run, or starts one.
 
-    The run ends FAILED if the block raises, and FINISHED otherwise. Where the disk is too full to
-    write that into the database beside them, the artifacts of the failed run are deleted first.
+    One that is started lies in `experiment`, unless MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID
+    names another. The run ends FAILED if the block raises, with the reason in its name and its
+    description, and FINISHED otherwise. Where the disk is too full to write that into the database
+    beside them, the artifacts of the failed run are deleted first.
     """
     nested = mlflow.active_run() is not None
     if not nested:
         reach_store()
     given = "MLFLOW_RUN_ID" in os.environ
     chosen = {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys()
-    if not nested and not given and not chosen:
-        # Under `mlflow run` this would contradict the experiment of the run that is given.
-        mlflow.set_experiment(EXPERIMENT)
-    with _ended(mlflow.start_run(run_name=None if given else name, nested=nested)) as run:
+    # Under `mlflow run` another one would contradict that of the run that is given.
+    number = None if nested or given or chosen else _experiment(experiment)
+    started = mlflow.start_run(
+        run_name=None if given else name, experiment_id=number, nested=nested
+    )
+    with _ended(started) as run:
         if given:
-            mlflow.set_tag(MLFLOW_RUN_NAME, name)
+            rename_run(name)
         yield run
+
+
+def _experiment(name: str) -> str:
+    """The id of an experiment, which is made if it is missing."""
+    known = mlflow.get_experiment_by_name(name)
+    if known is None:
+        try:
+            return str(mlflow.create_experiment(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            # Another process made it in this moment.
+            known = mlflow.get_experiment_by_name(name)
+    return str(known.experiment_id)
 
 
 @contextmanager
 def _ended(started: mlflow.ActiveRun) -> Iterator[Run]:
     try:
-        with started as run:
+        with started as run, _told():
             yield run
     except (MlflowException, OSError):
         if mlflow.get_tracking_uri().startswith("sqlite:"):
             _end_on_full_disk(started)
+        raise
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Says on the active run why the block failed, unless the store itself may be what failed."""
+    try:
+        yield
+    except (MlflowException, OSError):
+        raise
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        reason = "stopped" if stopped else str(error) or type(error).__name__
+        with suppress(MlflowException, OSError):
+            name = mlflow.get_run(active_run_id()).info.run_name
+            mlflow.set_tags(
+                {
+                    MLFLOW_RUN_NAME: f"{name}: {OUTCOMES.get(type(error), 'failed')}",
+                    MLFLOW_RUN_NOTE: f"**Failed:** {reason}"[:MOST_CHARACTERS],
+                    "failure": reason[:MOST_CHARACTERS],
+                }
+            )
         raise
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fraud_model.errors import TrackingError
 from fraud_model.stores import reach_store
-from fraud_model.tracking import EXPERIMENT, name_run, open_run_in
+from fraud_model.tracking import EXPERIMENT, name_run, open_run
 from tests.support.store import Store
 
 
@@ -39,14 +39,14 @@ def test_a_module_that_records_nothing_makes_no_run(store: Store) -> None:
 
 def test_the_run_that_is_given_is_the_only_one(given: str) -> None:
     before = len(mlflow.search_runs(search_all_experiments=True))
-    with open_run_in("elsewhere", "check") as run:
+    with open_run("check", "elsewhere") as run:
         assert run.info.run_id == given
     assert mlflow.get_run(given).info.run_name == "check"
     assert len(mlflow.search_runs(search_all_experiments=True)) == before
 
 
 def test_a_module_opens_a_run_in_the_experiment_of_its_own(store: Store) -> None:
-    with open_run_in("elsewhere", "check") as run:
+    with open_run("check", "elsewhere") as run:
         assert run.info.run_name == "check"
     known = mlflow.get_experiment_by_name("elsewhere")
     assert run.info.experiment_id == known.experiment_id

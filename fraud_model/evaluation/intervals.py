@@ -154,6 +154,39 @@ def count_interval(seen: int, times: Floats | None = None) -> Interval:
     return Interval(float(seen), float(low * ratio), float(high * ratio))
 
 
+def metric_interval(
+    labels: Labels,
+    flags: Flags,
+    metric: Literal["recall", "precision"],
+    *,
+    times: Floats | None = None,
+    genuine_weight: float = 1.0,
+) -> Interval:
+    """Recall or precision of what is flagged: Wilson's interval of the effective number of rows.
+
+    From 0 to 1 where nothing is flagged. Arguments as for `average_precision_interval`.
+    """
+    if metric == "recall":
+        value, influence = recall_influence(labels, flags)
+        members = labels == 1
+    else:
+        value, influence = precision_influence(labels, flags, genuine_weight)
+        members = flags
+    if not members.any():
+        return Interval(value, 0.0, 1.0)
+    spread = _Spread.of(influence, members, times)
+    z, number = spread.quantile, spread.number
+    centre = (value * number + z**2 / 2) / (number + z**2)
+    half = z / (number + z**2) * np.sqrt(value * (1 - value) * number + z**2 / 4)
+    return Interval(value, min(float(centre - half), value), max(float(centre + half), value))
+
+
+def share_interval(part: int, whole: int) -> tuple[float, float]:
+    """Wilson's interval of a share, whose rows are independent of each other."""
+    interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class _Spread:
     """Variance of a linearised estimate, effective number of its members, degrees of freedom."""

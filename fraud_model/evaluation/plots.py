@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping
 from typing import Literal
 
@@ -12,6 +14,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from fraud_model.arrays import Floats
 from fraud_model.evaluation.evaluate import Scored
+from fraud_model.evaluation.intervals import share_interval
 from fraud_model.evaluation.threshold import Policy, cost_of, operating_points, total_cost
 from fraud_model.model.detector import Decision
 from fraud_model.model.metrics import Metrics
@@ -49,6 +52,13 @@ def draw_curves(
 def mark_simulated(figure: Figure) -> None:
     """Says on a plot that no real transaction is behind it."""
     figure.text(0.99, 0.985, "simulated", color=FRAUD, fontsize=9, ha="right", va="top")
+
+
+def wrapped(name: str, characters: int) -> str:
+    """A long name in lines, broken after underscores and the like where it can be."""
+    breakable = re.sub(r"([_\-./:])", r"\1 ", name)
+    lines = textwrap.wrap(breakable, characters) or [name]
+    return "\n".join(re.sub(r"([_\-./:]) ", r"\1", line).strip() for line in lines)
 
 
 def _axes(title: str, subtitle: str, x: str, y: str) -> tuple[Figure, Axes]:
@@ -142,12 +152,24 @@ def _reliability(scored: Scored, metrics: Metrics, subtitle: str) -> Figure:
     predicted = np.bincount(bins, scored.weights * scored.probability) / np.maximum(counts, 1)
     observed = np.bincount(bins, scored.labels) / np.maximum(counts, 1)
     shown = observed > 0
-    axes.plot(
+    # One by one: those who know of bursts look at the intervals of the metrics.
+    ends = np.array(
+        [
+            share_interval(int(caught), max(int(caught), round(count)))
+            for caught, count in zip(
+                np.bincount(bins, scored.labels)[shown], counts[shown], strict=True
+            )
+        ]
+    ).T
+    away = np.maximum([observed[shown] - ends[0], ends[1] - observed[shown]], 0)
+    axes.errorbar(
         predicted[shown],
         observed[shown],
-        "o-",
+        away,
+        fmt="o-",
         color=GENUINE,
-        label="bins with as many frauds each",
+        capsize=3,
+        label="bins with as many frauds each, 95 % intervals",
     )
     low = max(1e-5, 0.5 * min(predicted[shown].min(), observed[shown].min()))
     axes.plot([low, 1], [low, 1], color=ACCENT, linestyle=":", label="perfect")
@@ -258,7 +280,7 @@ def draw_comparison(scored: Mapping[str, Scored]) -> Figure:
     for (name, part), color in zip(scored.items(), (FRAUD, GENUINE), strict=False):
         precision, recall, _ = precision_recall_curve(part.labels, part.probability)
         panel.step(recall, precision, where="post", color=color, label=name)
-    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
     panel.set_title("Precision and recall on the challenger's holdout")
     panel.legend(loc="lower left")
     panel.grid(alpha=0.3)

@@ -10,8 +10,6 @@ from typing import Any
 # What reviewers are shown, in this order, and what it is called.
 SHOWN = {
     "average_precision": "average precision",
-    "average_precision_low": "… lower end of its 95 % interval",
-    "average_precision_high": "… upper end",
     "roc_auc": "ROC AUC",
     "brier": "Brier score",
     "precision": "precision at the threshold",
@@ -120,21 +118,55 @@ class Metrics:
         }
 
 
-def shown_rows(columns: Sequence[Metrics]) -> list[str]:
-    """Rows of a Markdown table: what reviewers are shown, with a column for each `Metrics`."""
+def shown_rows(
+    columns: Sequence[Metrics],
+    names: Sequence[str] = tuple(SHOWN),
+    intervals: Sequence[Mapping[str, tuple[float, float]]] = (),
+    *,
+    difference: bool = False,
+) -> list[str]:
+    """Rows of a Markdown table: what reviewers are shown, with a column for each `Metrics`.
+
+    `intervals` are 95 % intervals of each column's metrics by name; that of the average precision
+    comes with it. `difference` adds a column: the first one minus the second.
+    """
     values = [metrics.by_name() for metrics in columns]
-    return [
-        f"| {label} | " + " | ".join(_cell(name, value.get(name)) for value in values) + " |"
-        for name, label in SHOWN.items()
-        if any(name in value for value in values)
-    ]
+    known = [dict(each) for each in intervals] or [{} for _ in columns]
+    for each, value in zip(known, values, strict=True):
+        ends = (value.get("average_precision_low"), value.get("average_precision_high"))
+        if ends[0] is not None and ends[1] is not None:
+            each["average_precision"] = (ends[0], ends[1])
+    rows = []
+    for name in names:
+        if not any(name in value for value in values):
+            continue
+        cells = [
+            _cell(name, value.get(name)) + _interval(name, each.get(name))
+            for value, each in zip(values, known, strict=True)
+        ]
+        if difference:
+            cells.append(_difference(name, [value.get(name) for value in values]))
+        rows.append(f"| {SHOWN[name]} | {' | '.join(cells)} |")
+    return rows
 
 
-def _cell(name: str, value: float | None) -> str:
+def _cell(name: str, value: float | None, sign: str = "") -> str:
     if value is None:
         return ""
     if name.startswith(("alerts_in", "frauds", "fraud_value")):
-        return f"{value:,.0f}"
+        return f"{value:{sign},.0f}"
     if name in ("alerts_per_day", "expected_frauds"):
-        return f"{value:,.1f}"
-    return f"{value:.6f}" if name == "brier" else f"{value:.4f}"
+        return f"{value:{sign},.1f}"
+    if name == "brier":
+        return f"{value:{sign}.2g}"
+    return f"{value:{sign}.5f}" if name == "accuracy" else f"{value:{sign}.3f}"
+
+
+def _interval(name: str, ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else " [{}, {}]".format(*(_cell(name, end) for end in ends))
+
+
+def _difference(name: str, values: Sequence[float | None]) -> str:
+    if len(values) < 2 or values[0] is None or values[1] is None:
+        return ""
+    return _cell(name, values[0] - values[1], "+")

@@ -20,15 +20,12 @@ BEFORE = 0.3
 OUTSIDE = 0.5
 
 
-def advise(check: Check) -> Advice | None:
-    """What the alarms of a check look like; None without any.
+def advise(check: Check, alarms: Sequence[Finding]) -> Advice:
+    """What alarms of one time look like, of which there is at least one.
 
     A broken feed goes first: a model must not learn from it. Then what labels say of the version,
     and without them whether what moved has moved the scores.
     """
-    alarms = [finding for finding in check.findings if finding.kind == "alarm"]
-    if not alarms:
-        return None
     by: dict[str | None, list[Finding]] = {}
     for finding in alarms:
         by.setdefault(finding.about, []).append(finding)
@@ -57,7 +54,6 @@ def _feed(check: Check, by: dict[str | None, list[Finding]]) -> Advice | None:
         )
         return Advice(
             "feed",
-            _since(broken),
             f"a feed that broke: {what}",
             "mend what delivers them, then check again; a model would learn the fault",
             False,
@@ -68,7 +64,6 @@ def _feed(check: Check, by: dict[str | None, list[Finding]]) -> Advice | None:
         if how:
             return Advice(
                 "feed",
-                moved[0].since,
                 f"a feed that broke: {moved[0].feature} alone {how}",
                 f"look at what delivers {moved[0].feature}; retrain only if it is meant to stay so",
                 False,
@@ -81,7 +76,6 @@ def _worse(found: Sequence[Finding]) -> Advice | None:
         return None
     return Advice(
         "model",
-        None,
         "fraud that the version tells apart less well than on its holdout",
         "retrain on transactions since then",
         True,
@@ -93,7 +87,6 @@ def _moved(moved: Sequence[Finding], scores: Sequence[Finding]) -> Advice | None
         return None
     return Advice(
         "population",
-        _since([*moved, *scores]),
         f"other transactions than those learned: {_names(moved)} moved, and the scores with them",
         "retrain on transactions since then",
         True,
@@ -105,7 +98,6 @@ def _unseen(found: Sequence[Finding]) -> Advice | None:
         return None
     return Advice(
         "unseen values",
-        _since(found),
         f"values that the version does not know ({_names(found)})",
         "see whether they are new or spelt otherwise; retraining learns new ones only once such "
         "transactions have labels",
@@ -118,7 +110,6 @@ def _inputs(moved: Sequence[Finding]) -> Advice | None:
         return None
     return Advice(
         "inputs",
-        _since(moved),
         f"transactions that changed ({_names(moved)}) where the scores did not",
         "watch; there is nothing to learn as long as scores and labels are as before",
         False,
@@ -136,7 +127,6 @@ def _fraud(check: Check, scores: Sequence[Finding]) -> Advice:
         action = "label what was flagged since then, and check again with -P labels="
     return Advice(
         "fraud",
-        _since(scores),
         "more or less fraud, or another kind: the scores moved, and no feature did",
         action,
         False,
@@ -183,12 +173,6 @@ def _quantiles(shares: Floats, edges: Floats) -> Floats:
 def _alike(moved: Floats) -> bool:
     middle = abs(float(np.median(moved)))
     return middle > 0 and float(np.ptp(moved)) <= 2 * ALIKE * middle
-
-
-def _since(found: Sequence[Finding]) -> str | None:
-    """The first of the windows since which something is so; findings come by size, not by time."""
-    order = [finding.place for finding in found if finding.place is not None]
-    return next((f.since for f in found if order and f.place == min(order)), None)
 
 
 def _names(found: Sequence[Finding]) -> str:

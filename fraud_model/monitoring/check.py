@@ -14,8 +14,8 @@ from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.traffic import Batch, Traffic
 from fraud_model.errors import ParameterError
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.advice import advise
 from fraud_model.monitoring.drift import FEWEST_ROWS, feature_drifts
+from fraud_model.monitoring.events import events
 from fraud_model.monitoring.expected import expected
 from fraud_model.monitoring.findings import findings
 from fraud_model.monitoring.gaps import gaps
@@ -90,7 +90,7 @@ def check(
         shadows=[tally.result(profile.alert_budget, together.last) for tally in shadows.values()],
     )
     done.findings.extend(findings(done))
-    return replace(done, advice=advise(done))
+    return replace(done, events=events(done))
 
 
 def _label(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fraud_model.arrays import Floats
-from fraud_model.evaluation.plots import FRAUD, GENUINE
+from fraud_model.evaluation.plots import FRAUD, GENUINE, wrapped
 from fraud_model.model.profile import Distribution
 from fraud_model.monitoring.categories import bars, cut
 from fraud_model.monitoring.drift import PSI_THRESHOLD
-from fraud_model.monitoring.findings import risen_gaps
+from fraud_model.monitoring.findings import alarming_windows, risen_gaps
 from fraud_model.monitoring.result import Judged
 
+# Red is for what alarms.
+TRAFFIC = "#8f5fbf"
 MOST_FEATURES = 20
 MOST_MOVED = 6
 MOST_BARS = 7
@@ -31,27 +32,28 @@ LONGEST = 24
 
 
 def heat_map(judged: Sequence[Judged]) -> Figure:
-    """The PSI of the features that moved most, in each window."""
+    """The PSI of the features that moved most, in each window; red is what alarms."""
     most = {name: max(w.features[name].psi for w in judged) for name in judged[0].features}
     names = sorted(most, key=lambda name: -most[name])[:MOST_FEATURES]
     values = np.array([[window.features[name].psi for window in judged] for name in names])
     figure = Figure(figsize=(9, 1.8 + 0.27 * _lines(names)), layout="constrained")
     axes = figure.subplots()
+    alarming = alarming_windows(judged)
+    alarms = np.array([[w.number in alarming.get(name, ()) for w in judged] for name in names])
     image = axes.imshow(
-        values,
-        aspect="auto",
-        cmap="YlOrRd",
-        vmin=0,
-        vmax=2 * PSI_THRESHOLD,
-        interpolation="nearest",
+        values, aspect="auto", cmap="Greys", vmin=0, vmax=2 * PSI_THRESHOLD, interpolation="nearest"
     )
+    red = np.ma.masked_where(~alarms, np.ones(alarms.shape))
+    axes.imshow(red, aspect="auto", cmap=ListedColormap([FRAUD]), interpolation="nearest")
     axes.set_title(
-        f"PSI of each feature by window; {PSI_THRESHOLD:g} or more twice in a row is an alarm"
+        f"PSI of each feature by window; red: an alarm, {PSI_THRESHOLD:g} or more twice in a row"
     )
-    axes.set_yticks(np.arange(len(names)), map(wrapped, names), fontsize=9)
+    axes.set_yticks(
+        np.arange(len(names)), [wrapped(name, CHARACTERS) for name in names], fontsize=9
+    )
     if len(judged) <= MOST_TICKS:
         for row, column in np.ndindex(values.shape):
-            dark = values[row, column] > PSI_THRESHOLD
+            dark = alarms[row, column] or values[row, column] > PSI_THRESHOLD
             axes.text(
                 column,
                 row,
@@ -59,24 +61,24 @@ def heat_map(judged: Sequence[Judged]) -> Figure:
                 ha="center",
                 va="center",
                 fontsize=8,
-                color="white" if dark else "black",
+                color="#ffffff" if dark else "#111111",
             )
     tick(axes, judged)
     figure.colorbar(image, ax=axes, label="PSI", extend="max")
     return figure
 
 
-def moved_most(overall: Judged) -> Figure:
-    """The features that moved most: distributions of numbers, and shares of categories."""
-    names = sorted(overall.features, key=lambda name: -overall.features[name].psi)[:MOST_MOVED]
-    profile = overall.expected
-    counts = overall.window.feature_counts(profile)
+def moved_most(judged: Judged) -> Figure:
+    """The features that moved most in a window: distributions of numbers, shares of categories."""
+    names = sorted(judged.features, key=lambda name: -judged.features[name].psi)[:MOST_MOVED]
+    profile = judged.expected
+    counts = judged.window.feature_counts(profile)
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(9, 2.9 * rows), layout="constrained")
-    figure.suptitle("The features that moved most: reference and traffic")
+    figure.suptitle(f"The features that moved most in {judged.label}, beside the reference")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
-        known, drift = profile.features[name], overall.features[name]
+        known, drift = profile.features[name], judged.features[name]
         now = counts[name] / max(1, counts[name].sum())
         if isinstance(known.distribution, Distribution) and drift.is_median:
             _distributions(panel, known.distribution, now)
@@ -84,7 +86,7 @@ def moved_most(overall: Judged) -> Figure:
         else:
             _bars(panel, bars(now, known, MOST_BARS))
             moved = "share of the values, %"
-        panel.set_title(f"{wrapped(name)}\nPSI {drift.psi:.2f}, {moved}", fontsize=9)
+        panel.set_title(f"{wrapped(name, CHARACTERS)}\nPSI {drift.psi:.2f}, {moved}", fontsize=9)
     for panel in panels[len(names) :]:
         panel.axis("off")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -95,7 +97,7 @@ def _distributions(panel: Axes, known: Distribution, now: Floats) -> None:
     grid = _grid(known, now)
     for shares, label, color in (
         (np.array(known.shares), "reference", GENUINE),
-        (now, "traffic", FRAUD),
+        (now, "traffic", TRAFFIC),
     ):
         height = np.diff(np.interp(grid, known.edges, np.cumsum(shares)[:-1]))
         panel.stairs(height, grid, color=color, fill=True, alpha=0.45, label=label)
@@ -107,7 +109,7 @@ def _bars(panel: Axes, shares: Sequence[tuple[str, float, float]]) -> None:
     places = np.arange(len(labels))
     for offset, values, label, color in (
         (-0.2, before, "reference", GENUINE),
-        (0.2, now, "traffic", FRAUD),
+        (0.2, now, "traffic", TRAFFIC),
     ):
         panel.barh(
             places + offset, 100 * np.array(values), 0.4, color=color, alpha=0.7, label=label
@@ -163,12 +165,5 @@ def tick(axes: Axes, windows: Sequence[Judged]) -> None:
     axes.set_xticks(places, labels, rotation=20, ha="right", fontsize=8)
 
 
-def wrapped(name: str) -> str:
-    """A long name in lines, broken after underscores and the like where it can be."""
-    breakable = re.sub(r"([_\-./:])", r"\1 ", name)
-    lines = textwrap.wrap(breakable, CHARACTERS) or [name]
-    return "\n".join(re.sub(r"([_\-./:]) ", r"\1", line).strip() for line in lines)
-
-
 def _lines(names: Sequence[str]) -> int:
-    return sum(wrapped(name).count("\n") + 1 for name in names)
+    return sum(wrapped(name, CHARACTERS).count("\n") + 1 for name in names)

@@ -10,6 +10,7 @@ from fraud_model.monitoring.gaps import LEAST_RISE, Gap, Kind
 from fraud_model.monitoring.maturity import MATURED_SHARE
 from fraud_model.monitoring.performance import FEWEST_FRAUDS, POWER
 from fraud_model.monitoring.result import Check, Finding, Judged
+from fraud_model.monitoring.score_band import BAND_LEVEL
 
 WINDOWS_IN_A_ROW = 2
 # As with a gap that the reference does not have.
@@ -64,17 +65,18 @@ def _sizes(windows: Sequence[Judged]) -> str:
     return sizes + (", …" if len(windows) > 5 else "")
 
 
-def alarming_features(judged: Sequence[Judged]) -> set[str]:
-    """The features whose PSI reached its threshold in consecutive windows."""
-    return {
-        name
-        for name in (judged[0].features if judged else ())
-        for first in range(len(judged) - WINDOWS_IN_A_ROW + 1)
-        if all(
-            window.features[name].psi >= PSI_THRESHOLD
-            for window in judged[first : first + WINDOWS_IN_A_ROW]
-        )
-    }
+def alarming_windows(judged: Sequence[Judged]) -> dict[str, set[int]]:
+    """The numbers of the consecutive windows in which a feature's PSI reached its threshold.
+
+    Features without such windows are left out.
+    """
+    found: dict[str, set[int]] = {}
+    for first in range(len(judged) - WINDOWS_IN_A_ROW + 1):
+        row = judged[first : first + WINDOWS_IN_A_ROW]
+        for name in row[0].features:
+            if all(window.features[name].psi >= PSI_THRESHOLD for window in row):
+                found.setdefault(name, set()).update(window.number for window in row)
+    return found
 
 
 def risen_gaps(windows: Sequence[Judged]) -> dict[tuple[str, Kind], list[tuple[Judged, Gap]]]:
@@ -100,10 +102,24 @@ def _risen_gaps(windows: Sequence[Judged]) -> list[Finding]:
         }[kind].format(gap.now)
         until = "" if last is judged[-1] else f", last in {last.label}"
         text = (
-            f"{name} {what} in {worst.label}, {gap.before:.1%} in the reference; since "
-            f"{first.label}{until}, in {len(risen)} of {len(judged)} windows"
+            f"{name} {what} in {worst.label}, {gap.before:.1%} in the reference; in "
+            f"{len(risen)} of {len(judged)} windows{until}"
         )
-        finding = Finding("alarm", text, name, gap.before, gap.now, first.label, kind, first.number)
+        finding = Finding(
+            "alarm",
+            text,
+            name,
+            gap.before,
+            gap.now,
+            first.label,
+            kind,
+            place=first.number,
+            last=last.number,
+            worst=worst.number,
+            windows=len(risen),
+            judged=len(judged),
+            p_value=gap.p_value,
+        )
         found.append((gap.now - gap.before, finding))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
@@ -112,7 +128,7 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
     """An alarm for each feature that moved in consecutive windows, a note for others that moved."""
     found = []
     names = judged[0].features if judged else {}
-    alarming = alarming_features(judged)
+    alarming = alarming_windows(judged)
     for name in names:
         moved = [window.features[name].psi >= PSI_THRESHOLD for window in judged]
         if not any(moved):
@@ -128,7 +144,17 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
         if name in alarming:
             first = judged[moved.index(True)]
             finding = Finding(
-                "alarm", where, name, since=first.label, about="feature", place=first.number
+                "alarm",
+                where,
+                name,
+                since=first.label,
+                about="feature",
+                place=first.number,
+                last=max(alarming[name]),
+                worst=worst.number,
+                windows=sum(moved),
+                judged=len(judged),
+                p_value=drift.p_value,
             )
             found.append((drift.psi, finding))
         else:
@@ -155,8 +181,21 @@ def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
         text += f"; the other windows together {done.score_rest:.2f} times as far"
     elif len(beyond) < WINDOWS_IN_A_ROW:
         return [Finding("note", f"{text}, one window alone", about="scores")]
-    first = (beyond or judged)[0]
-    return [Finding("alarm", text, since=first.label, about="scores", place=first.number)]
+    out = beyond or judged
+    return [
+        Finding(
+            "alarm",
+            text,
+            since=out[0].label,
+            about="scores",
+            place=out[0].number,
+            last=out[-1].number,
+            worst=worst.number,
+            windows=len(out),
+            judged=len(judged),
+            p_value=1 - BAND_LEVEL,
+        )
+    ]
 
 
 def _refused(done: Check) -> list[Finding]:
@@ -170,11 +209,25 @@ def _refused(done: Check) -> list[Finding]:
     until = "" if risen[-1] is whole[-1] else f", last in {risen[-1].label}"
     text = (
         f"requests are refused: {shares[worst.label]:.1%} of what arrived in {worst.label} "
-        f"({worst.window.refused:,} of {worst.window.arrived:,}); since {risen[0].label}{until}, "
-        f"in {len(risen)} of {len(whole)} windows"
+        f"({worst.window.refused:,} of {worst.window.arrived:,}), none in the reference; in "
+        f"{len(risen)} of {len(whole)} windows{until}"
     )
-    since, now = risen[0], shares[worst.label]
-    return [Finding("alarm", text, None, 0.0, now, since.label, "refused", since.number)]
+    return [
+        Finding(
+            "alarm",
+            text,
+            None,
+            0.0,
+            shares[worst.label],
+            risen[0].label,
+            "refused",
+            place=risen[0].number,
+            last=risen[-1].number,
+            worst=worst.number,
+            windows=len(risen),
+            judged=len(whole),
+        )
+    ]
 
 
 def _performance(done: Check) -> list[Finding]:
@@ -207,4 +260,19 @@ def _performance(done: Check) -> list[Finding]:
         f"p = {compared.p_value:.2g}; a fall to {compared.detectable:.4f} would have been seen "
         f"with a power of {POWER:.0%}"
     )
-    return [Finding("alarm" if compared.has_fallen else "note", text, about="performance")]
+    if not compared.has_fallen:
+        return [Finding("note", text, about="performance")]
+    first = next(window for window in done.windows if window.number == reached.windows[0])
+    return [
+        Finding(
+            "alarm",
+            text,
+            since=first.label,
+            about="performance",
+            place=first.number,
+            last=reached.windows[-1],
+            windows=len(reached.windows),
+            judged=len(reached.windows),
+            p_value=compared.p_value,
+        )
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from fraud_model.evaluation.intervals import (
     Interval,
     average_precision_interval,
     count_interval,
+    share_interval,
 )
+from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.maturity import has_matured
 from fraud_model.monitoring.windows import Window
@@ -58,7 +60,8 @@ class Performance:
     `windows` are the numbers of the matured ones, and `by_window` the average precision of each
     that holds enough frauds. `rows` and `frauds` count the labelled transactions in them.
     `intervals` are metrics by name, each with its interval; empty if there are too few frauds.
-    `comparison` is that with the holdout, None where there are too few.
+    `held` are those of the holdout, NaN where an interval is not known. `comparison` is that with
+    the holdout, None where there are too few.
     `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is ideal.
     """
 
@@ -69,6 +72,7 @@ class Performance:
     by_window: dict[int, float]
     scored: Scored | None
     comparison: Comparison | None = None
+    held: dict[str, Interval] = field(default_factory=dict)
 
 
 def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile) -> Performance:
@@ -97,7 +101,8 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
     )
     intervals = _intervals(scored, profile)
     compared = compare(scored, profile)
-    return Performance(matured, len(table), frauds, intervals, by_window, scored, compared)
+    held = of_holdout(profile.metrics)
+    return Performance(matured, len(table), frauds, intervals, by_window, scored, compared, held)
 
 
 def compare(scored: Scored, profile: Profile) -> Comparison:
@@ -155,10 +160,34 @@ def _intervals(scored: Scored, profile: Profile) -> dict[str, Interval]:
     return found
 
 
+def of_holdout(held: Metrics) -> dict[str, Interval]:
+    """The same metrics of the holdout, as far as they are known; see `Performance`."""
+    caught = round(held.recall_at_budget * held.frauds)
+    seen = count_interval(held.frauds)
+    found = {
+        "average_precision": Interval(
+            held.average_precision, held.average_precision_low, held.average_precision_high
+        ),
+        "precision_at_budget": _share(min(caught, held.alerts_in_budget), held.alerts_in_budget),
+        "recall_at_budget": _share(caught, held.frauds),
+        "calibration": Interval(
+            *(
+                number / held.expected_frauds if held.expected_frauds else np.nan
+                for number in (held.frauds, seen.low, seen.high)
+            )
+        ),
+    }
+    if held.fraud_value_caught is not None and held.fraud_value_missed is not None:
+        value = held.fraud_value_caught + held.fraud_value_missed
+        caught_share = held.fraud_value_caught / value if value else np.nan
+        # The amounts themselves, which an interval is drawn from, are not in the profile.
+        found["fraud_value_caught_share"] = Interval(caught_share, np.nan, np.nan)
+    return {name: known for name, known in found.items() if not np.isnan(known.value)}
+
+
 def _share(part: int, whole: int) -> Interval:
     """A share with Wilson's interval."""
-    interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(part / whole, float(interval.low), float(interval.high))
+    return Interval(part / whole, *share_interval(part, whole))
 
 
 def _value_share(amounts: Floats, flagged: npt.NDArray[np.bool_]) -> Interval:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.spines import Spine
+from matplotlib.text import Text
 
-from fraud_model.evaluation.plots import ACCENT, FRAUD, GENUINE
+from fraud_model.evaluation.plots import ACCENT, GENUINE
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.feature_plots import (
     MOST_TICKS,
+    TRAFFIC,
     gaps_by_window,
     heat_map,
     moved_most,
@@ -18,6 +24,9 @@ from fraud_model.monitoring.feature_plots import (
 from fraud_model.monitoring.performance import Performance
 from fraud_model.monitoring.result import Check, Judged
 from fraud_model.monitoring.shadow_comparison import ODDS, ShadowComparison
+
+# Of a page in the dark, and what is drawn in black on a light one.
+DARK, LIGHT_INK, INKS = "#11151a", "#d5dbe2", ("black", "#000000", "k", ACCENT)
 
 
 def draw(check: Check) -> dict[str, Figure]:
@@ -29,8 +38,9 @@ def draw(check: Check) -> dict[str, Figure]:
     if judged:
         plots["features_by_window"] = heat_map(judged)
         plots["scores"] = _scores(max(judged, key=lambda window: window.ratio), check.profile)
-    if check.overall.features:
-        plots["features_moved_most"] = moved_most(check.overall)
+    shown = check.shown if check.shown.features else check.overall
+    if shown.features:
+        plots["features_moved_most"] = moved_most(shown)
     risen = gaps_by_window(check.windows)
     if risen is not None:
         plots["gaps"] = risen
@@ -39,6 +49,20 @@ def draw(check: Check) -> dict[str, Figure]:
     for comparison in check.shadows:
         plots[f"shadow_{comparison.version}"] = _shadow(comparison)
     return plots
+
+
+def darken(figure: Figure) -> None:
+    """Gives a plot the colours of a dark page; those of its data stay as they are."""
+    figure.set_facecolor(DARK)
+    for artist in figure.findobj():
+        if isinstance(artist, Text | Line2D) and artist.get_color() in INKS:
+            artist.set_color(LIGHT_INK)
+        elif isinstance(artist, Spine):
+            artist.set_edgecolor(LIGHT_INK)
+        elif isinstance(artist, Axes):
+            artist.set_facecolor(DARK)
+        elif isinstance(artist, Legend):
+            artist.get_frame().set_facecolor(DARK)
 
 
 def _timeline(check: Check) -> Figure:
@@ -83,7 +107,7 @@ def _scores(window: Judged, profile: Profile) -> Figure:
     figure.suptitle(f"Scores in {window.label}, {window.window.rows:,} transactions")
     left, right = figure.subplots(1, 2)
     floor = 0.3 / max(counts.sum(), window.window.rows)
-    for share, name, color in ((reference, "reference", GENUINE), (now, window.label, FRAUD)):
+    for share, name, color in ((reference, "reference", GENUINE), (now, window.label, TRAFFIC)):
         left.step(edges, np.maximum(share, floor), where="post", color=color, label=name)
     left.axvline(profile.threshold, color=ACCENT, linestyle=":", label="threshold")
     left.set(
@@ -94,7 +118,7 @@ def _scores(window: Judged, profile: Profile) -> Figure:
     )
     left.legend(loc="lower left")
     right.axhspan(-1, 1, color=GENUINE, alpha=0.2, label="band of the reference")
-    right.plot(reference, window.scores.difference / window.scores.band, "o-", color=FRAUD, ms=3)
+    right.plot(reference, window.scores.difference / window.scores.band, "o-", color=TRAFFIC, ms=3)
     right.set(
         xscale="log",
         xlabel="share above it in the reference (log scale)",
@@ -112,10 +136,10 @@ def _performance(reached: Performance, check: Check) -> Figure:
     axes = figure.subplots()
     labels = [window.label for window in check.windows if window.number in reached.by_window]
     places = np.arange(len(labels))
-    axes.plot(places, list(reached.by_window.values()), "o-", color=FRAUD, label="by window")
+    axes.plot(places, list(reached.by_window.values()), "o-", color=TRAFFIC, label="by window")
     now = reached.intervals.get("average_precision")
     if now is not None:
-        axes.axhspan(now.low, now.high, color=FRAUD, alpha=0.15, label="all matured windows")
+        axes.axhspan(now.low, now.high, color=TRAFFIC, alpha=0.15, label="all matured windows")
     held = check.profile.metrics
     axes.axhspan(
         held.average_precision_low,

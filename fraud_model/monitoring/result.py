@@ -18,6 +18,9 @@ Status = Literal["quiet", "alarm", "unknown"]
 
 About = Literal["refused", "missing", "unknown", "feature", "scores", "performance"]
 
+# The first of these that fits is named, and seen to first: a model must not learn a broken feed.
+Cause = Literal["feed", "model", "population", "unseen values", "inputs", "fraud"]
+
 OVERALL = "all windows"
 
 
@@ -26,7 +29,9 @@ class Finding:
     """One line of what was found: an alarm, a note, or something unknown.
 
     `about` says what it is about. Of a share that rose: the feature, the share before and now. Of
-    what moved, the label of the window since which it has, and the place of that window.
+    what moved, the label of the window since which it has. `place`, `last` and `worst` are the
+    numbers of the first, the last and the plainest of its `windows`, which are so many of `judged`
+    ones. `p_value` bounds how likely chance alone is to do so, where that is known.
     """
 
     kind: Literal["alarm", "note", "unknown"]
@@ -37,20 +42,37 @@ class Finding:
     since: str | None = None
     about: About | None = None
     place: int | None = None
+    last: int | None = None
+    worst: int | None = None
+    windows: int = 0
+    judged: int = 0
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What the alarms of a check look like, since which window, and what to do about them.
+    """What the alarms of an event look like, since which window, and what to do about them.
 
     `retrain` tells whether learning from transactions since then would help.
     """
 
-    cause: Literal["feed", "model", "population", "unseen values", "inputs", "fraud"]
-    since: str | None
+    cause: Cause
     looks_like: str
     action: str
     retrain: bool
+    since: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Alarms that have one cause, and are evidence of it: one thing that happened.
+
+    `sure` says how sure that is.
+    """
+
+    advice: Advice
+    evidence: tuple[Finding, ...]
+    sure: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +108,8 @@ class Check:
     """The outcome of a check; `version` is what the checked version is called.
 
     `overall` is all of the traffic. `score_rest` is how far the scores of all judged windows but
-    the one that moved most have moved together, in bands; 0 where there are too few.
+    the one that moved most have moved together, in bands; 0 where there are too few. `events` are
+    the alarms among the findings by what happened, the one to see to first in front.
     """
 
     version: str
@@ -98,7 +121,7 @@ class Check:
     performance: Performance | None
     shadows: list[ShadowComparison]
     findings: list[Finding] = field(default_factory=list)
-    advice: Advice | None = None
+    events: list[Event] = field(default_factory=list)
 
     @property
     def status(self) -> Status:
@@ -111,6 +134,18 @@ class Check:
     def judged(self) -> list[Judged]:
         """The windows that hold enough to be judged."""
         return [window for window in self.windows if window.scores is not None]
+
+    @property
+    def advice(self) -> Advice | None:
+        """What to do first; None without an alarm."""
+        return self.events[0].advice if self.events else None
+
+    @property
+    def shown(self) -> Judged:
+        """The window in which the first alarm is plainest; without one, all of the traffic."""
+        places = (found.worst for event in self.events for found in event.evidence)
+        worst = next((place for place in places if place is not None), None)
+        return next((one for one in self.windows if one.number == worst), self.overall)
 
     @property
     def retrain(self) -> bool:

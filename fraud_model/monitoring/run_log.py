@@ -13,8 +13,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.time import get_current_time_millis
 
-from fraud_model.monitoring.report import read_line
 from fraud_model.monitoring.result import Check, Judged
+from fraud_model.monitoring.summary import happened, read_line
 from fraud_model.tracking import log_metrics, log_parameters
 
 EXPERIMENT = "monitoring"
@@ -35,7 +35,9 @@ def log_check(
             "monitoring.status": check.status,
             "monitoring.version": check.version,
             "monitoring.read": read_line(check),
-            "monitoring.findings": "\n".join(f.text for f in check.findings)[:5000],
+            "monitoring.findings": "\n".join(
+                [*map(happened, check.events)] + [f.text for f in check.findings]
+            )[:5000],
         }
     )
     log_metrics(_metrics(check))

@@ -17,7 +17,7 @@ from fraud_model.durations import SECONDS_PER_DAY
 from fraud_model.errors import DataError
 from fraud_model.evaluation.evaluate import Scored, alerts_within, evaluate, ranked_within
 from fraud_model.evaluation.intervals import Interval, paired_difference
-from fraud_model.model.metrics import SHOWN, Metrics
+from fraud_model.model.metrics import Metrics, shown_rows
 from fraud_model.monitoring.maturity import Labelled, has_matured
 from fraud_model.monitoring.performance import FEWEST_FRAUDS
 
@@ -63,11 +63,10 @@ class ShadowComparison:
             ("mean fraud probability", f"{self.champion_mean:.6f}", f"{self.shadow_mean:.6f}"),
         ]
         if self.metrics:
-            champion, shadow = (self.metrics[side].by_name() for side in ("champion", "shadow"))
-            rows += [
-                (SHOWN[name], f"{champion[name]:.4f}", f"{shadow[name]:.4f}")
-                for name in SHOWN_WITH_LABELS
-            ]
+            shown = shown_rows([self.metrics[s] for s in ("champion", "shadow")], SHOWN_WITH_LABELS)
+            for row in shown:
+                name, champion, shadow = (cell.strip() for cell in row.strip("| ").split("|"))
+                rows.append((name, champion, shadow))
         return rows
 
     def summary(self) -> dict[str, Any]:

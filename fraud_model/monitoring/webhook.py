@@ -12,8 +12,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from fraud_model.monitoring.report import advice_lines
 from fraud_model.monitoring.result import Check
+from fraud_model.monitoring.summary import NextSteps, happened, lines
 
 URL = "ALERT_WEBHOOK"
 SECRET = "ALERT_WEBHOOK_SECRET"
@@ -32,7 +32,7 @@ RETRIES = Retry(
 SECONDS = 5
 
 
-def send_alarm(check: Check) -> str:
+def send_alarm(check: Check, steps: NextSteps) -> str:
     """Posts an alarm to ALERT_WEBHOOK, and returns the outcome; an empty text if it is not set.
 
     With ALERT_WEBHOOK_SECRET the header X-Hub-Signature-256 holds `sha256=` and the hexadecimal
@@ -42,17 +42,18 @@ def send_alarm(check: Check) -> str:
     url = os.environ.get(URL)
     if not url:
         return ""
-    text = "\n".join(
-        [f"{check.version}: {check.status}", *advice_lines(check)]
-        + [f"- {finding.text}" for finding in check.findings if finding.kind == "alarm"]
-    )
+    told = [line for line in lines(check, steps) if not line.startswith(("note:", "unknown:"))]
+    if steps.run:
+        told.append(f"  run: {steps.run}")
     action = check.advice.action if check.advice else ""
     content = {
-        "text": text,
+        "text": "\n".join([f"{check.version}: {told[0]}", *told[1:]]),
         "version": check.version,
         "status": check.status,
         "recommended_action": "retrain" if check.retrain else action,
-        "findings": [f.text for f in check.findings if f.kind == "alarm"],
+        "findings": [happened(event) for event in check.events],
+        "evidence": [f.text for event in check.events for f in event.evidence],
+        "run": steps.run,
     }
     body = json.dumps(content).encode()
     headers = {"Content-Type": "application/json"}

@@ -16,6 +16,9 @@ from fraud_model.registry.gate import GateResult, Opponents
 from fraud_model.registry.gate_thresholds import Check, GateThresholds, table
 from fraud_model.registry.recovery import finish_interrupted
 from fraud_model.registry.versions import Stage, State
+from fraud_model.tracking import rename_run
+
+EXPERIMENT = "promotion"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def promote(
     """
     challenger = versions.find_version(name, version)
     number = str(challenger.version)
+    rename_run(f"{name} version {number} to {stage}")
     finish_interrupted(name)
     # The version in the stage, not that of an alias which nothing let in through the gate.
     before = State.of(name).current(stage)
@@ -98,6 +102,7 @@ def rollback(name: str, stage: Stage) -> Moved:
         ledger.end(interrupted)
         return Moved(name, stage, number, interrupted.origin, [])
     target = ledger.earlier_version(history, number)
+    rename_run(f"{name} version {target} back to {stage}")
     if target is None:
         raise RegistryError(
             f"{name}: the ledger names no version before {number} in {stage}. "
@@ -159,6 +164,7 @@ def _move(
     # it.
     ledger.write(action, name, stage, before, number, "done", stood)
     _require(State.of(name), name, stage, number)
+    rename_run(f"{name} version {number} now in {stage}")
     return Moved(name, stage, number, before, checks)
 
 

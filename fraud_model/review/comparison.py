@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from mlflow.entities.model_registry import ModelVersion
 
+from fraud_model.evaluation.intervals import Interval, metric_interval
 from fraud_model.evaluation.plots import draw_comparison
 from fraud_model.model.metrics import shown_rows
 from fraud_model.monitoring import shadow_comparison
@@ -17,9 +20,12 @@ from fraud_model.registry.gate import GateResult, Opponents, run_gate
 from fraud_model.registry.gate_thresholds import GateThresholds, table
 from fraud_model.registry.verdict import shown
 
+DECIDED: tuple[Literal["recall"], Literal["precision"]] = ("recall", "precision")
 MARKDOWN_FILE = "comparison.md"
 JSON_FILE = "comparison.json"
 CURVES_FILE = "curves.png"
+# Beside the Markdown file.
+PICTURE = f"\n![Precision and recall of both models]({CURVES_FILE})\n"
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ def compare(
 def write_comparison(comparison: Comparison, folder: Path) -> None:
     """Writes the comparison as Markdown, JSON and a plot of both precision-recall curves."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKDOWN_FILE).write_text(markdown(comparison))
+    drawn = PICTURE if comparison.sides else ""
+    (folder / MARKDOWN_FILE).write_text(f"{markdown(comparison)}{drawn}")
     gate = comparison.gate
     content = {
         "challenger": comparison.challenger,
@@ -113,8 +120,46 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     }
     (folder / JSON_FILE).write_text(json.dumps(content, indent=1) + "\n")
     if comparison.sides:
-        curves = draw_comparison({role: side.scored for role, side in comparison.sides.items()})
+        curves = draw_comparison(
+            {
+                f"{role}: average precision {_average_precision(side)}": side.scored
+                for role, side in comparison.sides.items()
+            }
+        )
         curves.savefig(folder / CURVES_FILE, dpi=100)
+
+
+def _average_precision(side: HoldoutResult) -> str:
+    known = side.metrics
+    ends = f"[{known.average_precision_low:.3f}, {known.average_precision_high:.3f}]"
+    return f"{known.average_precision:.3f} {ends}"
+
+
+def _rows(sides: Sequence[HoldoutResult], difference: Interval | None) -> list[str]:
+    """The metrics of each, and challenger minus champion where there are both."""
+    intervals = []
+    for side in sides:
+        scored = side.scored
+        own: dict[str, tuple[float, float]] = {}
+        for metric in DECIDED:
+            known = metric_interval(
+                scored.labels,
+                side.flagged,
+                metric,
+                times=scored.times,
+                genuine_weight=scored.genuine_weight,
+            )
+            own[metric] = (known.low, known.high)
+        intervals.append(own)
+    rows = shown_rows(
+        [side.metrics for side in sides], intervals=intervals, difference=len(sides) > 1
+    )
+    if difference is None:
+        return rows
+    # That of the average precision has an interval of its own, of the pair.
+    first = rows[0].rsplit("|", 2)[0]
+    paired = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return [f"{first}| {paired} |", *rows[1:]]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -129,12 +174,16 @@ def markdown(comparison: Comparison) -> str:
     lines += [text for note in comparison.gate.notes for text in (f"**{note}**", "")]
     if sides:
         pair = comparison.gate.pair
+        heads = [*sides, "difference"] if len(sides) > 1 else [*sides]
         rows = f"{pair.text}" if pair else "the challenger's evaluation model on its holdout"
         lines += [
-            f"| {rows} | {' | '.join(sides)} |",
-            "|---|" + "---|" * len(sides),
-            f"| flagged where | {' | '.join(side.decision for side in sides.values())} |",
-            *shown_rows([side.metrics for side in sides.values()]),
+            f"| {rows} | {' | '.join(heads)} |",
+            "|---|" + "---|" * len(heads),
+            f"| flagged where | {' | '.join(side.decision for side in sides.values())} |"
+            + "  |" * (len(heads) - len(sides)),
+            *_rows(list(sides.values()), comparison.gate.difference),
+            "",
+            "In brackets: 95 % intervals.",
             "",
         ]
     lines += [table(comparison.gate.checks), ""]

@@ -78,8 +78,14 @@ class Repository:
         page = f"{self.server}/{self.name}"
         return f"{page}/actions/runs/{self.run_id}" if self.run_id else page
 
-    def push(self, folder: Path, paths: list[str], branch: str, message: str) -> None:
+    def raw(self, commit: str, path: str) -> str:
+        """The address of a file's content at a commit, for those who may see the repository."""
+        return f"{self.server}/{self.name}/blob/{commit}/{path}?raw=true"
+
+    def push(self, folder: Path, paths: list[str], branch: str, message: str) -> str:
         """Commits `paths` on top of what is checked out, and makes `branch` that commit.
+
+        Returns the commit.
 
         Raises:
             GitHubError: git fails.
@@ -95,6 +101,7 @@ class Repository:
         _git(folder, ["commit", "--quiet", "--message", message], AUTHOR)
         target = f"HEAD:refs/heads/{branch}"
         _git(folder, ["push", "--quiet", "--force", "origin", target], credentials)
+        return _git(folder, ["rev-parse", "HEAD"]).strip()
 
     def propose(self, branch: str, title: str, body: str) -> str:
         """Opens the pull request of a branch, or updates the open one; returns its page.
@@ -144,7 +151,7 @@ class Repository:
         return answer.json()
 
 
-def _git(folder: Path, arguments: list[str], more: Mapping[str, str] | None = None) -> None:
+def _git(folder: Path, arguments: list[str], more: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
         ["git", *arguments],
         cwd=folder,
@@ -156,3 +163,4 @@ def _git(folder: Path, arguments: list[str], more: Mapping[str, str] | None = No
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise GitHubError(f"git {arguments[0]} failed: {lines[-1]}")
+    return done.stdout

@@ -12,7 +12,13 @@ from fraud_model.commands import mlflow_run
 from fraud_model.errors import ParameterError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry.export import write_version
-from fraud_model.review.comparison import CURVES_FILE, Comparison, markdown, write_comparison
+from fraud_model.review.comparison import (
+    CURVES_FILE,
+    PICTURE,
+    Comparison,
+    markdown,
+    write_comparison,
+)
 from fraud_model.review.github import Repository
 
 BRANCH = "retrained-model"
@@ -31,7 +37,8 @@ def prepare(version: ModelVersion, comparison: Comparison, folder: Path) -> None
     write_comparison(comparison, folder / MODEL)
     lines = [
         markdown(comparison),
-        f"The curves are in `{MODEL}/{CURVES_FILE}`. Merging deploys this version.",
+        *([PICTURE] if comparison.sides else []),
+        "Merging deploys this version.",
         "",
     ]
     card = ModelDirectory(folder / MODEL).card
@@ -59,6 +66,9 @@ def publish(folder: Path, root: Path, repository: Repository) -> tuple[str, str]
     text = json.loads((folder / TEXT_FILE).read_text())
     shutil.rmtree(root / MODEL, ignore_errors=True)
     shutil.copytree(folder / MODEL, root / MODEL)
-    repository.push(root, [MODEL], BRANCH, text["title"])
-    body = f"{text['body']}\nTrained in {repository.run_url}\n"
+    commit = repository.push(root, [MODEL], BRANCH, text["title"])
+    # A pull request has no folder of its own that an address could be relative to.
+    picture = repository.raw(commit, f"{MODEL}/{CURVES_FILE}")
+    body = text["body"].replace(f"]({CURVES_FILE})", f"]({picture})")
+    body = f"{body}\nTrained in {repository.run_url}\n"
     return text["title"], repository.propose(BRANCH, text["title"], body)

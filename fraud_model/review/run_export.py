@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import mlflow
 import mlflow.artifacts
-from mlflow.utils.mlflow_tags import MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from fraud_model.evaluation import holdout, learned
 
@@ -42,7 +42,9 @@ def write_run(run_id: str, folder: Path) -> None:
 
 
 def _without_places(texts: Mapping[str, str]) -> dict[str, str]:
-    shown = {name: text for name, text in texts.items() if name != MLFLOW_USER}
+    # The note is the card, which is among the artifacts, with the user on it.
+    own = (MLFLOW_USER, MLFLOW_RUN_NOTE)
+    shown = {name: text for name, text in texts.items() if name not in own}
     for name, text in shown.items():
         path = PurePath(text.removeprefix("file://"))
         if path.is_absolute():

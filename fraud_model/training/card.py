@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import PurePath
 
 from fraud_model import __version__
@@ -10,22 +12,49 @@ from fraud_model.data.columns import Columns
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.durations import SECONDS_PER_DAY
+from fraud_model.evaluation.intervals import Interval
+from fraud_model.evaluation.slices import Slice
 from fraud_model.model.metrics import shown_rows
+from fraud_model.tracking import active_run_id
 from fraud_model.training.result import TrainingResult
 
 PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "time": "times"}
 
 
-def write_card(name: str, result: TrainingResult, commit: str) -> str:
+ABOUT = ("| about | |", "|---|---|")
+# What reviewers are shown, in tables that MLflow's pages show whole.
+TABLES = {
+    "Ranking": ("average_precision", "roc_auc", "brier", "frauds", "expected_frauds"),
+    "Decision": (
+        "precision",
+        "recall",
+        "f1",
+        "accuracy",
+        "alerts_per_day",
+        "fraud_value_caught",
+        "fraud_value_missed",
+    ),
+    "Alert budget": (
+        "alerts_in_budget",
+        "precision_at_budget",
+        "recall_at_budget",
+        "recall_at_budget_reachable",
+    ),
+}
+
+
+def write_card(name: str, result: TrainingResult, slices: Sequence[Slice], commit: str) -> str:
     """The card of a trained detector that will be a version of `name`."""
     dataset, parts, metrics = result.dataset, result.parts, result.metrics
-    # The card travels, and folders may be named after people.
-    source = PurePath(dataset.source)
-    shown = source.name if source.is_absolute() else dataset.source
     columns, target = dataset.columns, dataset.columns.target
     sizes = [
         f"| {part} | {len(table):,} | {int(table[target].sum()):,} | {table[target].mean():.3%} |"
         for part, table in parts.named().items()
+    ]
+    measured = ("validation", "holdout")
+    intervals = [
+        {metric: (known.low, known.high) for metric, known in result.decided(part).items()}
+        for part in measured
     ]
     return "\n".join(
         [
@@ -33,25 +62,45 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "",
             f"Scores card transactions with the probability of fraud. {_origin(dataset)}",
             "",
+            *_about(result, commit),
+            "",
+            "## Intended use",
+            "",
+            "Meant to rank transactions for review, one row at a time, on features made as the "
+            "training data's were. People decide about what is flagged.",
+            "",
+            "Not meant to refuse payments or close accounts without a person, to judge people "
+            "rather than transactions, for other kinds of payment than it was trained on, or for "
+            "features that are made otherwise.",
+            "",
             "## Metrics",
             "",
-            "| metric | validation | holdout |",
-            "|---|---|---|",
-            *shown_rows([metrics["validation"], metrics["holdout"]]),
+            "With 95 % intervals.",
             "",
+            *(
+                line
+                for title, names in TABLES.items()
+                for line in (
+                    f"| {title} | validation | holdout |",
+                    "|---|---|---|",
+                    *shown_rows([metrics[part] for part in measured], names, intervals),
+                    "",
+                )
+            ),
             _decision(result),
             "",
             *(f"**To look at:** {warning}\n" for warning in result.warnings),
             f"A logistic regression on the same features has an average precision of "
-            f"{result.fitted.baseline_average_precision:.4f} on the validation part.",
+            f"{result.fitted.baseline_average_precision:.3f} on the validation part.",
             "",
             _refit(result),
             "",
             "## Data",
             "",
-            f"Source `{shown}`, digest `{dataset.digest[:16]}`: {len(dataset.table):,} "
-            f"transactions, {dataset.frauds:,} frauds ({dataset.fraud_rate:.3%}), "
-            f"{dataset.duplicates:,} exact duplicates dropped. {_split(dataset, parts)}",
+            f"Source `{shown_source(dataset)}`, digest `{dataset.digest[:16]}`: "
+            f"{len(dataset.table):,} transactions, {dataset.frauds:,} frauds "
+            f"({dataset.fraud_rate:.3%}), {dataset.duplicates:,} exact duplicates dropped. "
+            f"{_split(dataset, parts)}",
             *_labels(result),
             "",
             "| part | transactions | frauds | fraud rate |",
@@ -60,18 +109,102 @@ def write_card(name: str, result: TrainingResult, commit: str) -> str:
             "",
             *_features(columns),
             "",
-            "## Use and limits",
+            "## Limits",
             "",
-            "Meant to rank transactions for review, one row at a time, on features made as the "
-            "training data's were. It knows the fraud patterns of its training period only: watch "
-            "its score distribution and retrain. It does not see a card's history unless the "
-            "features carry it. The probabilities are calibrated for the fraud rate of the "
-            "validation part; if yours differs, train with -P fraud_rate=.",
+            "It knows the fraud patterns of its training period only: watch its score distribution "
+            "and retrain. It does not see a card's history unless the features carry it. The "
+            "probabilities are calibrated for the fraud rate of the validation part; if yours "
+            "differs, train with -P fraud_rate=.",
             "",
-            f"Code: fraud_model {__version__}, git commit `{commit}`.",
-            "",
+            *_slices(slices),
         ]
     )
+
+
+def with_owner(card: str, version: str, owner: str, most: int) -> str:
+    """The card for the tracking store's own pages, which alone name who trained it.
+
+    Where it would be longer than `most` characters, the last tables stay in the file.
+    """
+    _, rest = card.split("\n", 1)
+    about = "\n".join(ABOUT)
+    known = f"{about}\n| version | {version} |\n| owner | {owner} |"
+    text = f"# {version}\n{rest.replace(about, known, 1)}"
+    if len(text) <= most:
+        return text
+    more = "\nThe rest is in the artifact `model_card.md`.\n"
+    return text[: text.rindex("\n\n", 0, most - len(more)) + 1] + more
+
+
+def shown_source(dataset: Dataset) -> str:
+    """What the table is called; the card travels, and folders may be named after people."""
+    source = PurePath(dataset.source)
+    return source.name if source.is_absolute() else dataset.source
+
+
+def shown_interval(known: Interval | None) -> str:
+    """A share with its interval, as in `0.83 [0.71, 0.91]`, or `none`."""
+    return "none" if known is None else f"{known.value:.3f} [{known.low:.3f}, {known.high:.3f}]"
+
+
+def _about(result: TrainingResult, commit: str) -> list[str]:
+    dataset, columns = result.dataset, result.dataset.columns
+    currency = next(
+        (c.example for c in dataset.described if "currency" in c.name.lower() and c.distinct == 1),
+        None,
+    )
+    unit = "no amounts" if columns.amount is None else f"that of the column `{columns.amount}`"
+    rows = {
+        "trained": f"{datetime.now(UTC):%Y-%m-%d} in run `{active_run_id()}`",
+        "training period": _period(dataset),
+        "served model learned": "all rows" if result.refitted else "the train part",
+        "currency": currency or unit,
+        "decision": f"{result.decision} (`{result.policy}`)",
+        "alert budget": f"{result.alert_budget:g} a day",
+        "code": f"fraud_model {__version__}, git commit `{commit[:12]}`",
+    }
+    return [*ABOUT, *(f"| {name} | {text} |" for name, text in rows.items())]
+
+
+def _period(dataset: Dataset) -> str:
+    times = dataset.seconds
+    if times is None:
+        return "unknown: the table has no time column"
+    if not dataset.columns.has_dates:
+        return f"{dataset.days:,.3g} days, counted from the table's first row"
+    first, last = (datetime.fromtimestamp(end, UTC) for end in (times.min(), times.max()))
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+
+def _slices(found: Sequence[Slice]) -> list[str]:
+    """A table for each column that the holdout is sliced by."""
+    lines = [
+        "## Slices of the holdout",
+        "",
+        "What the decision does in parts of the holdout. False positives are the share of the "
+        "genuine transactions that are flagged. Small slices have wide intervals.",
+        "",
+    ]
+    for by, group in groupby(found, key=lambda one: one.by):
+        lines += [
+            f"| {_cell(by)} | transactions | frauds | recall | precision | false positives |",
+            "|---|---|---|---|---|---|",
+        ]
+        for one in group:
+            rate = one.false_positive_rate
+            wrong = (
+                "none" if rate is None else f"{rate.value:.3%} [{rate.low:.3%}, {rate.high:.3%}]"
+            )
+            lines.append(
+                f"| {_cell(one.value)} | {one.rows:,} | {one.frauds:,} | "
+                f"{shown_interval(one.recall)} | {shown_interval(one.precision)} | {wrong} |"
+            )
+        lines.append("")
+    return lines if found else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _features(columns: Columns) -> list[str]:

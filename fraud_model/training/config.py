@@ -102,6 +102,7 @@ class TrainingConfig:
         fraud_rate: share of frauds in the traffic, where genuine transactions of the table were
             thinned; 0 for the table's own.
         risk_bounds: probabilities from which the risk is Medium and High, or `auto`.
+        slices: names of features by whose values the card slices the holdout, with commas between.
     """
 
     data: str = "auto"
@@ -125,6 +126,7 @@ class TrainingConfig:
     unlabelled: str = "ignore"
     fraud_rate: float = 0.0
     risk_bounds: str = "auto"
+    slices: str = ""
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from fraud_model.training.boosting import (
     train_booster,
 )
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.curve import LearningCurve, advice, trace
+from fraud_model.training.curve import LearningCurve, Rows, advice, trace, train_sample
 from fraud_model.training.inputs import fit_baseline, fit_inputs, scaled_inputs
 from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
 from fraud_model.training.seeds import average
@@ -92,7 +92,13 @@ def fit(
         for each in seeded(hyperparameters)
     ]
     booster = average(boosters)
-    curve = trace(boosters[0], x_validation, y_validation, weights)
+    places, stand_for = train_sample(y_train, genuine_weight)
+    sample = scaler.transform(encoder.encode(train.iloc[places]))
+    curve = trace(
+        boosters[0],
+        Rows(x_validation, y_validation, weights),
+        Rows(sample, y_train[places], stand_for),
+    )
     log_odds = curve.log_odds
     if len(boosters) > 1:
         log_odds = np.asarray(booster.predict(x_validation, raw_score=True))

@@ -17,6 +17,7 @@ from fraud_model.data.time_span import question_time_span
 from fraud_model.evaluation.evaluate import Scored, evaluate
 from fraud_model.evaluation.holdout import Holdout, log_holdout
 from fraud_model.evaluation.learned import Learned
+from fraud_model.evaluation.slices import check_slices, named
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.flavor import log_detector
@@ -42,6 +43,11 @@ class Trained:
     version: str
     result: TrainingResult
 
+    @property
+    def label(self) -> str:
+        """What the version is called."""
+        return f"{self.name} version {self.version}"
+
 
 def train(config: TrainingConfig) -> Trained:
     """Trains inside the active run and registers a version; registering is the last step.
@@ -51,6 +57,7 @@ def train(config: TrainingConfig) -> Trained:
         TrainingError: the model is no better than a plain baseline.
     """
     result = _fit_and_evaluate(config)
+    slices = run_log.log_slices(result, named(config.slices))
     print("drawing plots and logging the run")
     run_log.log_result(result)
     learned = Learned.of(
@@ -59,9 +66,10 @@ def train(config: TrainingConfig) -> Trained:
     learned.log()
     _log_holdout(config, result, learned)
     commit = git_commit()
-    card = write_card(config.model_name, result, commit)
+    card = write_card(config.model_name, result, slices, commit)
     run_log.log_card(card)
-    tags = run_log.version_tags(result, commit) | learned.tags()
+    run_log.log_origin(result, commit)
+    tags = run_log.version_tags(result) | learned.tags()
     profile = result.profile()
     known_rows = make_known_rows(result.detector, profile, result.dataset.table)
     model, digest = log_detector(result.detector, known_rows, card, profile, tags)
@@ -71,9 +79,11 @@ def train(config: TrainingConfig) -> Trained:
         model.model_id,
         model.run_id,
         description=run_log.version_description(result),
-        tags={**tags, CODE_DIGEST: digest},
+        tags={**run_log.shown_tags(result), **tags, CODE_DIGEST: digest},
     )
-    return Trained(config.model_name, str(version.version), result)
+    trained = Trained(config.model_name, str(version.version), result)
+    run_log.name_version(trained.label, card)
+    return trained
 
 
 def _log_holdout(config: TrainingConfig, result: TrainingResult, learned: Learned) -> None:
@@ -109,6 +119,7 @@ def read_transactions(config: TrainingConfig) -> Dataset:
 def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     hyperparameters = config.hyperparameters
     dataset = read_transactions(config)
+    check_slices(named(config.slices), dataset.columns)
     parts = split(dataset, config.split, hyperparameters.seed)
     weight = dataset.genuine_weight(config.fraud_rate)
     own = asdict(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from fraud_model.data.column_files import joined_rows
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
 from fraud_model.evaluation.evaluate import Scored
+from fraud_model.evaluation.intervals import Interval, metric_interval
 from fraud_model.evaluation.threshold import Policy
 from fraud_model.model.detector import Decision, FraudDetector
 from fraud_model.model.hours import (
@@ -64,6 +66,22 @@ class TrainingResult:
     def refitted(self) -> bool:
         """Whether the served model has learned all rows."""
         return self.detector.evaluation_detector() is not self.detector
+
+    def decided(self, part: str = "holdout") -> dict[str, Interval]:
+        """Recall and precision of the decision on a part, with their intervals."""
+        held = self.scored[part]
+        flagged = self.decision.flags(held.probability, held.amounts)
+        metrics: tuple[Literal["recall", "precision"], ...] = ("recall", "precision")
+        return {
+            metric: metric_interval(
+                held.labels,
+                flagged,
+                metric,
+                times=held.times,
+                genuine_weight=held.genuine_weight,
+            )
+            for metric in metrics
+        }
 
     @property
     def served_probability(self) -> Floats:

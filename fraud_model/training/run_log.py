@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import mlflow
 import numpy as np
@@ -11,15 +13,18 @@ from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.types import ColSpec, DataType, Schema
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from fraud_model.data.dataset import Dataset, digest_of
 from fraud_model.data.sources import is_database
 from fraud_model.data.split import Parts
 from fraud_model.data.table import as_yaml
 from fraud_model.evaluation.plots import draw_curves, mark_simulated
+from fraud_model.evaluation.slices import Slice, slices
 from fraud_model.model.directory import CARD_FILE
-from fraud_model.tracking import log_curve
+from fraud_model.tracking import log_curve, user
+from fraud_model.training.card import shown_interval, shown_source, with_owner
 from fraud_model.training.plots import draw_importance, draw_learning_curve
 from fraud_model.training.result import TrainingResult
 
@@ -30,6 +35,7 @@ DIGEST_SHOWN = 16
 
 # Of the artifacts, what `-P columns=` reads.
 COLUMNS_FILE = "columns.yaml"
+SLICES_FILE = "slices.json"
 
 
 def log_data(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
@@ -94,6 +100,7 @@ def log_result(result: TrainingResult) -> None:
         own["hand_over/flagged_share"] = handed.came
     mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve.rounds, fitted.curve.metrics, "learning_curve/")
+    log_curve(fitted.curve.rounds, fitted.curve.training, "learning_curve/training_")
     _log_plots(result)
 
 
@@ -103,33 +110,67 @@ def log_card(card: str) -> None:
     mlflow.set_tag(MLFLOW_RUN_NOTE, card)
 
 
-def version_tags(result: TrainingResult, commit: str) -> dict[str, str]:
-    """The tags of run and version: where it comes from, and what it reached on the holdout.
+def log_slices(result: TrainingResult, names: Sequence[str]) -> list[Slice]:
+    """The evaluation model's decision on the slices of the holdout, stored with the run."""
+    held = result.scored["holdout"]
+    flagged = result.decision.flags(held.probability, held.amounts)
+    found = slices(result.parts.holdout, result.dataset.columns, held, flagged, names)
+    mlflow.log_dict({"holdout": [asdict(one) for one in found]}, SLICES_FILE)
+    return found
 
-    What it reached is the evaluation model's.
-    """
-    dataset, held, decision = result.dataset, result.metrics["holdout"], result.decision
+
+def name_version(label: str, card: str) -> None:
+    """Names the active run after the version that it made, and shows the card with its number."""
+    note = with_owner(card, label, user(), MAX_TAG_VAL_LENGTH)
+    mlflow.set_tags({MLFLOW_RUN_NAME: f"{label}: trained", MLFLOW_RUN_NOTE: note})
+
+
+def log_origin(result: TrainingResult, commit: str) -> None:
+    """Tags the active run with what the pages of the version leave out."""
+    dataset, held = result.dataset, result.metrics["holdout"]
+    mlflow.set_tags(
+        {
+            "data_source": dataset.source,
+            "data_digest": dataset.digest,
+            "threshold_policy": str(result.policy),
+            "learned_from": "all rows" if result.refitted else "train and validation part",
+            "metrics_of": "the evaluation model" if result.refitted else "the served model",
+            "fraud_rate": f"{result.fraud_rate:.6f}",
+            "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
+            "git_commit": commit,
+            "holdout_average_precision_low": f"{held.average_precision_low:.6f}",
+            "holdout_average_precision_high": f"{held.average_precision_high:.6f}",
+            "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
+            "holdout_brier": f"{held.brier:.8f}",
+            "holdout_alerts_per_day": f"{held.alerts_per_day:.1f}",
+        }
+    )
+
+
+def shown_tags(result: TrainingResult) -> dict[str, str]:
+    """What a reader of the version's page looks for; MLflow shows tags in the order of names."""
+    held = result.metrics["holdout"]
+    recall, precision = (shown_interval(known) for known in result.decided().values())
+    return {
+        "alerts a day": f"{held.alerts_per_day:,.1f} of a budget of {result.alert_budget:g}",
+        "average precision": f"{held.average_precision:.3f} [{held.average_precision_low:.3f}, "
+        f"{held.average_precision_high:.3f}]",
+        "caught": f"recall {recall}, precision {precision}",
+    }
+
+
+def version_tags(result: TrainingResult) -> dict[str, str]:
+    """The tags of run and version that other commands read; what it reached is the evaluation
+    model's."""
+    held, decision = result.metrics["holdout"], result.decision
     leaks = result.fitted.leaks
     threshold = {} if decision.threshold is None else {"threshold": repr(decision.threshold)}
     return {
-        "data_kind": dataset.kind,
-        "data_source": dataset.source,
-        "data_digest": dataset.digest,
+        "data_kind": result.dataset.kind,
         "split": result.parts.how,
         **threshold,
-        "threshold_policy": str(result.policy),
         "decision": str(decision),
-        "learned_from": "all rows" if result.refitted else "train and validation part",
-        "metrics_of": "the evaluation model" if result.refitted else "the served model",
-        "fraud_rate": f"{result.fraud_rate:.6f}",
-        "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
-        "git_commit": commit,
         "holdout_average_precision": f"{held.average_precision:.6f}",
-        "holdout_average_precision_low": f"{held.average_precision_low:.6f}",
-        "holdout_average_precision_high": f"{held.average_precision_high:.6f}",
-        "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
-        "holdout_brier": f"{held.brier:.8f}",
-        "holdout_alerts_per_day": f"{held.alerts_per_day:.1f}",
         **({"leaks": ", ".join(leaks.columns)} if leaks else {}),
     }
 
@@ -138,7 +179,7 @@ def version_description(result: TrainingResult) -> str:
     """A few sentences for the version's page in the registry."""
     dataset, held = result.dataset, result.metrics["holdout"]
     return (
-        f"Trained on {len(dataset.table):,} {dataset.kind} transactions ({dataset.source}). "
+        f"Trained on {len(dataset.table):,} {dataset.kind} transactions ({shown_source(dataset)}). "
         f"Holdout: average precision {held.average_precision:.4f} "
         f"[{held.average_precision_low:.4f}, {held.average_precision_high:.4f}], "
         f"recall {held.recall:.4f}, precision {held.precision:.4f} and {held.alerts_per_day:,.1f} "

@@ -51,6 +51,16 @@ def test_a_cost_policy_draws_cost() -> None:
     assert drawn["threshold"].get_suptitle() == "Cost against threshold"
 
 
+def test_the_reliability_has_intervals_around_its_points() -> None:
+    (bars,) = draw(EASY, "f1")["reliability"].axes[0].containers
+    points, _, (segments,) = bars
+    observed = points.get_ydata()
+    ends = np.array([segment[:, 1] for segment in segments.get_segments()])
+    assert (ends[:, 0] <= observed).all()
+    assert (ends[:, 1] >= observed).all()
+    assert (ends[:, 1] > ends[:, 0]).all()
+
+
 def test_the_roc_curve_shows_the_decision_and_chance() -> None:
     _, labels = draw(EASY, "f1")["roc"].axes[0].get_legend_handles_labels()
     area, decision, chance = labels

@@ -134,8 +134,8 @@ def test_drift_is_noticed_and_mended(
         serve_and_send(drifted, version="1")
         said = monitor(fails=True)
         for name in MOVED:
-            assert f"alarm: {name} has moved" in said
-        assert "alarm: scores have moved" in said
+            assert f"because: {name} has moved" in said
+        assert "because: scores have moved" in said
         assert "recommended: retrain" in said
         (message,) = told
         assert "fraud-detector version 1: alarm" in message["text"]

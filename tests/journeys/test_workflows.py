@@ -254,7 +254,9 @@ def test_a_better_challenger_becomes_one_pull_request(
     assert (pull["head"], pull["base"]) == ("retrained-model", "main")
     assert pull["title"] == "Serve fraud-detector version 1"
     assert "| average precision |" in pull["body"]
-    assert "## Use and limits" in pull["body"]
+    assert "## Intended use" in pull["body"]
+    (picture,) = re.findall(r"!\[[^]]+\]\((.*)\)", pull["body"])
+    assert re.search(r"/owner/fraud/blob/[0-9a-f]{40}/model/curves\.png\?raw=true$", picture)
     assert "/owner/fraud/actions/runs/7" in pull["body"]
     changed = git(
         clone, "diff", "--name-only", "origin/main", "origin/retrained-model"

@@ -40,7 +40,7 @@ def test_everything_is_found(directory: ModelDirectory) -> None:
         profile.metrics.true_positives + profile.metrics.false_negatives == profile.metrics.frauds
     )
     assert directory.card is not None
-    assert f"{profile.metrics.average_precision:.4f}" in directory.card
+    assert f"{profile.metrics.average_precision:.3f}" in directory.card
     assert directory.signature is not None
     assert directory.signature.inputs.input_names() == list(known.rows.columns)
 

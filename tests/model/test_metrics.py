@@ -67,7 +67,14 @@ def test_names_are_those_of_the_fields_without_what_is_unknown() -> None:
 
 def test_rows_show_one_column_each() -> None:
     rows = shown_rows([METRICS, WITHOUT_AMOUNTS])
-    assert "| average precision | 0.7000 | 0.7000 |" in rows
-    assert "| Brier score | 0.001250 | 0.001250 |" in rows
+    assert "| average precision | 0.700 [0.600, 0.800] | 0.700 [0.600, 0.800] |" in rows
+    assert "| Brier score | 0.0013 | 0.0013 |" in rows
     assert "| fraud value caught (sum of amounts) | 12,346 |  |" in rows
+    (recall,) = shown_rows(
+        [METRICS, replace(METRICS, recall=0.75)],
+        ["recall"],
+        [{"recall": (0.5, 0.9)}, {}],
+        difference=True,
+    )
+    assert recall == "| recall at the threshold | 0.800 [0.500, 0.900] | 0.750 | +0.050 |"
     assert not [row for row in shown_rows([WITHOUT_AMOUNTS]) if "fraud value" in row]

@@ -142,3 +142,30 @@ def test_scores_of_one_window_are_a_note(profile: Profile) -> None:
     done = checked(profile, lambda table, day: higher_scores(table, day) if day == 1 else None)
     assert done.status == "quiet"
     assert any(f.kind == "note" and "one window alone" in f.text for f in done.findings)
+
+
+def test_alarms_of_one_time_are_one_event_with_one_date(profile: Profile) -> None:
+    def gradual(table: pd.DataFrame, day: int) -> None:
+        wider(table, day)
+        table["V3"] *= 3 if day > 1 else 1
+        if day:
+            higher_scores(table, day)
+
+    (event,) = checked(profile, gradual).events
+    assert (event.advice.cause, event.advice.since) == ("population", "1 d")
+    assert {f.feature for f in event.evidence} == {"V7", "V3", None}
+    assert event.sure == "in 3 of 4 windows; by chance at most once in 1,000,000 times"
+
+
+def test_what_broke_and_was_mended_is_another_event_than_what_moved_later(profile: Profile) -> None:
+    def twice(table: pd.DataFrame, day: int) -> None:
+        if day == 0:
+            table["V9"] = np.nan
+        wider(table, int(day > 1))
+
+    done = checked(profile, twice)
+    assert [(e.advice.cause, e.advice.since) for e in done.events] == [
+        ("feed", "0 d"),
+        ("inputs", "2 d"),
+    ]
+    assert (done.shown.label, done.retrain) == ("0 d", False)

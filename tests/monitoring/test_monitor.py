@@ -24,6 +24,8 @@ import requests
 from entrypoints.reporting import run_entry_point
 from fraud_model.data.simulation import Drift, simulate
 from fraud_model.monitoring.pushgateway import push_check
+from fraud_model.monitoring.result import Advice, Event
+from fraud_model.monitoring.summary import NextSteps
 from fraud_model.monitoring.webhook import send_alarm
 from fraud_model.registry.moves import move
 from tests.support.audit_lines import refused_line, scored_lines, shadow_line, write_lines
@@ -130,6 +132,16 @@ def test_traffic_like_the_reference_is_quiet(monitored: Monitored) -> None:
     history = client.get_metric_history(run.info.run_id, "psi/V3")
     assert [entry.step for entry in history] == [0, 1, 2]
     assert np.diff([entry.timestamp for entry in history]).tolist() == [86_400_000] * 2
+    page = (monitored.folder / "monitoring" / "report.html").read_text()
+    heading = "Quiet: nothing calls for action in 3 windows, 2026-11-01 to 2026-11-03"
+    assert f"<h1 class='quiet'>{heading}</h1>" in page
+    assert "<td class='alarm'>" not in page, "nothing is red where nothing alarms"
+    live, holdout = re.search(  # type: ignore[union-attr]
+        r">average precision</th><td>([\d.]+)</td><td>[^<]+</td><td>([\d.]+)</td>", page
+    ).groups()
+    held = monitored.store.trained.result.metrics["holdout"]
+    assert float(holdout) == pytest.approx(held.average_precision, abs=5e-5)
+    assert float(live) == pytest.approx(run.data.metrics["performance/average_precision"], abs=5e-5)
     files = {entry.path for entry in client.list_artifacts(run.info.run_id)}
     assert files == {"report.html", "report.json"}
     tags = client.get_model_version(monitored.name, "1").tags
@@ -146,9 +158,14 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     statuses += [503, 429]
     monkeypatch.setenv("ALERT_WEBHOOK", url)
     said = monitored.run("--log", str(monitored.log(DRIFT)), "--report", "out", status=3)
-    assert "alarm: V3 has moved: PSI" in said
+    first = next(line for line in said.splitlines() if line.startswith("alarm"))
+    assert first.startswith("alarm since 2026-11-01: other transactions than those learned: ")
+    assert said.count("since 2026") == 1, "one event has one date"
+    assert "the check itself went well: exit status 3 means alarm" in said
+    assert "because: V3 has moved: PSI" in said
     assert "0.2 or more in 3 of 3 windows" in said
-    assert "alarm: scores have moved" in said
+    assert "because: scores have moved" in said
+    assert "how sure: in 3 of 3 windows; by chance at most once in 1,000,000 times" in said
     assert "recommended: retrain" in said
     assert "webhook at 127.0.0.1 was notified" in said
     assert "secret-path" not in said
@@ -163,7 +180,20 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     assert report["retrain"] is True
     page = (monitored.folder / "out" / "report.html").read_text()
     assert page.count("data:image/png;base64,") >= 4
-    assert "http" not in page.replace("https://", "http").split("<body>")[1].split("data:image")[0]
+    heading = page.split("<h1 class='alarm'>")[1].split("</h1>")[0]
+    assert heading == f"A{first[1:]}"
+    run = last_check(monitored.name).info
+    address = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    assert set(re.findall(r"https?://[^\s'<]+", page)) == {address}
+    assert "<pre><code>mlflow run . -e train --env-manager local -P model_name=" in page
+    (event,) = report["events"]
+    assert (event["cause"], event["since"]) == ("population", "2026-11-01")
+    # What is open shows the window of the alarm, and red what alarms there.
+    shown = page.split("<h2>Every feature in ")[1].split("<details>")[0]
+    assert shown.startswith("2026-11-0")
+    worst = next(w for w in report["windows"] if w["window"] == shown[:10])
+    red = re.findall(r"<th scope='row'>(\w+)</th><td class='alarm'>([\d.]+)<", shown)
+    assert dict(red) == {n: f"{psi:.3f}" for n, psi in worst["psi"].items() if psi >= 0.2}
 
 
 def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,12 +210,18 @@ def test_the_webhook_is_told_with_a_signature(monkeypatch: pytest.MonkeyPatch) -
             """Says nothing."""
 
     monkeypatch.setenv("ALERT_WEBHOOK_SECRET", "key")
+    advice = Advice("feed", "a feed that broke", "mend it", False, "1 d")
     check: Any = SimpleNamespace(
-        version="m version 1", status="alarm", findings=[], advice=None, retrain=False
+        version="m version 1",
+        status="alarm",
+        findings=[],
+        events=[Event(advice, (), "in 1 of 1 windows")],
+        advice=advice,
+        retrain=False,
     )
     with serve(Receiver) as url:
         monkeypatch.setenv("ALERT_WEBHOOK", url)
-        assert send_alarm(check) == "webhook at 127.0.0.1 was notified"
+        assert send_alarm(check, NextSteps("again", "learn")) == "webhook at 127.0.0.1 was notified"
     ((signature, body),) = told
     assert signature == f"sha256={hmac.new(b'key', body, hashlib.sha256).hexdigest()}"
 
@@ -258,7 +294,11 @@ def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
     labels["Class"] = np.random.default_rng(0).permutation(labels["Class"])
     labels.to_csv(monitored.folder / "labels.csv", index=False)
     said = monitored.run("--log", str(log), "--labels", "labels.csv", status=3)
-    assert "alarm: average precision is 0.0" in said
+    assert "alarm since 2026-11-01: fraud that the version tells apart less well" in said
+    assert "because: average precision is 0.0" in said
+    assert re.search(
+        r"^    mlflow run \. -e collect .* -P labels=labels.csv -P model_name=", said, re.MULTILINE
+    )
     assert "V3 has moved" not in said
 
 
@@ -330,7 +370,7 @@ def test_a_shadow_is_reported_beside_the_champion(monitored: Monitored) -> None:
     rows = {row[0]: row[1:] for row in shadow["table"]}
     assert rows["transactions that both scored"] == ["3,000", "3,000"]
     assert rows["flagged"][1] == str(truth.sum())
-    assert rows["average precision"][1] == "1.0000"
+    assert rows["average precision"][1].startswith("1.000 [0.9")
 
     said = monitored.run("--log", str(log), "--labels", "labels.csv", entry_point="compare")
     assert "## Shadow version 2 against the champion on live traffic" in said
@@ -378,7 +418,7 @@ def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> 
     table.to_parquet(monitored.folder / "traffic.parquet")
     for window in ("2000", "12h"):
         said = monitored.run("--log", "traffic.parquet", "--window", window, status=3)
-        assert "alarm: V7 has moved" in said
+        assert "because: V7 has moved" in said
 
 
 def test_an_exported_directory_is_monitored_without_a_registry(

@@ -90,7 +90,7 @@ def test_a_table_is_scored_by_release_0_1_0(monitoring: Monitor) -> None:
         *("--model-dir", str(RELEASE_MODEL), "--log", "traffic.csv", "--window", "1100")
     )
     assert status == 3, said
-    assert "alarm: V14 has moved" in said
+    assert "because: V14 has moved" in said
     page = (monitoring.folder / "monitoring" / "report.html").read_text()
     # Red is what alarms: one PSI, and no other cell of its row or of another feature's.
     assert page.count("<td class='alarm'>") == 1

@@ -19,7 +19,7 @@ from fraud_model.data.simulation import simulate
 from fraud_model.registry.moves import move
 from fraud_model.registry.versions import State
 from fraud_model.stores import failure_of
-from fraud_model.tracking import open_run_in
+from fraud_model.tracking import open_run
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store, store_at
 
@@ -85,7 +85,7 @@ def test_a_run_whose_artifacts_fill_the_disk_of_the_database_ends_failed(
     database = copy_of(store, small_disk)
     with store_at(f"sqlite:///{database}"):
         mlflow.create_experiment("full", artifact_location=f"file://{small_disk}/artifacts")
-        with pytest.raises(MlflowException) as raised, open_run_in("full", "train") as run:
+        with pytest.raises(MlflowException) as raised, open_run("train", "full") as run:
             log_until_full(small_disk, tmp_path / "large")
         assert failure_of(raised.value) == (
             f"the database of the tracking store, sqlite:///{database}, fails: database or disk "

@@ -72,7 +72,19 @@ def test_a_champion_that_ranks_the_other_way_round_is_beaten(
     assert written["decisions"] == {"challenger": own, "champion": own}
     assert written["standing"] == "better"
     text = markdown(compared)
-    assert re.search(r"\| evaluation models, .* frauds that neither learned \| challenger \|", text)
+    difference = compared.gate.difference
+    ends = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    shares = r"[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\]"
+    row = rf"\| average precision \| {shares} \| {shares} \| {re.escape(ends)} \|"
+    assert re.search(row, text)
+    assert re.search(rf"\| recall at the threshold \| {shares} \| {shares} \| [+-]0\.\d", text)
+    beside = (tmp_path / "comparison" / "comparison.md").read_text()
+    assert "](curves.png)" in beside
+    assert re.search(
+        r"\| evaluation models, .* frauds that neither learned \| challenger \| champion \|"
+        r" difference \|",
+        text,
+    )
     prepare(challenger, compared, tmp_path / "proposal")
     carried = {path.name for path in (tmp_path / "proposal" / "model").iterdir()}
     assert {"MLmodel", "origin.json", "comparison.md", "curves.png"} <= carried

@@ -17,7 +17,7 @@ def test_a_run_leaves_without_its_transactions_and_this_machine(
     version = versions.find_version(store.trained.name, store.trained.version)
     write_run(str(version.run_id), tmp_path)
     assert traces(tmp_path) == []
-    assert {"run.json", "model_card.md", "columns.yaml", "plots"} == {
+    assert {"run.json", "model_card.md", "columns.yaml", "slices.json", "plots"} == {
         path.name for path in tmp_path.iterdir()
     }
     written = json.loads((tmp_path / "run.json").read_text())

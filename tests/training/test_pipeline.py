@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -66,19 +67,58 @@ def test_plots_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) -> No
         "feature_importance",
     }
     card = mlflow.artifacts.load_text(f"runs:/{run_id}/model_card.md")
-    assert f"{logged.data.metrics['holdout/average_precision']:.4f}" in card
+    assert f"{logged.data.metrics['holdout/average_precision']:.3f}" in card
     assert {item.path for item in client.list_artifacts(run_id, "holdout")} == {
         "holdout/columns.json",
         "holdout/transactions.parquet",
     }
 
 
+def test_the_card_fits_what_mlflow_shows(logged: mlflow.entities.Run, store: Store) -> None:
+    assert logged.info.run_name == f"{store.trained.label}: trained"
+    card = logged.data.tags["mlflow.note.content"]
+    assert card.startswith(f"# {store.trained.label}\n")
+    assert f"| owner | {logged.data.tags['mlflow.user']} |" in card
+    assert "| owner |" not in mlflow.artifacts.load_text(
+        f"runs:/{logged.info.run_id}/model_card.md"
+    )
+    tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+    assert len(tables) >= 6
+    assert max(table.count("\n") - 2 for table in tables) <= 10
+    shares = r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]"
+    for name in ("precision at the threshold", "recall at the threshold", "average precision"):
+        assert re.search(rf"\| {name} \| {shares} \| {shares} \|", card), name
+    for what in ("| trained | 20", "| training period | 2 days", "| currency |", "Not meant to"):
+        assert what in card
+    assert "| hour | transactions |" in card
+    assert str(Path(store.trained.result.dataset.source).parent) not in card
+
+
+def test_the_slices_of_a_column_add_up_to_the_holdout(logged: mlflow.entities.Run) -> None:
+    found = mlflow.artifacts.load_dict(f"runs:/{logged.info.run_id}/slices.json")["holdout"]
+    metrics = logged.data.metrics
+    for by in ("Amount", "hour"):
+        own = [one for one in found if one["by"] == by]
+        assert sum(one["frauds"] for one in own) == metrics["holdout/frauds"]
+        caught = metrics["holdout/true_positives"] + metrics["holdout/false_positives"]
+        assert sum(one["flagged"] for one in own) == caught
+
+
+def test_slices_by_what_is_no_feature_are_refused(store: Store, table_csv: Path) -> None:
+    with pytest.raises(ParameterError, match="slices='V1,gender' names 'gender'"), open_run("t"):
+        train(TrainingConfig(data=str(table_csv), slices="V1, gender", model_name="never"))
+
+
 def test_the_version_says_what_it_was_trained_on(store: Store) -> None:
     version = mlflow.MlflowClient().get_model_version(store.trained.name, store.trained.version)
     assert version.tags["data_kind"] == "real"
-    assert version.tags["data_digest"] == store.trained.result.dataset.digest
+    origin = mlflow.get_run(version.run_id).data.tags
+    assert origin["data_digest"] == store.trained.result.dataset.digest
     assert float(version.tags["threshold"]) == store.trained.result.decision.threshold
-    assert version.tags["git_commit"]
+    assert origin["git_commit"]
+    assert len(version.tags) <= 15
+    first = sorted(version.tags)[:3]
+    assert first == ["alerts a day", "average precision", "caught"]
     assert "average precision" in version.description
 
 
@@ -130,7 +170,10 @@ def test_a_table_that_cannot_be_trained_on_registers_nothing_and_fails_the_run(
     )
     with pytest.raises(DataError, match="row 42, column 'V3'"), open_run("train") as run:
         train(TrainingConfig(data=str(tmp_path / "t.csv"), model_name="never"))
-    assert mlflow.get_run(run.info.run_id).info.status == "FAILED"
+    failed = mlflow.get_run(run.info.run_id)
+    assert (failed.info.status, failed.info.run_name) == ("FAILED", "train: failed")
+    assert "row 42, column 'V3'" in failed.data.tags["failure"]
+    assert "row 42, column 'V3'" in failed.data.tags["mlflow.note.content"]
     assert versions.newest_versions("never", 1) == []
 
 

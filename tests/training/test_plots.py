@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from itertools import pairwise
 
-from fraud_model.training.curve import LearningCurve
+import numpy as np
+import pytest
+
+from fraud_model.training.curve import TRAIN_ROWS, LearningCurve, train_sample
 from fraud_model.training.plots import draw_importance, draw_learning_curve
 from tests.support.plots import check
 
@@ -13,8 +17,31 @@ def test_learning_curve_and_importance_draw() -> None:
     curve = LearningCurve(
         [1, 2], {"average_precision": [0.1, 0.5], "binary_logloss": [0.3, 0.2]}, np.zeros(3)
     )
-    check(draw_learning_curve(curve, 2))
+    curve = replace(curve, training={"average_precision": [0.2, 0.9]})
+    drawn = draw_learning_curve(curve, 2)
+    check(drawn)
+    _, labels = drawn.axes[0].get_legend_handles_labels()
+    assert labels == ["validation part", "train part, a sample of its rows", "kept: round 2"]
     figure = draw_importance(["a", "b"], np.array([3.0, 1.0]), np.array([[0.1, -2.0]]))
     check(figure)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["b", "a"]
+
+
+def test_names_of_sixty_characters_leave_room_for_the_bars() -> None:
+    names = [f"merchant_category_of_the_last_three_months_by_country_no_{n:03}" for n in range(20)]
+    figure = draw_importance(names, np.arange(20.0), np.ones((2, 20)))
+    check(figure)
+    for axes in figure.axes:
+        assert axes.get_position().width > 0.25
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(upper.y0 >= lower.y1 for lower, upper in pairwise(boxes)), "none overlap"
+
+
+def test_the_train_part_is_sampled_with_what_each_row_stands_for() -> None:
+    labels = np.zeros(100_000, dtype=np.int64)
+    labels[::500] = 1
+    places, weights = train_sample(labels, 10.0)
+    assert labels[places].sum() == 200
+    assert len(places) <= TRAIN_ROWS
+    assert weights.sum() == pytest.approx(200 + 10 * 99_800)

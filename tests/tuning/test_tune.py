@@ -190,7 +190,7 @@ def test_tune_register_and_train_with_the_command(
     first, second = (client.get_model_version("tuned", number) for number in ("1", "2"))
     assert first.tags["tuned"] in ("better", "not distinguishable", "worse")
     # The same hyperparameters, trees and decision.
-    for tag in ("threshold", "holdout_average_precision", "holdout_brier"):
+    for tag in ("threshold", "holdout_average_precision", "caught"):
         assert first.tags[tag] == second.tags[tag]
 
 
