@@ -28,7 +28,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
-from fraud_model.serving import openapi, prometheus
+from fraud_model.serving import openapi, page, prometheus
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
@@ -49,9 +49,10 @@ ADDRESS = "FRAUD_MODEL_ADDRESS"
 FAILURE_FILE = "failure"
 # Pages and description are the same for everybody: they tell what the version takes, and nothing of
 # what it was asked. Without them nobody would find where to enter the token.
-WITHOUT_TOKEN = frozenset(("/ping", "/health", "/", "/docs", "/redoc", "/openapi.json"))
+WITHOUT_TOKEN = frozenset(
+    ("/ping", "/health", "/", "/docs", "/redoc", "/openapi.json", *page.FILES)
+)
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-PAGE = Path(__file__).with_name("page.html")
 
 # A thread may hold the interpreter this many seconds while a request waits.
 SWITCH_INTERVAL = 0.0005
@@ -179,8 +180,6 @@ def _other_routes(
     health: Health,
     swap: Swap | None,
 ) -> Starlette:
-    page = PAGE.read_text(encoding="utf-8")
-
     async def show_health(request: Request) -> Response:
         healthy, report = health.report()
         return JSONResponse(report, 200 if healthy else 503)
@@ -196,9 +195,6 @@ def _other_routes(
         return HTMLResponse(
             openapi.page(live.current.description, str(request.base_url).rstrip("/"))
         )
-
-    async def show_page(request: Request) -> Response:
-        return HTMLResponse(page)
 
     async def show_failure(request: Request, error: Exception) -> Response:
         return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
@@ -218,7 +214,7 @@ def _other_routes(
 
     return Starlette(
         routes=[
-            Route("/", show_page),
+            *page.routes(),
             Route("/health", show_health),
             Route("/metrics", show_metrics),
             Route("/openapi.json", show_description),

@@ -49,7 +49,7 @@ OTHER_ROUTES = {
     "/health": "The served model and the state of the server; 503 while unhealthy.",
     "/metrics": "Metrics for Prometheus.",
     "/docs": "This document as a page.",
-    "/": "A page to score a transaction by hand.",
+    "/": "A page to score transactions by hand, one or many.",
 }
 
 
@@ -70,6 +70,9 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
         row["properties"] = {name: types.get(name, NUMBER) for name in served.features}
     else:
         row["description"] = NO_SIGNATURE
+    # Extensions that the page reads.
+    row |= {"x-amount": served.amount} if served.amount else {}
+    row |= {"x-label": served.target} if served.target else {}
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Transaction"}}
     parameters = {
         "type": "object",
@@ -223,6 +226,8 @@ def _value(column: ColSpec, served: ServedModel) -> dict[str, Any]:
     described: dict[str, Any] = dict(TYPES.get(column.type, {}))
     if not column.required and described:
         described["type"] = [described["type"], "null"]
+    if column.name in served.usual:
+        described["x-usual-range"] = list(served.usual[column.name])
     feature = served.known.get(column.name)
     if feature is None or column.type == DataType.boolean:
         return described
