@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import json
 import logging
 import os
@@ -12,7 +11,7 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
 from fraud_model.serving import openapi, page, prometheus
+from fraud_model.serving.cases import Cases
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
@@ -40,6 +40,7 @@ from fraud_model.serving.refresh.board import Board
 from fraud_model.serving.refresh.swap import Swap
 from fraud_model.serving.reply import FAILED, refuse, send_reply
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.tokens import Tokens
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -107,9 +108,12 @@ def build(
         "/ping": mlflow_app,
         "/version": mlflow_app,
     }
-    others = _other_routes(paths, live, metrics, health, swap)
+    cases = Cases(settings, lambda: live.current.served.target).routes()
+    others = _other_routes(
+        paths, live, metrics, health, swap, cases if settings.labels_file else []
+    )
     # Only the addresses in the pages need what a proxy says about the scheme.
-    app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), settings.api_token)  # type: ignore[arg-type]
+    app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), Tokens.of(settings))  # type: ignore[arg-type]
     if settings.origins:
         app = CORSMiddleware(
             app,
@@ -127,10 +131,12 @@ class Server:
     `/invocations` bypasses routers and middleware, which cost more than scoring a row.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], others: ASGIApp, token: str) -> None:
+    def __init__(
+        self, paths: Mapping[str, ASGIApp], others: ASGIApp, tokens: Tokens | None
+    ) -> None:
         self._paths = paths
         self._others = others
-        self._token = f"Bearer {token}".encode() if token else b""
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -156,8 +162,9 @@ class Server:
             await send(message)
 
         path = scope["path"]
-        open_to_all = not self._token or path in WITHOUT_TOKEN
-        if not open_to_all and not hmac.compare_digest(self._token, token):
+        caller = self._tokens.name_of(token) if self._tokens else ""
+        scope["caller"] = caller
+        if caller is None and path not in WITHOUT_TOKEN:
             reply = refuse(
                 401,
                 "unauthorized",
@@ -179,6 +186,7 @@ def _other_routes(
     metrics: prometheus.Metrics,
     health: Health,
     swap: Swap | None,
+    cases: Sequence[Route],
 ) -> Starlette:
     async def show_health(request: Request) -> Response:
         healthy, report = health.report()
@@ -215,6 +223,7 @@ def _other_routes(
     return Starlette(
         routes=[
             *page.routes(),
+            *cases,
             Route("/health", show_health),
             Route("/metrics", show_metrics),
             Route("/openapi.json", show_description),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import json
 import string
@@ -10,6 +11,7 @@ from typing import Any
 
 from mlflow.types import ColSpec, DataType, ParamSpec
 
+from fraud_model.serving.cases import CASES
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 
 PAGE = Path(__file__).with_name("docs.html")
@@ -56,7 +58,7 @@ OTHER_ROUTES = {
 SIMULATED = "It was trained on simulated transactions: no real fraud is to be judged by it."
 
 
-def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
+def document(served: ServedModel, *, with_token: bool, with_cases: bool = False) -> dict[str, Any]:
     """The document in OpenAPI 3.1; its examples are two of the version's known rows, if it has any.
 
     A foreign version's columns and params are those of its signature. Without a signature, a row
@@ -132,6 +134,8 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     paths: dict[str, Any] = {"/invocations": {"post": scoring}}
     for path, summary in OTHER_ROUTES.items():
         paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
+    if with_cases:
+        paths |= copy.deepcopy(CASES)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -158,6 +162,9 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     if with_token:
         described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         scoring["security"] = [{"token": []}]
+        for path in CASES.keys() & paths.keys():
+            for method in paths[path].values():
+                method["security"] = [{"token": []}]
     return described
 
 

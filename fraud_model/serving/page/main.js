@@ -2,6 +2,7 @@
 
 import { $, Fault, clearError, copy, showError } from "./dom.js";
 import * as batch from "./batch.js";
+import { cases, showCases } from "./cases.js";
 import { followText, form, load, makeFields, readText, search, valuesOf } from "./form.js";
 import * as health from "./health.js";
 import { exampleOf, model, takeModel } from "./model.js";
@@ -26,6 +27,7 @@ async function connect() {
     clearError();
     if (reply.content.components.securitySchemes?.token && !tokenOf()) $("connecting").open = true;
     if ($("text").value.trim()) followText();
+    await showCases();
   } catch (fault) { if (to === server.base) showError(fault, connect); }
   await watched;
 }
@@ -52,7 +54,7 @@ form.onChange = compareWithFields;
 form.onTable = batch.take;
 server.onLost = health.showLost;
 health.health.onOther = connect;
-batch.batch.onOpen = (values, note) => { load(values, note); score(); };
+batch.batch.onOpen = cases.onOpen = (values, note) => { load(values, note); score(); };
 
 for (const name of ["low", "high"]) {
   $(name).addEventListener("click", () => {
@@ -106,6 +108,7 @@ $("own").addEventListener("click", batch.resetThreshold);
 for (const id of ["amounts", "labels"]) $(id).addEventListener("change", batch.readColumns);
 $("before").addEventListener("click", () => batch.turn(-1));
 $("after").addEventListener("click", () => batch.turn(1));
+$("refresh").addEventListener("click", showCases);
 $("download").addEventListener("click", batch.download);
 
 const asked = new URLSearchParams(location.search).get("server");
