@@ -27,7 +27,7 @@ from fraud_model.serving.cases import last_flagged
 from fraud_model.serving.labels_file import LabelsFile
 from fraud_model.serving.settings import Settings
 from tests.support.audit_lines import write_lines
-from tests.support.browser import chromium, visit
+from tests.support.browser import barriers, chromium, visit
 from tests.support.server import serving
 from tests.support.store import Store
 
@@ -79,6 +79,7 @@ def test_what_the_buttons_write_is_read_by_monitor_and_collect(
             listed.nth(2).get_by_role("button").first.click()
             expect(page.locator("#reasons tbody tr")).to_have_count(8)
             assert not opened.complaints
+            assert barriers(page) == []
 
         flagged = server.get("/flagged", headers=BOB).json()["cases"]
         assert [case["features"] for case in flagged] == rows[::-1]

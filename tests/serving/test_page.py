@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from fraud_model.serving.page import FOLDER, PAGE
-from tests.support.browser import Visit, chromium, visit
+from tests.support.browser import Visit, barriers, chromium, visit
 from tests.support.file_server import serve_folder
 from tests.support.server import Server, serving
 
@@ -306,9 +306,12 @@ def test_the_keyboard_is_enough(opened: Visit) -> None:
     tab_to(page.get_by_role("button", name="Score", exact=True))
     page.keyboard.press("Enter")
     expect(decision(page)).to_have_text("Flag")
-    tab_to(field(page, "Time"))
+    tab_to(field(page, "V1"))
+    # What is typed replaces the value, rounded or not.
+    page.keyboard.type("1.5")
     page.keyboard.press("Enter")
     expect(page.locator("#scored")).to_have_text("2")
+    assert opened.scored[-1]["dataframe_records"][0]["V1"] == 1.5
     tab_to(strip(page).last)
     page.keyboard.press("Control+Enter")
     expect(page.locator("#scored")).to_have_text("3")
@@ -578,6 +581,28 @@ def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
         assert brightness < 60 if scheme == "dark" else brightness > 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_from_using_the_page(
+    browser: Browser, server: Server, rows: dict[str, Row], scheme: str
+) -> None:
+    looks: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    with visit(browser, f"{server.url}/", **looks) as opened:
+        page = opened.page
+        example(page, "High-scoring").click()
+        field(page, "Amount").fill("1e308")
+        score(page)
+        take_file(page, "rows.jsonl", "\n".join(map(json.dumps, [*rows.values(), {"V1": 0}])))
+        expect(page.locator("#rows tbody tr")).to_have_count(2)
+        field(page, "V1").fill("")
+        press_score(page)
+        expect(page.get_by_role("alert")).to_contain_text("V1")
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert barriers(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(

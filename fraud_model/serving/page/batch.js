@@ -35,15 +35,17 @@ export async function textIn(file) {
 export function take(found, from) {
   stop();
   [table, source] = [found, from];
+  const far = new Map();
   rows = found.rows.map((cells, place) => {
+    const row = { place, cells, problem: "", prediction: null };
     try {
       const values = valuesOf(found, cells), missing = model.features.filter((name) => !values.has(name) && !model.columns.get(name).optional);
       if (missing.length) throw new Fault("", `${listed(missing)} missing.`);
-      return { place, cells, values, problem: "", prediction: null };
-    } catch (fault) { return { place, cells, values: null, problem: fault.message, prediction: null }; }
+      for (const name of farFrom(values)) far.set(name, (far.get(name) ?? 0) + 1);
+    } catch (fault) { row.problem = fault.message; }
+    return row;
   });
-  const bad = rows.filter(({ problem }) => problem), far = new Map();
-  for (const { values } of rows) if (values) for (const name of farFrom(values)) far.set(name, (far.get(name) ?? 0) + 1);
+  const bad = rows.filter(({ problem }) => problem);
   const notes = [`${source}: ${rowsOf(rows.length)}.`, ...found.notes];
   if (bad.length) notes.push(`${rowsOf(bad.length)} cannot be scored; row ${bad[0].place + 1}: ${bad[0].problem}`);
   if (far.size) notes.push(`⚠ Far outside the usual range: ${listed([...far].sort((a, b) => b[1] - a[1]).map(([name, times]) => `${name} (${rowsOf(times)})`))}.`);
@@ -111,8 +113,11 @@ export function finish() {
 async function send(some, work) {
   if (work.stopped) return;
   const { features } = model;
-  const valued = (values, name) => (values.has(name) ? valueOf(name, values.get(name)) : null);
-  const reply = await ask("invocations", { dataframe_split: { columns: features, data: some.map(({ values }) => features.map((name) => valued(values, name))) } });
+  const data = some.map(({ cells }) => {
+    const values = valuesOf(table, cells);
+    return features.map((name) => (values.has(name) ? valueOf(name, values.get(name)) : null));
+  });
+  const reply = await ask("invocations", { dataframe_split: { columns: features, data } });
   if (work.stopped) return;
   if (!reply.answer.ok) return await sendAgain(refusal(reply), some, work);
   const predictions = reply.content?.predictions, id = reply.answer.headers.get("X-Request-ID");
@@ -221,7 +226,7 @@ function showPage() {
   $("rows").tHead.replaceChildren(make("tr", {}, ...["Row", "Probability", "Decision", ...(hasAmounts ? ["Amount"] : []), ...(hasLabels ? ["Label"] : [])].map((name) => make("th", { scope: "col" }, name))));
   $("rows").tBodies[0].replaceChildren(...scored.slice(first, first + ON_A_PAGE).map(({ row, probability, amount, label }) => {
     const flag = probability >= limit, open = make("button", { type: "button", title: "Open it in the form, with its reasons" }, `Row ${count(row.place + 1)}`);
-    open.addEventListener("click", () => batch.onOpen(row.values, `Loaded: row ${count(row.place + 1)}.`));
+    open.addEventListener("click", () => batch.onOpen(valuesOf(table, row.cells), `Loaded: row ${count(row.place + 1)}.`));
     return make("tr", {}, make("th", { scope: "row" }, open), make("td", {}, percent(probability)), make("td", { className: flag ? "flag" : "pass" }, flag ? "⚑ Flag" : "✓ Pass"),
       ...(hasAmounts ? [make("td", {}, amount === null ? "–" : amount.toLocaleString("en"))] : []),
       ...(hasLabels ? [make("td", {}, label === null ? "–" : label ? "fraud" : "genuine")] : []));

@@ -15,7 +15,7 @@ let fields = new Map(), textFault = null, noteTimer;
 
 /** The transaction in a row of a table: a Map from feature to the text of its field. */
 export function valuesOf(table, cells) {
-  const values = new Map(), place = new Map(table.names.map((name, i) => [name, i]));
+  const values = new Map(), place = (table.places ??= new Map(table.names.map((name, i) => [name, i])));
   for (const name of model.features) {
     const cell = place.has(name) ? cells[place.get(name)] : undefined;
     if (cell === undefined) continue;
@@ -128,7 +128,13 @@ export function makeFields() {
     if (hint) { input.setAttribute("aria-describedby", hint.id); parts.push(hint); }
     input.addEventListener("input", () => edited(name));
     if (kind === "number") {
-      input.addEventListener("focus", () => { if (!input.validity.badInput) input.value = fields.get(name).exact; });
+      input.addEventListener("focus", () => {
+        const { exact } = fields.get(name);
+        if (input.validity.badInput || input.value === exact) return;
+        input.value = exact;
+        // As the Tab key has it, so that typing replaces the value.
+        input.select();
+      });
       input.addEventListener("blur", () => { if (!input.validity.badInput) input.value = rounded(fields.get(name).exact); });
     }
     fields.set(name, { input, hint, exact: "" });

@@ -66,7 +66,9 @@ function tableOfJson(text) {
   if (kept.length < records.length) notes.push(`${count(records.length - kept.length)} audit lines of refused requests or shadows are left out.`);
   const flat = isAudit ? kept.map(({ features, request_id, row, time }) => ({ ...features, request_id, row, time })) : kept;
   const maps = flat.map((record) => new Map(Object.entries(record)));
-  const names = [...new Set(maps.flatMap((row) => [...row.keys()]))];
+  const all = new Set();
+  for (const row of maps) for (const name of row.keys()) all.add(name);
+  const names = [...all];
   return { names, rows: maps.map((row) => names.map((name) => row.get(name))), isCsv: false, notes };
 }
 
