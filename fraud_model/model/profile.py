@@ -33,6 +33,8 @@ SCORE_LEVELS = np.concatenate(
         np.linspace(0.9991, 0.9999, 9),
     ]
 )
+# Between these levels lies what is usual.
+USUAL = (0.01, 0.99)
 FEWEST_ABOVE = 5
 BLOCKS = 24
 # Of a number's values or the categories that are known, for the population stability index.
@@ -86,6 +88,13 @@ class Distribution:
         last = np.flatnonzero(np.diff(groups))
         found: Counts = groups[np.append(last, -1)]
         return found[self._edges[last].searchsorted(values, side="left")]
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """The range that 98 % of the reference's values lie in, to three digits."""
+        upto = np.cumsum(self.shares[:-1])
+        low, high = (self.edges[int(np.searchsorted(upto, level))] for level in USUAL)
+        return float(f"{low:.3g}"), float(f"{high:.3g}")
 
     @property
     def groups(self) -> Counts:

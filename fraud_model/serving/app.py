@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import json
 import logging
 import os
@@ -12,7 +11,7 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +27,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
-from fraud_model.serving import openapi, prometheus
+from fraud_model.serving import openapi, page, prometheus
+from fraud_model.serving.cases import Cases
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
 from fraud_model.serving.invocations import Invocations
@@ -40,6 +40,7 @@ from fraud_model.serving.refresh.board import Board
 from fraud_model.serving.refresh.swap import Swap
 from fraud_model.serving.reply import FAILED, refuse, send_reply
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.tokens import Tokens
 
 log = logging.getLogger("fraud_model.serving")
 
@@ -49,9 +50,10 @@ ADDRESS = "FRAUD_MODEL_ADDRESS"
 FAILURE_FILE = "failure"
 # Pages and description are the same for everybody: they tell what the version takes, and nothing of
 # what it was asked. Without them nobody would find where to enter the token.
-WITHOUT_TOKEN = frozenset(("/ping", "/health", "/", "/docs", "/redoc", "/openapi.json"))
+WITHOUT_TOKEN = frozenset(
+    ("/ping", "/health", "/", "/docs", "/redoc", "/openapi.json", *page.FILES)
+)
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-PAGE = Path(__file__).with_name("page.html")
 
 # A thread may hold the interpreter this many seconds while a request waits.
 SWITCH_INTERVAL = 0.0005
@@ -106,9 +108,12 @@ def build(
         "/ping": mlflow_app,
         "/version": mlflow_app,
     }
-    others = _other_routes(paths, live, metrics, health, swap)
+    cases = Cases(settings, lambda: live.current.served.target).routes()
+    others = _other_routes(
+        paths, live, metrics, health, swap, cases if settings.labels_file else []
+    )
     # Only the addresses in the pages need what a proxy says about the scheme.
-    app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), settings.api_token)  # type: ignore[arg-type]
+    app: ASGIApp = Server(paths, ProxyHeadersMiddleware(others), Tokens.of(settings))  # type: ignore[arg-type]
     if settings.origins:
         app = CORSMiddleware(
             app,
@@ -126,10 +131,12 @@ class Server:
     `/invocations` bypasses routers and middleware, which cost more than scoring a row.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], others: ASGIApp, token: str) -> None:
+    def __init__(
+        self, paths: Mapping[str, ASGIApp], others: ASGIApp, tokens: Tokens | None
+    ) -> None:
         self._paths = paths
         self._others = others
-        self._token = f"Bearer {token}".encode() if token else b""
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -155,8 +162,9 @@ class Server:
             await send(message)
 
         path = scope["path"]
-        open_to_all = not self._token or path in WITHOUT_TOKEN
-        if not open_to_all and not hmac.compare_digest(self._token, token):
+        caller = self._tokens.name_of(token) if self._tokens else ""
+        scope["caller"] = caller
+        if caller is None and path not in WITHOUT_TOKEN:
             reply = refuse(
                 401,
                 "unauthorized",
@@ -178,9 +186,8 @@ def _other_routes(
     metrics: prometheus.Metrics,
     health: Health,
     swap: Swap | None,
+    cases: Sequence[Route],
 ) -> Starlette:
-    page = PAGE.read_text(encoding="utf-8")
-
     async def show_health(request: Request) -> Response:
         healthy, report = health.report()
         return JSONResponse(report, 200 if healthy else 503)
@@ -196,9 +203,6 @@ def _other_routes(
         return HTMLResponse(
             openapi.page(live.current.description, str(request.base_url).rstrip("/"))
         )
-
-    async def show_page(request: Request) -> Response:
-        return HTMLResponse(page)
 
     async def show_failure(request: Request, error: Exception) -> Response:
         return Response(FAILED.body, FAILED.status, media_type=FAILED.media_type)
@@ -218,7 +222,8 @@ def _other_routes(
 
     return Starlette(
         routes=[
-            Route("/", show_page),
+            *page.routes(),
+            *cases,
             Route("/health", show_health),
             Route("/metrics", show_metrics),
             Route("/openapi.json", show_description),

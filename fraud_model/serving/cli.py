@@ -30,12 +30,14 @@ from mlflow.exceptions import MlflowException
 from fraud_model.errors import FraudModelError, ParameterError, RegistryError
 from fraud_model.serving.app import ADDRESS, FAILURE_FILE, ORIGIN, create_app
 from fraud_model.serving.health import WORKERS
+from fraud_model.serving.labels_file import LabelsFile
 from fraud_model.serving.origin import find_model, limit_patience
 from fraud_model.serving.prometheus import SHARED_FOLDER
 from fraud_model.serving.refresh.board import BOARD, Board
 from fraud_model.serving.refresh.follower import Follower, check_refresh
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.signals import HangUp, Supervisor
+from fraud_model.serving.tokens import Tokens
 from fraud_model.stores import failure_of
 from fraud_model.tracking import name_run
 
@@ -97,6 +99,9 @@ def serve(model_uri: str, host: str, port: int, workers: int) -> None:
     if workers < 1:
         raise ParameterError(f"workers={workers} is invalid: expected 1 or more.")
     check_refresh(settings)
+    Tokens.of(settings)
+    if settings.labels_file:
+        LabelsFile(Path(settings.labels_file)).check()
     listener = _listen(host, port)
 
     log.info("looking for the model %s", settings.uri)

@@ -47,7 +47,7 @@ class Version:
                 self.shadow = Shadow(served, settings, metrics, self.audit)
         self.large = LargeLane(served, settings)
         self.scoring = Scoring(served, settings, self.audit)
-        self._with_token = bool(settings.api_token)
+        self._settings = settings
         self._requests = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -55,7 +55,10 @@ class Version:
     @cached_property
     def description(self) -> dict[str, Any]:
         """Its OpenAPI document."""
-        return openapi.document(self.served, with_token=self._with_token)
+        settings = self._settings
+        return openapi.document(
+            self.served, with_token=settings.wants_token, with_cases=bool(settings.labels_file)
+        )
 
     def begin(self) -> None:
         """A request begins with it."""

@@ -17,7 +17,7 @@ from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
 from fraud_model.model.directory import KnownRows, ModelDirectory
-from fraud_model.model.feature import Feature
+from fraud_model.model.profile import Distribution
 from fraud_model.model.protocol import Scorer, announced_scorer
 from fraud_model.registry.smoke import TOLERANCE
 from fraud_model.serving.adapters import Plain
@@ -46,7 +46,7 @@ def load_served(origin: Origin) -> ServedModel:
             f"{origin.path}: the model cannot be loaded: {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error
-    served = replace(served, known=_known_features(origin))
+    served = _with_profile(served)
     scorer = announced_scorer(served.pyfunc)
     known = _known_rows(origin)
     if known is None:
@@ -85,14 +85,25 @@ def load_beside(origin: Origin) -> ServedModel:
     return load_served(origin)
 
 
-def _known_features(origin: Origin) -> dict[str, Feature]:
-    """What the reference profile says of the features; nothing where there is none to read."""
+def _with_profile(served: ServedModel) -> ServedModel:
+    """The model with what its reference profile says, as it is where there is none to read."""
     try:
-        profile = ModelDirectory(Path(origin.path)).required_profile()
+        profile = ModelDirectory(Path(served.origin.path)).required_profile()
     except RegistryError:
         # Scoring needs none.
-        return {}
-    return {name: reference.feature for name, reference in profile.features.items()}
+        return served
+    references = profile.features
+    return replace(
+        served,
+        known={name: reference.feature for name, reference in references.items()},
+        usual={
+            name: reference.distribution.usual
+            for name, reference in references.items()
+            if isinstance(reference.distribution, Distribution) and reference.feature.is_number
+        },
+        amount=profile.amount or "",
+        target=profile.target,
+    )
 
 
 def _known_rows(origin: Origin) -> KnownRows | None:

@@ -70,6 +70,9 @@ class ServedModel:
         route_note: why there is no scorer.
         known: what training saw of its features, where the version has a reference profile; without
             times.
+        usual: the range of nearly all of a number's values in training, by feature; as `known`.
+        amount: the column of amounts, and `target` that of labels, as the reference profile names
+            them; empty where it does not.
         examples: the known rows with the lowest and the highest score, as `low` and `high`;
             empty for a version without known rows.
     """
@@ -79,6 +82,9 @@ class ServedModel:
     scorer: Scorer | None = None
     route_note: str = ""
     known: Mapping[str, Feature] = field(default_factory=dict)
+    usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    amount: str = ""
+    target: str = ""
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import json
 import string
@@ -10,6 +11,7 @@ from typing import Any
 
 from mlflow.types import ColSpec, DataType, ParamSpec
 
+from fraud_model.serving.cases import CASES
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
 
 PAGE = Path(__file__).with_name("docs.html")
@@ -49,14 +51,14 @@ OTHER_ROUTES = {
     "/health": "The served model and the state of the server; 503 while unhealthy.",
     "/metrics": "Metrics for Prometheus.",
     "/docs": "This document as a page.",
-    "/": "A page to score a transaction by hand.",
+    "/": "A page to score transactions by hand, one or many.",
 }
 
 
 SIMULATED = "It was trained on simulated transactions: no real fraud is to be judged by it."
 
 
-def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
+def document(served: ServedModel, *, with_token: bool, with_cases: bool = False) -> dict[str, Any]:
     """The document in OpenAPI 3.1; its examples are two of the version's known rows, if it has any.
 
     A foreign version's columns and params are those of its signature. Without a signature, a row
@@ -70,6 +72,9 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
         row["properties"] = {name: types.get(name, NUMBER) for name in served.features}
     else:
         row["description"] = NO_SIGNATURE
+    # Extensions that the page reads.
+    row |= {"x-amount": served.amount} if served.amount else {}
+    row |= {"x-label": served.target} if served.target else {}
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Transaction"}}
     parameters = {
         "type": "object",
@@ -129,6 +134,8 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     paths: dict[str, Any] = {"/invocations": {"post": scoring}}
     for path, summary in OTHER_ROUTES.items():
         paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
+    if with_cases:
+        paths |= copy.deepcopy(CASES)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -155,6 +162,9 @@ def document(served: ServedModel, *, with_token: bool) -> dict[str, Any]:
     if with_token:
         described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         scoring["security"] = [{"token": []}]
+        for path in CASES.keys() & paths.keys():
+            for method in paths[path].values():
+                method["security"] = [{"token": []}]
     return described
 
 
@@ -223,6 +233,8 @@ def _value(column: ColSpec, served: ServedModel) -> dict[str, Any]:
     described: dict[str, Any] = dict(TYPES.get(column.type, {}))
     if not column.required and described:
         described["type"] = [described["type"], "null"]
+    if column.name in served.usual:
+        described["x-usual-range"] = list(served.usual[column.name])
     feature = served.known.get(column.name)
     if feature is None or column.type == DataType.boolean:
         return described

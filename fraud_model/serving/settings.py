@@ -12,6 +12,7 @@ from fraud_model.registry.versions import DEFAULT_MODEL_NAME, parse_stage
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 MOST = {"shadow_share": 1.0}
+LINES = ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ class Settings:
     max_in_flight: int = 128
     request_timeout: float = 30.0
     api_token: str = ""
+    api_tokens_file: str = ""
     allowed_origins: str = ""
     audit_log: str = ""
     audit_max_bytes: int = 100_000_000
     audit_keep: str = ""
     audit_required: bool = False
+    labels_file: str = ""
     shadow_model_uri: str = ""
     shadow_share: float = 1.0
 
@@ -67,7 +70,31 @@ class Settings:
                 "SHADOW_MODEL_URI is set but AUDIT_LOG is not: the shadow's scores go to the audit "
                 "log only. Set AUDIT_LOG to a file."
             )
+        if settings.labels_file:
+            settings._check_labels_file()
         return settings
+
+    def _check_labels_file(self) -> None:
+        if not self.labels_file.endswith(LINES):
+            raise ParameterError(
+                f"LABELS_FILE={self.labels_file} is invalid: expected a name that ends in {LINES}, "
+                "since a decision is a line of JSON."
+            )
+        if not self.audit_log:
+            raise ParameterError(
+                "LABELS_FILE is set but AUDIT_LOG is not: the flagged transactions that get labels "
+                "are those of the audit log. Set AUDIT_LOG to a file."
+            )
+        if not self.wants_token:
+            raise ParameterError(
+                "LABELS_FILE is set but no token is: flagged transactions are card data, and a "
+                "decision is signed with the name of a token. Set API_TOKENS_FILE or API_TOKEN."
+            )
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether callers need a token."""
+        return bool(self.api_token or self.api_tokens_file)
 
     @property
     def uri(self) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
-import fraud_model.serving
-from tests.support.browser import Visit, chromium, visit
+from fraud_model.serving.page import FOLDER, PAGE
+from tests.support.browser import Visit, barriers, chromium, visit
 from tests.support.file_server import serve_folder
 from tests.support.server import Server, serving
 
-PAGE = Path(fraud_model.serving.__file__).with_name("page.html")
 Row = dict[str, float]
 
 # No machine is this slow.
@@ -86,6 +89,10 @@ def paste(page: Page, text: str) -> None:
     text_box(page).press("Control+v")
 
 
+def number(figure: str) -> float:
+    return float(figure.replace("\N{MINUS SIGN}", "-").replace(",", ""))
+
+
 def predicted(server: Server, row: Row) -> dict[str, Any]:
     answer = server.post({"dataframe_records": [row], "params": {"explain": 8}})
     prediction: dict[str, Any] = answer.json()["predictions"][0]
@@ -129,7 +136,14 @@ def test_reasons_are_bars_to_the_side_they_push_to(
         edge = bar["x"] if pushed > 0 else bar["x"] + bar["width"]
         assert edge == pytest.approx(track["x"] + track["width"] / 2, abs=0.1)
         figure = line.get_by_role("cell").last.inner_text()
-        assert float(figure.replace("\N{MINUS SIGN}", "-")) == pytest.approx(pushed, abs=0.005)
+        assert number(figure) == pytest.approx(pushed, abs=0.005)
+    # With the base value and what is not shown they add up to the score.
+    ends = page.locator("#reasons tfoot td:last-child").all_inner_texts()
+    others, base, total = map(number, ends)
+    probability = predicted(server, rows[name])["fraud_probability"]
+    assert total == pytest.approx(math.log(probability / (1 - probability)), abs=0.005)
+    shown = sum(reason["contribution"] for reason in reasons)
+    assert shown + others + base == pytest.approx(total, abs=0.02)
 
 
 def test_an_edited_field_is_sent(opened: Visit, rows: dict[str, Row]) -> None:
@@ -157,6 +171,9 @@ def test_csv_pasted_over_another_transaction_is_sent(
     values = [repr(value) for value in reversed(row.values())]
     paste(page, line_end.join([comma.join([*names, '"Class"']), comma.join([*values, '"1"']), ""]))
     expect(page.get_by_text("Not used by the model: Class.")).to_be_visible()
+    # Rounded, until somebody edits it.
+    assert float(field(page, "V14").input_value()) == float(f"{row['V14']:.6g}")
+    field(page, "V14").focus()
     expect(field(page, "V14")).to_have_value(str(row["V14"]))
     score(page)
     assert opened.scored[-1]["dataframe_records"] == [row]
@@ -188,8 +205,9 @@ def test_the_strip_counts_and_brings_back(opened: Visit, rows: dict[str, Row]) -
     expect(strip(page)).to_have_count(3)
     strip(page).nth(1).click()
     expect(decision(page)).to_have_text("Flag")
-    expect(field(page, "V14")).to_have_value(str(rows["high"]["V14"]))
     expect(strip(page).nth(1)).to_be_focused()
+    field(page, "V14").focus()
+    expect(field(page, "V14")).to_have_value(str(rows["high"]["V14"]))
     assert len(opened.scored) == 3
 
 
@@ -288,9 +306,12 @@ def test_the_keyboard_is_enough(opened: Visit) -> None:
     tab_to(page.get_by_role("button", name="Score", exact=True))
     page.keyboard.press("Enter")
     expect(decision(page)).to_have_text("Flag")
-    tab_to(field(page, "Time"))
+    tab_to(field(page, "V1"))
+    # What is typed replaces the value, rounded or not.
+    page.keyboard.type("1.5")
     page.keyboard.press("Enter")
     expect(page.locator("#scored")).to_have_text("2")
+    assert opened.scored[-1]["dataframe_records"][0]["V1"] == 1.5
     tab_to(strip(page).last)
     page.keyboard.press("Control+Enter")
     expect(page.locator("#scored")).to_have_text("3")
@@ -354,6 +375,7 @@ def test_a_network_that_is_down_is_told_and_waited_for(page: Page) -> None:
     page.context.set_offline(True)
     press_score(page)
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    expect(page.locator("#state")).to_have_text("The server cannot be reached")
     page.context.set_offline(False)
     score(page)
     expect(page.locator("#error")).to_be_hidden()
@@ -397,6 +419,140 @@ def test_nothing_is_asked_of_another_origin_and_nothing_complains(
     assert not outside
 
 
+def take_file(page: Page, name: str, text: str, encoding: str = "utf-8") -> None:
+    """Chooses a file and scores its rows."""
+    content = FilePayload(name=name, mimeType="text/plain", buffer=text.encode(encoding))
+    page.locator("#file").set_input_files(content)
+    page.get_by_role("button", name=re.compile("^Score .*rows$")).click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_a_file_is_sorted_judged_and_downloaded(
+    opened: Visit, server: Server, table: pd.DataFrame
+) -> None:
+    page, sample = opened.page, table.sample(700, random_state=5)
+    lines = sample.to_csv(index=False).splitlines()
+    # A value that cannot be scored, and a label that is not known yet.
+    lines[3] = "soon," + lines[3].partition(",")[2]
+    lines[4] = lines[4].rpartition(",")[0] + ","
+    take_file(page, "transactions.csv", "\n".join(lines), "utf-16")
+    expect(page.locator("#batch-note")).to_contain_text('row 3: Time is "soon"')
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download scored rows").click()
+    with saved.value.path().open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["not_scored"] != "" for row in found] == [i == 2 for i in range(700)]
+    rows = sample.drop(columns="Class").to_dict("records")
+    expected = server.post({"dataframe_records": rows}).json()["predictions"]
+    for place in (0, 100, 699):
+        assert float(found[place]["fraud_probability"]) == expected[place]["fraud_probability"]
+        assert found[place]["V1"] == lines[place + 1].split(",")[1]
+
+    scored = [row for row in found if row["fraud_probability"]]
+    shown = page.locator("#rows tbody tr td:nth-of-type(1)").all_inner_texts()
+    shares = [float(text.strip("<>% ")) for text in shown]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == pytest.approx(
+        100 * max(float(row["fraud_probability"]) for row in scored), rel=0.06
+    )
+
+    page.get_by_label("Probability", exact=True).fill("0.02")
+    flagged = [row for row in scored if float(row["fraud_probability"]) >= 0.02]
+    hits = sum(row["Class"] == "1" for row in flagged)
+    labelled = sum(row["Class"] != "" for row in flagged)
+    frauds = sum(row["Class"] == "1" for row in scored)
+    amount = sum(float(row["Amount"]) for row in flagged)
+    summary = page.locator("#summary tbody tr td:nth-of-type(1)")
+    texts = [text.split(" [")[0] for text in summary.all_inner_texts()]
+    assert texts[0] == f"{len(flagged)} of 699"
+    assert number(texts[2].split(" of ")[0]) == pytest.approx(amount, rel=1e-4)
+    assert texts[3] == f"{hits} of {frauds}"
+    assert float(texts[4].strip("% ")) == pytest.approx(100 * hits / labelled, abs=0.06)
+    assert float(texts[5].strip("% ")) == pytest.approx(100 * hits / frauds, abs=0.06)
+    page.get_by_label("Threshold").press("Home")
+    expect(summary.first).to_have_text("699 of 699")
+    page.get_by_role("button", name="The version's own").click()
+    own = sum(row["is_fraud"] == "true" for row in scored)
+    expect(summary.first).to_have_text(f"{own} of 699")
+
+    page.get_by_role("button", name="Next").click()
+    opening = page.locator("#rows tbody button").nth(2)
+    place = int(opening.inner_text().removeprefix("Row ")) - 1
+    opening.click()
+    expect(page.locator("#percent")).to_have_attribute("title", found[place]["fraud_probability"])
+    expect(page.locator("#reasons tbody tr")).to_have_count(8)
+    assert opened.scored[-1]["dataframe_records"] == [rows[place]]
+    assert not opened.complaints
+
+
+def test_lines_of_the_audit_log_paste_as_they_are(opened: Visit, rows: dict[str, Row]) -> None:
+    page = opened.page
+    first, second = (
+        {"time": "2026-01-05T10:00:00+00:00", "request_id": name, "row": 0, "features": row}
+        for name, row in rows.items()
+    )
+    refused = {"time": "2026-01-05T10:00:01+00:00", "request_id": "c", "refused": "bad_request"}
+    paste(page, json.dumps(second))
+    with page.expect_response("**/invocations") as answered:
+        press_score(page)
+    assert opened.scored[-1]["dataframe_records"] == [rows["high"]]
+    expect(page.locator("#request-id")).to_have_text(answered.value.headers["x-request-id"])
+    page.get_by_role("button", name="Copy the request id").click()
+    expect(page.locator("#copy")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == answered.value.headers["x-request-id"]
+    paste(page, "\n".join(map(json.dumps, (first, refused, second))))
+    expect(page.locator("#batch-note")).to_contain_text("Pasted: 2 rows.")
+    expect(page.locator("#batch-note")).to_contain_text("refused")
+    page.get_by_role("button", name="Score 2 rows").click()
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
+
+
+def test_a_value_far_outside_of_its_usual_range_is_told(page: Page) -> None:
+    example(page, "Low-scoring").click()
+    usual = page.locator("#grid div", has=field(page, "Amount")).locator("small")
+    low, high = map(number, usual.inner_text().split(" to "))
+    assert low < high
+    field(page, "Amount").fill(str(high))
+    expect(page.locator("#far")).to_be_empty()
+    field(page, "Amount").fill("1e308")
+    expect(usual).to_contain_text("far outside")
+    score(page)
+    expect(page.locator("#unusual")).to_contain_text("Amount: far outside")
+
+
+def test_the_version_and_its_run_are_linked_where_mlflow_has_an_address(
+    page: Page, server: Server
+) -> None:
+    health = server.get("/health").json()
+    health |= {"mlflow_tracking_uri": "https://tracking.example/mlflow"}
+    page.route("**/health", lambda route: route.fulfill(json=health))
+    page.reload()
+    version, run = page.locator("#facts a").all()
+    start = "https://tracking.example/mlflow/#"
+    name = f"{health['model_name']}/versions/{health['model_version']}"
+    assert version.get_attribute("href") == f"{start}/models/{name}"
+    assert run.get_attribute("href") == f"{start}/runs/{health['run_id']}"
+
+
+def test_five_hundred_features_are_searched(browser: Browser, server: Server) -> None:
+    names = [f"the_average_amount_that_this_card_paid_at_merchants_of_kind_{i}" for i in range(500)]
+    described = server.get("/openapi.json").json()
+    transaction = described["components"]["schemas"]["Transaction"]
+    transaction["properties"] = {name: {"type": "number"} for name in names}
+    with visit(browser, "about:blank", viewport={"width": 390, "height": 844}) as opened:
+        page = opened.page
+        page.route("**/openapi.json", lambda route: route.fulfill(json=described))
+        page.goto(server.url)
+        expect(page.locator("#grid input")).to_have_count(500)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.get_by_label("Search").fill("KIND_49")
+        expect(page.locator("#grid input:visible")).to_have_count(11)
+        expect(page.locator("#found")).to_have_text("11 of 500 fields")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
     browser: Browser, server: Server, scheme: str
@@ -427,16 +583,39 @@ def test_a_phone_shows_it_all_in_the_scheme_that_it_asks_for(
         assert brightness < 60 if scheme == "dark" else brightness > 200
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_from_using_the_page(
+    browser: Browser, server: Server, rows: dict[str, Row], scheme: str
+) -> None:
+    looks: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    with visit(browser, f"{server.url}/", **looks) as opened:
+        page = opened.page
+        example(page, "High-scoring").click()
+        field(page, "Amount").fill("1e308")
+        score(page)
+        take_file(page, "rows.jsonl", "\n".join(map(json.dumps, [*rows.values(), {"V1": 0}])))
+        expect(page.locator("#rows tbody tr")).to_have_count(2)
+        field(page, "V1").fill("")
+        press_score(page)
+        expect(page.get_by_role("alert")).to_contain_text("V1")
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert barriers(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
     browser: Browser, exported: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "page.html").write_bytes(PAGE.read_bytes())
+    elsewhere = shutil.copytree(FOLDER, tmp_path / "elsewhere")
+    settings = {"API_TOKEN": "opensesame", "MAX_ROWS": "3"}
     with (
-        serve_folder(tmp_path) as host,
+        serve_folder(elsewhere) as host,
         serving(
-            tmp_path, "--model-uri", str(exported), API_TOKEN="opensesame", ALLOWED_ORIGINS=host
+            tmp_path, "--model-uri", str(exported), ALLOWED_ORIGINS=host, **settings
         ) as guarded,
-        visit(browser, f"{host}/page.html?server={guarded.url}") as opened,
+        visit(browser, f"{host}/{PAGE}?server={guarded.url}") as opened,
     ):
         page = opened.page
         # The fields need no token, and the place to enter it is open.
@@ -456,6 +635,12 @@ def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
         assert "opensesame" not in page.url
         assert page.evaluate("localStorage.length") == 0
         assert not page.context.cookies()
+        # Rows go in batches that the server's limits allow.
+        payload = guarded.get("/openapi.json").json()["paths"]["/invocations"]["post"]
+        examples = payload["requestBody"]["content"]["application/json"]["examples"].values()
+        known = [it["value"]["dataframe_records"][0] for it in examples]
+        take_file(page, "ten.jsonl", "\n".join(json.dumps(known[i % 2]) for i in range(10)))
+        expect(page.locator("#of-rows")).to_have_text("1 to 10 of 10 rows")
         page.locator("summary").click()
         page.get_by_label("Server").fill("http://127.0.0.1:9")
         page.get_by_label("Server").press("Tab")

@@ -51,6 +51,16 @@ class Visit:
         return [json.loads(request.post_data or "") for request in posted]
 
 
+def barriers(page: Page) -> list[str]:
+    """What axe finds that keeps somebody from using the page as it is now; skips without axe."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    return [
+        f"{violation['id']}: {node['target']}"
+        for violation in axe.run(page).response["violations"]
+        for node in violation["nodes"]
+    ]
+
+
 @contextlib.contextmanager
 def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
     """Opens a page with cookies and storage of its own."""
