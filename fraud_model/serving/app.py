@@ -27,7 +27,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fraud_model.errors import FraudModelError
-from fraud_model.serving import openapi, page, prometheus
+from fraud_model.serving import docs_page, page, prometheus
 from fraud_model.serving.cases import Cases
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.health import READY_FILE, Health
@@ -201,7 +201,7 @@ def _other_routes(
 
     async def show_docs(request: Request) -> Response:
         return HTMLResponse(
-            openapi.page(live.current.description, str(request.base_url).rstrip("/"))
+            docs_page.page(live.current.description, str(request.base_url).rstrip("/"))
         )
 
     async def show_failure(request: Request, error: Exception) -> Response:

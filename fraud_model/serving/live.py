@@ -55,10 +55,7 @@ class Version:
     @cached_property
     def description(self) -> dict[str, Any]:
         """Its OpenAPI document."""
-        settings = self._settings
-        return openapi.document(
-            self.served, with_token=settings.wants_token, with_cases=bool(settings.labels_file)
-        )
+        return openapi.document(self.served, self._settings)
 
     def begin(self) -> None:
         """A request begins with it."""

@@ -1,20 +1,15 @@
-"""The server's OpenAPI document, with the model's own columns, and a page that shows it."""
+"""The server's OpenAPI document, with the model's own columns."""
 
 from __future__ import annotations
 
 import copy
-import html
-import json
-import string
-from pathlib import Path
 from typing import Any
 
 from mlflow.types import ColSpec, DataType, ParamSpec
 
 from fraud_model.serving.cases import CASES
 from fraud_model.serving.model import FLAG, PROBABILITY, ServedModel
-
-PAGE = Path(__file__).with_name("docs.html")
+from fraud_model.serving.settings import Settings
 
 NUMBER: dict[str, str] = {"type": "number", "format": "double"}
 TYPES: dict[DataType, dict[str, str]] = {
@@ -27,8 +22,6 @@ TYPES: dict[DataType, dict[str, str]] = {
     DataType.datetime: {"type": "string", "format": "date-time"},
     DataType.binary: {"type": "string", "format": "byte"},
 }
-# A single quote in a shell's single quotes.
-QUOTE = "'\\''"
 SUMMARIES = {
     "low": "an example transaction that scores low",
     "high": "an example transaction that scores high",
@@ -58,7 +51,7 @@ OTHER_ROUTES = {
 SIMULATED = "It was trained on simulated transactions: no real fraud is to be judged by it."
 
 
-def document(served: ServedModel, *, with_token: bool, with_cases: bool = False) -> dict[str, Any]:
+def document(served: ServedModel, settings: Settings) -> dict[str, Any]:
     """The document in OpenAPI 3.1; its examples are two of the version's known rows, if it has any.
 
     A foreign version's columns and params are those of its signature. Without a signature, a row
@@ -115,6 +108,7 @@ def document(served: ServedModel, *, with_token: bool, with_cases: bool = False)
         "summary": "Score transactions.",
         "requestBody": {
             "required": True,
+            "description": _limits(settings),
             "content": {
                 "application/json": {"schema": body, "examples": examples},
                 "text/csv": text,
@@ -134,7 +128,7 @@ def document(served: ServedModel, *, with_token: bool, with_cases: bool = False)
     paths: dict[str, Any] = {"/invocations": {"post": scoring}}
     for path, summary in OTHER_ROUTES.items():
         paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
-    if with_cases:
+    if settings.labels_file:
         paths |= copy.deepcopy(CASES)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -159,7 +153,7 @@ def document(served: ServedModel, *, with_token: bool, with_cases: bool = False)
             }
         },
     }
-    if with_token:
+    if settings.wants_token:
         described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         scoring["security"] = [{"token": []}]
         for path in CASES.keys() & paths.keys():
@@ -168,64 +162,12 @@ def document(served: ServedModel, *, with_token: bool, with_cases: bool = False)
     return described
 
 
-def page(described: dict[str, Any], server: str) -> str:
-    """The document as HTML that needs no other file; `server` is the address in its example."""
-    secured = "securitySchemes" in described["components"]
-    routes = "".join(
-        f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
-        f"<td>{html.escape(what['summary'])}</td></tr>"
-        for path, methods in described["paths"].items()
-        for method, what in methods.items()
+def _limits(settings: Settings) -> str:
+    return (
+        f"At most {settings.max_rows:,} rows and {settings.max_bytes:,} bytes a request, "
+        f"{settings.request_timeout:g} seconds for the answer, and "
+        f"{settings.max_in_flight:,} requests at the same time in each worker."
     )
-    refusals = "".join(
-        f"<tr><td>{status}</td><td>{html.escape(text)}</td></tr>"
-        for status, text in REFUSALS.items()
-    )
-    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
-        title=html.escape(described["info"]["title"]),
-        version=html.escape(described["info"]["version"]),
-        description=html.escape(described["info"]["description"]),
-        routes=routes,
-        refusals=refusals,
-        example=_example(described, server, ' -H "Authorization: Bearer $API_TOKEN"' * secured),
-        row=_row(described),
-    )
-
-
-def _example(described: dict[str, Any], server: str, token: str) -> str:
-    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
-    examples = content["application/json"]["examples"]
-    if not examples:
-        return "<p>This version has no known rows to make an example of.</p>"
-    data = json.dumps(examples["low"]["value"])
-    command = (
-        f'curl "{server}/invocations"{token} '
-        f"-H 'Content-Type: application/json' -d '{data.replace(chr(39), QUOTE)}'"
-    )
-    return f'<pre id="example">{html.escape(command)}</pre>'
-
-
-def _row(described: dict[str, Any]) -> str:
-    columns = described["components"]["schemas"]["Transaction"].get("properties")
-    if columns is None:
-        return f"<p>{NO_SIGNATURE}</p>"
-    names = ", ".join(f"<code>{html.escape(name)}</code>" for name in columns)
-    content = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
-    params = content["application/json"]["schema"]["oneOf"][0]["properties"]["params"]["properties"]
-    about = f"<p>A row has {len(columns)} values: {names}."
-    if "explain" in params:
-        about += (
-            ' Beside the rows, <code>"params": {"explain": 3}</code> asks for the reasons of each '
-            "score."
-        )
-    if "threshold" in params:
-        about += ' <code>"params": {"threshold": 0.5}</code> replaces the version\'s own threshold.'
-    if "review_cost" in params:
-        about += (
-            ' <code>"params": {"review_cost": 5}</code> replaces the version\'s own cost of a '
-            "review."
-        )
-    return f"{about}</p>"
 
 
 def _value(column: ColSpec, served: ServedModel) -> dict[str, Any]:

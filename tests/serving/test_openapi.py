@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -13,9 +14,10 @@ import requests
 from openapi_spec_validator import validate
 
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.serving import openapi
+from fraud_model.serving import docs_page, openapi
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.origin import resolve
+from fraud_model.serving.settings import Settings
 from tests.support.server import Server
 
 
@@ -45,14 +47,27 @@ def test_every_described_route_answers(server: Server) -> None:
             assert server.get(path).status_code == 200, path
 
 
-def test_the_example_of_the_page_works_when_pasted(server: Server) -> None:
+def test_every_example_of_the_page_works_when_pasted(server: Server, tmp_path: Path) -> None:
     page = server.get("/docs").text
     assert "http" not in re.sub(re.escape(server.url), "", page)
-    (command,) = re.findall(r'<pre id="example">(.*?)</pre>', page, re.DOTALL)
-    done = subprocess.run(
-        ["bash", "-c", html.unescape(command)], capture_output=True, text=True, check=True
-    )
-    assert "fraud_probability" in done.stdout
+    commands = re.findall(r'<pre tabindex="0"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    answers = []
+    for command in map(html.unescape, commands):
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        (answer,) = json.loads(done.stdout)["predictions"]
+        answers.append(answer)
+    assert len(answers) == 7
+    assert len({answer["fraud_probability"] for answer in answers}) == 1
+    assert sum("reasons" in answer for answer in answers) == 1
+
+
+def test_the_page_tells_limits_and_what_an_answer_means(server: Server) -> None:
+    page = server.get("/docs").text
+    assert "At most 10,000 rows and 10,000,000 bytes a request" in page
+    for name in ("fraud_probability", "is_fraud", "risk_level", "reasons"):
+        assert f"<code>{name}</code>" in page
 
 
 def test_a_version_that_saw_no_real_transaction_is_called_simulated(
@@ -61,9 +76,9 @@ def test_a_version_that_saw_no_real_transaction_is_called_simulated(
     assert server.get("/health").json()["data_kind"] == "real"
     assert "simulated" not in server.get("/docs").text
     origin = replace(resolve(str(exported)), data_kind="simulated")
-    described = openapi.document(load_served(origin), with_token=False)
+    described = openapi.document(load_served(origin), Settings())
     assert "trained on simulated transactions" in described["info"]["description"]
-    assert "trained on simulated transactions" in openapi.page(described, "http://localhost")
+    assert "trained on simulated transactions" in docs_page.page(described, "http://localhost")
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/docs"])

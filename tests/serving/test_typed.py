@@ -106,7 +106,7 @@ def test_the_audit_log_holds_the_features_as_they_were_sent(
 
 
 def test_the_document_has_the_types_gaps_and_values(served: ServedModel) -> None:
-    described = openapi.document(served, with_token=False)
+    described = openapi.document(served, Settings())
     transaction = described["components"]["schemas"]["Transaction"]
     columns = transaction["properties"]
     assert columns["paid_at"] == {"type": "string", "format": "date-time"}
