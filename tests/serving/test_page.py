@@ -605,6 +605,15 @@ def test_nothing_keeps_anybody_from_using_the_page(
             assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_nothing_keeps_anybody_from_reading_the_documentation(
+    browser: Browser, server: Server
+) -> None:
+    for width in (1_440, 390):
+        with visit(browser, f"{server.url}/docs", viewport={"width": width, "height": 900}) as it:
+            assert barriers(it.page) == []
+            assert it.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
     browser: Browser, exported: Path, tmp_path: Path
 ) -> None:
