@@ -15,7 +15,7 @@ from dataclasses import fields
 
 from entrypoints import train as training_report
 from entrypoints.arguments import add_config, add_option, config_from, new_parser, parse
-from fraud_model.tracking import open_run
+from fraud_model.tracking import open_run, rename_run
 from fraud_model.tuning.config import TuningConfig
 from fraud_model.tuning.requirement import require_optuna
 
@@ -35,6 +35,8 @@ def main() -> None:
 
     with open_run("tune", "tuning"):
         tuned = tune(config, asked)
+        if tuned.outcome is not None:
+            rename_run(f"study {tuned.study}: {tuned.outcome.verdict.standing}")
     if tuned.outcome is None:
         print(f"study {tuned.study}: another process is at a trial, and reports when it is done")
         return

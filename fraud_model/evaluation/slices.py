@@ -94,7 +94,7 @@ def _groups(
         values = [f"{hour:02}:00 to {hour + HOURS:02}:00" for hour in range(0, 24, HOURS)]
         yield "hour", (hours.astype(np.int64), values)
     categories = [n for n, f in described.items() if f.kind == "category" and n not in names]
-    for name in [*categories[:MOST_CATEGORIES], *names]:
+    for name in [*names, *categories[:MOST_CATEGORIES]]:
         if described[name].kind in ("category", "boolean"):
             yield name, _most_frequent(rows[name])
         else:

@@ -158,7 +158,7 @@ def _cell(name: str, value: float | None, sign: str = "") -> str:
     if name in ("alerts_per_day", "expected_frauds"):
         return f"{value:{sign},.1f}"
     if name == "brier":
-        return f"{value:{sign}.2g}"
+        return f"{value:{sign}#.3g}"
     return f"{value:{sign}.5f}" if name == "accuracy" else f"{value:{sign}.3f}"
 
 
@@ -169,4 +169,5 @@ def _interval(name: str, ends: tuple[float, float] | None) -> str:
 def _difference(name: str, values: Sequence[float | None]) -> str:
     if len(values) < 2 or values[0] is None or values[1] is None:
         return ""
-    return _cell(name, values[0] - values[1], "+")
+    difference = values[0] - values[1]
+    return _cell(name, difference, "+") if difference else "0"

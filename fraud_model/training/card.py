@@ -193,7 +193,7 @@ def _slices(found: Sequence[Slice]) -> list[str]:
         for one in group:
             rate = one.false_positive_rate
             wrong = (
-                "none" if rate is None else f"{rate.value:.3%} [{rate.low:.3%}, {rate.high:.3%}]"
+                "none" if rate is None else f"{rate.value:.2%} [{rate.low:.2%}, {rate.high:.2%}]"
             )
             lines.append(
                 f"| {_cell(one.value)} | {one.rows:,} | {one.frauds:,} | "

@@ -127,7 +127,7 @@ def name_version(label: str, card: str) -> None:
 
 def log_origin(result: TrainingResult, commit: str) -> None:
     """Tags the active run with what the pages of the version leave out."""
-    dataset, held = result.dataset, result.metrics["holdout"]
+    dataset = result.dataset
     mlflow.set_tags(
         {
             "data_source": dataset.source,
@@ -138,11 +138,6 @@ def log_origin(result: TrainingResult, commit: str) -> None:
             "fraud_rate": f"{result.fraud_rate:.6f}",
             "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
             "git_commit": commit,
-            "holdout_average_precision_low": f"{held.average_precision_low:.6f}",
-            "holdout_average_precision_high": f"{held.average_precision_high:.6f}",
-            "holdout_recall_at_budget": f"{held.recall_at_budget:.6f}",
-            "holdout_brier": f"{held.brier:.8f}",
-            "holdout_alerts_per_day": f"{held.alerts_per_day:.1f}",
         }
     )
 

@@ -68,7 +68,7 @@ def test_names_are_those_of_the_fields_without_what_is_unknown() -> None:
 def test_rows_show_one_column_each() -> None:
     rows = shown_rows([METRICS, WITHOUT_AMOUNTS])
     assert "| average precision | 0.700 [0.600, 0.800] | 0.700 [0.600, 0.800] |" in rows
-    assert "| Brier score | 0.0013 | 0.0013 |" in rows
+    assert "| Brier score | 0.00125 | 0.00125 |" in rows
     assert "| fraud value caught (sum of amounts) | 12,346 |  |" in rows
     (recall,) = shown_rows(
         [METRICS, replace(METRICS, recall=0.75)],

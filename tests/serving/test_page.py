@@ -19,6 +19,7 @@ from fraud_model.serving.page import FOLDER, PAGE
 from tests.support.browser import Visit, barriers, chromium, visit
 from tests.support.file_server import serve_folder
 from tests.support.server import Server, serving
+from tests.support.typed_table import typed_table
 
 Row = dict[str, float]
 
@@ -684,7 +685,17 @@ def test_texts_dates_booleans_and_gaps_have_fields(browser: Browser, typed_serve
         assert {"merchant 1", "DE", "5411", "yes"} <= set(choices)
         assert not opened.complaints
 
+        # A table as it is, whose labels are words of its own.
+        table = typed_table().tail(20)
+        take_file(page, "payments.csv", table.to_csv(index=False))
+        expect(page.locator("#of-rows")).to_have_text("1 to 20 of 20 rows")
+        assert page.get_by_label("Amounts in").input_value() == "amount"
+        page.get_by_label("Fraud is").select_option("chargeback")
+        caught = page.locator("#summary").get_by_role("row", name="Frauds caught")
+        frauds = int((table["label"] == "chargeback").sum())
+        expect(caught.get_by_role("cell").first).to_have_text(re.compile(f" of {frauds}$"))
+
         page.get_by_label("country", exact=True).fill("")
         press_score(page)
         expect(page.get_by_role("alert")).to_contain_text("country")
-        assert len(opened.scored) == 1
+        assert len(opened.scored) == 2

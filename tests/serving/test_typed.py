@@ -25,6 +25,7 @@ from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames
 from fraud_model.serving.shadow.process import ShadowScorer, load
 from tests.support.asgi import call
+from tests.support.typed_table import typed_table
 
 Record = dict[str, Any]
 
@@ -111,6 +112,9 @@ def test_the_document_has_the_types_gaps_and_values(served: ServedModel) -> None
     columns = transaction["properties"]
     assert columns["paid_at"] == {"type": "string", "format": "date-time"}
     assert columns["recurring"] == {"type": "boolean"}
+    low, high = columns["device_age"].pop("x-usual-range")
+    ages = typed_table()["device_age"]
+    assert ages.between(low, high).sum() == pytest.approx(0.98 * ages.count(), rel=0.01)
     assert columns["device_age"] == {"type": ["number", "null"], "format": "double"}
     assert columns["home"]["type"] == ["string", "null"]
     assert "merchant 1" in columns["merchant"]["examples"]

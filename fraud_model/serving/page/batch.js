@@ -8,7 +8,7 @@ import { ask, refusal } from "./server.js";
 import { MOST_ROWS } from "./table.js";
 import { count, figure, listed, percent, rowsOf } from "./words.js";
 
-const AT_ONCE = 500, MOST_REFUSED = 20, MOST_WAITS = 20, ON_A_PAGE = 25, MOST_BYTES = 200_000_000;
+const AT_ONCE = 500, MOST_REFUSED = 20, MOST_WAITS = 20, ON_A_PAGE = 25, MOST_BYTES = 200_000_000, MOST_WORDS = 20;
 // The slider is in log-odds, because most probabilities are close to 0.
 const SLIDER = 14;
 
@@ -164,19 +164,29 @@ function showScored() {
   $("scored-rows").hidden = false;
   $("own").hidden = own() === null;
   $("own").textContent = own() === null ? "" : `The version's own: ${percent(own())}`;
-  readColumns();
+  readLabels();
   moveTo(own() ?? 0.5);
 }
 
-/** Reads the chosen columns of amounts and labels. */
+/** Reads the chosen column of labels, and asks what means fraud where its words do not say it. */
+export function readLabels() {
+  const place = table.names.indexOf($("labels").value), cells = place < 0 ? [] : rows.map(({ cells: row }) => row[place]);
+  const words = cells.every((cell) => labelOf(cell) !== undefined) ? [] : [...new Set(cells.map((cell) => String(cell ?? "")))].filter(Boolean);
+  const isChoice = words.length > 0 && words.length <= MOST_WORDS;
+  $("meaning").hidden = !isChoice;
+  $("fraud").replaceChildren(make("option", { value: "" }, "choose"), ...(isChoice ? words : []).map((value) => make("option", { value }, value)));
+  $("label-note").textContent = words.length > MOST_WORDS ? `${$("labels").value} holds no labels: 1 or 0, true or false, yes or no, empty while unknown.` : "";
+  readColumns();
+}
+
+/** Reads amounts and labels as they are chosen. */
 export function readColumns() {
-  const [amounts, labels] = ["amounts", "labels"].map((id) => table.names.indexOf($(id).value));
-  const odd = labels < 0 ? undefined : rows.find(({ cells }) => labelOf(cells[labels]) === undefined);
-  $("label-note").textContent = odd ? `${$("labels").value} of row ${odd.place + 1} is ${JSON.stringify(odd.cells[labels])}, which is no label: 1 or 0, true or false, yes or no, empty while unknown.` : "";
+  const [amounts, labels] = ["amounts", "labels"].map((id) => table.names.indexOf($(id).value)), fraud = $("fraud").value;
   for (const each of scored) {
     each.amount = amountOf(each.row, amounts);
-    each.label = labels < 0 || odd ? null : labelOf(each.row.cells[labels]);
+    each.label = labels < 0 ? null : labelOf(each.row.cells[labels], fraud) ?? null;
   }
+  if ($("label-note").textContent || (!$("meaning").hidden && !fraud)) for (const each of scored) each.label = null;
   ranking = new Ranking(scored);
   showFigures();
 }

@@ -3,10 +3,10 @@
 /** Words for labels, as the entry points take them. */
 const LABELS = new Map([...["1", "1.0", "true", "t", "yes", "y"].map((word) => [word, 1]), ...["0", "0.0", "false", "f", "no", "n"].map((word) => [word, 0])]);
 
-/** The label in a cell: 1, 0, or null while it is not known; undefined for anything else. */
-export function labelOf(cell) {
+/** The label in a cell: 1, 0, or null while it is not known; undefined for anything else. `fraud` is the value that means fraud, empty for the plain words. */
+export function labelOf(cell, fraud = "") {
   if (cell === undefined || cell === null || cell === "") return null;
-  return LABELS.get(String(cell).toLowerCase());
+  return fraud ? Number(String(cell) === fraud) : LABELS.get(String(cell).toLowerCase());
 }
 
 /** Sums over rows in order of falling probability, so that a threshold is looked up at once. */
