@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Floats, Labels
-from fraud_model.training.boosting import log_odds_by_round
 from fraud_model.training.config import Hyperparameters
+from fraud_model.training.place import HERE, Place
 
 POINTS = 20
 # A curve whose best point lies among its last tenth has not had enough rounds.
@@ -35,7 +35,11 @@ class LearningCurve:
 
 
 def trace(
-    booster: lightgbm.Booster, values: Floats, labels: Labels, weights: Floats
+    booster: lightgbm.Booster,
+    values: Floats,
+    labels: Labels,
+    weights: Floats,
+    place: Place = HERE,
 ) -> LearningCurve:
     """Scores the validation part after every so many rounds; that costs no more than scoring it.
 
@@ -43,7 +47,7 @@ def trace(
     """
     apart = -(-booster.current_iteration() // POINTS)
     rounds, rankings, losses = [], [], []
-    for number, log_odds in log_odds_by_round(booster, values, apart):
+    for number, log_odds in place.log_odds_by_round(booster, values, apart):
         rounds.append(number)
         rankings.append(float(average_precision_score(labels, log_odds, sample_weight=weights)))
         loss = np.logaddexp(0.0, np.where(labels == 1, -log_odds, log_odds))

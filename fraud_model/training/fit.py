@@ -17,16 +17,12 @@ from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
 from fraud_model.model.encoding import Encoder
 from fraud_model.training.baseline import beaten_by, undecided
-from fraud_model.training.boosting import (
-    booster_dataset,
-    log_odds_of_learned_rows,
-    seeded,
-    train_booster,
-)
+from fraud_model.training.boosting import seeded, train_booster
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, advice, trace
 from fraud_model.training.inputs import fit_baseline, fit_encoder, fit_scaler
 from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
+from fraud_model.training.place import HERE, Place
 from fraud_model.training.seeds import average
 
 
@@ -67,8 +63,9 @@ def fit(
     columns: Columns,
     hyperparameters: Hyperparameters,
     genuine_weight: float = 1.0,
+    place: Place = HERE,
 ) -> Fitted:
-    """Fits on `train`; early stopping and calibration use `validation`.
+    """Fits on `train`, at `place`; early stopping and calibration use `validation`.
 
     A genuine transaction of the table stands for `genuine_weight` of them. The threshold of the
     returned detector is 0.5, a placeholder until a policy decides.
@@ -83,17 +80,14 @@ def fit(
     y_validation = validation[columns.target].to_numpy()
     weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
-    data = booster_dataset(x_train, y_train, encoder)
-    held_out = lightgbm.Dataset(x_validation, y_validation, reference=data)
-    boosters = [
-        train_booster(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
-        for each in seeded(hyperparameters)
-    ]
+    stop_on = (x_validation, y_validation) if hyperparameters.early_stopping_rounds else None
+    with place.hold(x_train, y_train, encoder) as rows:
+        boosters = [rows.train(each, each.rounds, stop_on) for each in seeded(hyperparameters)]
     booster = average(boosters)
-    curve = trace(boosters[0], x_validation, y_validation, weights)
+    curve = trace(boosters[0], x_validation, y_validation, weights, place)
     log_odds = curve.log_odds
     if len(boosters) > 1:
-        log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
+        log_odds = place.log_odds(booster, x_validation)
 
     baseline = fit_baseline(x_train, y_train, encoder)
     of_baseline = baseline.decision_function(x_validation)
@@ -133,15 +127,16 @@ def fit_all(
     columns: Columns,
     hyperparameters: Hyperparameters,
     rounds: tuple[int, ...],
+    place: Place = HERE,
 ) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
     encoder, scaler, scaled = _fit_inputs(table, columns)
-    data = booster_dataset(scaled, table[columns.target].to_numpy(), encoder)
-    boosters = [
-        train_booster(data, each, count, keep=True)
-        for each, count in zip(seeded(hyperparameters), rounds, strict=True)
-    ]
-    learned = np.mean([log_odds_of_learned_rows(booster) for booster in boosters], axis=0)
+    with place.hold(scaled, table[columns.target].to_numpy(), encoder) as rows:
+        boosters = [
+            rows.train(each, count, keep=True)
+            for each, count in zip(seeded(hyperparameters), rounds, strict=True)
+        ]
+        learned = rows.log_odds(boosters)
     return Learner(average(boosters), encoder, scaler, learned)
 
 
@@ -151,6 +146,7 @@ def refit(
     hyperparameters: Hyperparameters,
     evaluated: FraudDetector,
     rounds: tuple[int, ...],
+    place: Place = HERE,
 ) -> tuple[FraudDetector, Floats]:
     """The detector to serve, and its log-odds of the rows of `table`, shape (rows,).
 
@@ -158,7 +154,7 @@ def refit(
     decision are those of `evaluated`, which travels with it: nothing is left to measure it on.
     """
     *_, decision = evaluated.parts
-    all_rows = fit_all(table, columns, hyperparameters, rounds)
+    all_rows = fit_all(table, columns, hyperparameters, rounds, place)
     detector = FraudDetector(
         all_rows.booster, all_rows.encoder, all_rows.scaler, decision, evaluated
     )

@@ -20,9 +20,9 @@ from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.intervals import Interval, count_interval
 from fraud_model.evaluation.threshold import Policy, decide
 from fraud_model.model.detector import Decision
-from fraud_model.training.boosting import log_odds_of
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import Fitted, calibrate, fit_all
+from fraud_model.training.place import HERE, Place
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def check_hand_over(
     hyperparameters: Hyperparameters,
     policy: Policy,
     genuine_weight: float,
+    place: Place = HERE,
 ) -> HandOver | None:
     """Hands a decision over to the evaluation model; None where there are too few frauds for it."""
     columns, train = dataset.columns, parts.train
@@ -65,8 +66,8 @@ def check_hand_over(
         or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
     ):
         return None
-    early = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    log_odds = log_odds_of(early.booster, early.scaler.transform(early.encoder.encode(later)))
+    early = fit_all(earlier, columns, hyperparameters, fitted.rounds, place)
+    log_odds = place.log_odds(early.booster, early.scaler.transform(early.encoder.encode(later)))
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(

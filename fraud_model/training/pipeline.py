@@ -27,6 +27,7 @@ from fraud_model.training.fit import fit, refit
 from fraud_model.training.fraud_rates import question_fraud_rates
 from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.known_rows import make_known_rows
+from fraud_model.training.place import Place, opened
 from fraud_model.training.result import TrainingResult
 
 
@@ -45,8 +46,11 @@ def train(config: TrainingConfig) -> Trained:
     Raises:
         DataError: the table cannot be trained on.
         TrainingError: the model is no better than a plain baseline.
+        ClusterError: the cluster that it was to be fitted on cannot be used, or loses a worker.
     """
-    result = _fit_and_evaluate(config)
+    # Before anything is read, which may take long, for a cluster that cannot be used.
+    with opened(config.cluster) as place:
+        result = _fit_and_evaluate(config, place)
     print("drawing plots and logging the run")
     run_log.log_result(result)
     learned = Learned.of(
@@ -102,7 +106,7 @@ def read_transactions(config: TrainingConfig) -> Dataset:
     return dataset
 
 
-def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
+def _fit_and_evaluate(config: TrainingConfig, place: Place) -> TrainingResult:
     hyperparameters = config.hyperparameters
     dataset = read_transactions(config)
     parts = split(dataset, config.split, hyperparameters.seed)
@@ -113,12 +117,12 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     columns, policy = dataset.columns, parse_policy(config.threshold)
     warnings = _questions(dataset, parts, config)
     print(f"fitting {hyperparameters.rounds} rounds on {len(parts.train):,} transactions")
-    fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight)
+    fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight, place)
     warnings += [fitted.leaks.message()] if fitted.leaks else []
     warnings += [fitted.doubt] if fitted.doubt else []
     probabilities = {
         "validation": fitted.validation_probability,
-        "holdout": fitted.detector.probability(parts.holdout),
+        "holdout": place.probability(fitted.detector, parts.holdout),
     }
     scored = {
         name: Scored.from_part(
@@ -140,9 +144,11 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         known[parts.places[name]] = part.probability
     if config.refit:
         print("checking how calibration and decision carry over to a model of more rows")
-        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight)
+        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight, place)
         print(f"fitting the model to serve on all {len(dataset.table):,} transactions")
-        detector, log_odds = refit(dataset.table, columns, hyperparameters, detector, fitted.rounds)
+        detector, log_odds = refit(
+            dataset.table, columns, hyperparameters, detector, fitted.rounds, place
+        )
         known = decision.probability(log_odds)
     return TrainingResult(
         dataset=dataset,
