@@ -53,9 +53,9 @@ class Cluster:
     have to be like the others', and rows that follow each other are of one time.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, watch: Watch) -> None:
         self._client = client
-        self._watch = Watch(client)
+        self._watch = watch
 
     @contextmanager
     def hold(self, values: Floats, labels: Labels, encoder: Encoder) -> Iterator[LearnedRows]:
@@ -92,7 +92,7 @@ class Cluster:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        lock = Lock(LOCK)
+        lock = Lock(LOCK, self._client.scheduler, self._client.loop)
 
         def acquired() -> bool:
             return self._watch.call(

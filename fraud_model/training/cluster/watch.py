@@ -7,10 +7,11 @@ Dask waits for a worker of the same address to come back (LightGBM's issues 6197
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from distributed import Client
 from distributed.scheduler import KilledWorker
@@ -19,6 +20,9 @@ from lightgbm.basic import LightGBMError
 from fraud_model.errors import ClusterError
 
 T = TypeVar("T")
+
+# Of the scheduler's events.
+TOPIC = "all"
 
 SECONDS_BETWEEN_LOOKS = 1
 # How much later than the failure that it causes the loss of a worker may be heard of.
@@ -42,7 +46,18 @@ class Watch:
         self._client = client
         self._changed = threading.Condition()
         self._lost: list[str] = []
-        client.subscribe_topic("all", self._hear)
+
+    @classmethod
+    @contextmanager
+    def of(cls, client: Client) -> Iterator[Self]:
+        """A watch that hears until the context ends."""
+        watch = cls(client)
+        client.subscribe_topic(TOPIC, watch._hear)
+        try:
+            yield watch
+        finally:
+            # Otherwise the scheduler tells it of its own end, and complains that it is gone.
+            client.unsubscribe_topic(TOPIC)
 
     @property
     def lost(self) -> int:
