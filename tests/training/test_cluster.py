@@ -119,7 +119,9 @@ def test_a_version_trained_on_a_cluster_is_that_of_one_machine_but_for_noise(
         # As another training has it while it fits.
         lock = Lock(LOCK, client.scheduler, client.loop)
         lock.acquire()
-        training = train_with("--data", str(transactions_csv), "--cluster", cluster.address)
+        training = train_with(
+            *("--data", str(transactions_csv), "--cluster", cluster.address, "--rounds", "100")
+        )
         training.wait_for("another training fits on this cluster: waiting until it has")
         assert "round 50" not in training.said
         lock.release()
@@ -138,7 +140,8 @@ def test_a_version_trained_on_a_cluster_is_that_of_one_machine_but_for_noise(
         str(transactions_csv), target=DEFAULT_TARGET, time=DEFAULT_TIME, amount=DEFAULT_AMOUNT
     )
     parts = split(dataset, "time", 0)
-    alone = fit(parts.train, parts.validation, dataset.columns, Hyperparameters()).detector
+    few = Hyperparameters(rounds=100)
+    alone = fit(parts.train, parts.validation, dataset.columns, few).detector
     labels = parts.holdout[DEFAULT_TARGET].to_numpy()
     scores = [each.probability(parts.holdout) for each in (detector.evaluation_detector(), alone)]
     assert (scores[0] != scores[1]).any()

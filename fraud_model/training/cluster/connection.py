@@ -95,8 +95,11 @@ def _without_main() -> Iterator[None]:
 def _silence(client: Client) -> None:
     """Leaves out what LightGBM prints of ports, connections and parameters that it sets itself.
 
-    The workers of a cluster elsewhere go on printing it to their own logs.
+    The workers of a cluster elsewhere go on printing it to their own logs. What Dask logs of lost
+    connections in this process is left out as well: the error says it.
     """
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     log = logging.getLogger("lightgbm")
     log.setLevel(logging.ERROR)
     lightgbm.register_logger(log)
