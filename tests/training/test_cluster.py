@@ -212,6 +212,7 @@ def test_a_worker_that_is_killed_ends_the_fit_and_leaves_a_cluster_that_works(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_interrupted_it_leaves_no_process_behind(
     train_with: Callable[..., Training], table_csv: Path
 ) -> None:

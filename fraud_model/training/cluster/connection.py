@@ -98,7 +98,7 @@ def _silence(client: Client) -> None:
     The workers of a cluster elsewhere go on printing it to their own logs. What Dask logs of lost
     connections in this process is left out as well: the error says it.
     """
-    for name in ("distributed", "distributed.client"):
+    for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     log = logging.getLogger("lightgbm")
     log.setLevel(logging.ERROR)

@@ -117,7 +117,7 @@ class Cluster:
         since = self._watch.lost
         workers = usable_workers(self._client)
         if learned:
-            check_memory(workers, *np.shape(values))
+            check_memory(workers, *values.shape)
         parts = _Parts(self._client, self._watch, workers[: len(values)], since)
         try:
             parts.fill(values, labels)
@@ -141,7 +141,7 @@ class _Parts:
         return self._watch.call(work, self._needed)
 
     def fill(self, values: Floats, labels: Labels | None) -> None:
-        rows, inputs = np.shape(values)
+        rows, inputs = values.shape
         most = max(1, PIECE_BYTES // (8 * inputs))
         each = -(-rows // (most * len(self.workers)))
         bounds = np.linspace(0, rows, each * len(self.workers) + 1).astype(np.int64)
@@ -156,13 +156,13 @@ class _Parts:
     def _scatter(self, data: list[Any], worker: str) -> list[Future]:
         return self.call(lambda: self._client.scatter(data, workers=[worker], hash=False))
 
-    def array(self, which: int) -> dask.array.Array:
-        """The values, or the labels, of all pieces."""
-        blocks = [
-            dask.array.from_delayed(piece[which], shape[: 2 - which], np.float64)
-            for piece, shape in zip(self._pieces, self._shapes, strict=True)
-        ]
-        return dask.array.concatenate(blocks)
+    def arrays(self) -> tuple[dask.array.Array, dask.array.Array]:
+        """All values and labels, as Dask has them."""
+        values, labels = [], []
+        for (x, y), shape in zip(self._pieces, self._shapes, strict=True):
+            values.append(dask.array.from_delayed(x, shape, np.float64))
+            labels.append(dask.array.from_delayed(y, shape[:1], np.int64))
+        return dask.array.concatenate(values), dask.array.concatenate(labels)
 
     def send(self, booster: lightgbm.Booster) -> Future:
         """Sends a booster to one worker, from which the others fetch it."""
@@ -223,8 +223,7 @@ class _RowsOnWorkers:
         try:
             self._parts.call(
                 lambda: model.fit(
-                    self._parts.array(0),
-                    self._parts.array(1),
+                    *self._parts.arrays(),
                     feature_name=booster_names(self._encoder.inputs),
                     categorical_feature=list(self._encoder.categorical),
                     callbacks=[Report()],
