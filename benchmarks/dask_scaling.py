@@ -11,9 +11,10 @@ with them, on clusters of one and of two worker processes of one thread each, in
 - fit: `lightgbm.dask` fits one booster of 100 rounds;
 - score: the workers score the rows that they have.
 
-Prints a Markdown table of the seconds, medians with lowest and highest, and what follows for
-16 workers by Amdahl's law: of a time of T1 with one worker and T2 with two, 2 T2 - T1 stays, and
-2 (T1 - T2) is shared among them. What this process does alone stays as it is.
+Prints a Markdown table, medians with lowest and highest: seconds that pass, and the processor's,
+of this process or of the busiest worker, which other work on the machine changes little. Then what
+follows for 16 workers by Amdahl's law: of a time of T1 with one worker and T2 with two, 2 T2 - T1
+stays, and 2 (T1 - T2) is shared among them. What this process does alone stays as it is.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ import logging
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from io import StringIO
 
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from fraud_model.arrays import Floats, Labels
-from fraud_model.data.columns import Columns
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, simulate
@@ -38,12 +38,14 @@ from fraud_model.data.table import columns_of
 from fraud_model.model.encoding import Encoder
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.inputs import fit_encoder, fit_scaler
-from fraud_model.training.place import Place, opened
+from fraud_model.training.place import opened
 
 MANY = 16
 # What the workers share; the rest is this process's.
 SHARED = ("fit", "score")
-Seconds = dict[str, list[float]]
+KINDS = ("s", "processor s")
+# By phase: seconds of each kind.
+Taken = dict[str, list[tuple[float, float]]]
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    taken: dict[int, Seconds] = {1: defaultdict(list), 2: defaultdict(list)}
+    taken: dict[int, Taken] = {1: defaultdict(list), 2: defaultdict(list)}
     prepared = prepare(arguments.rows, arguments.repeats, list(taken.values()))
     hyperparameters = Hyperparameters(rounds=arguments.rounds)
     with ExitStack() as stack:
@@ -63,28 +65,29 @@ def main() -> None:
         # The first round of each is not counted: workers import LightGBM in it.
         for counted in [False] + [True] * arguments.repeats:
             for workers, address in addresses.items():
-                with redirect_stdout(StringIO()), opened(address) as place:
-                    measure(place, *prepared, hyperparameters, taken[workers], counted)
-    print(f"| {arguments.rows:,} rows | 1 worker, s | 2 workers, s | {MANY} workers, s |")
-    print("|---|---|---|---|")
+                found = measure(address, *prepared, hyperparameters)
+                for name, seconds in found.items():
+                    taken[workers][name] += seconds if counted else []
+    heads = [f"{n} worker{'s' * (n > 1)}, {kind}" for kind in KINDS for n in (1, 2, MANY)]
+    print(f"| {arguments.rows:,} rows | {' | '.join(heads)} |")
+    print("|---" * (1 + len(heads)) + "|")
     for line in table(taken):
         print(line)
 
 
-def prepare(rows: int, repeats: int, taken: list[Seconds]) -> tuple[Floats, Labels, Encoder]:
+def prepare(rows: int, repeats: int, taken: list[Taken]) -> tuple[Floats, Labels, Encoder]:
     """Scaled inputs and labels of simulated rows; that takes as long with any number of workers."""
     transactions = simulate(rows, rows * FULL_FRAUDS // FULL_ROWS, seed=0)
-    columns: Columns
     columns, _ = columns_of(
         transactions, "simulated", DEFAULT_TARGET, DEFAULT_TIME, DEFAULT_AMOUNT, ColumnRules()
     )
     for _ in range(repeats):
-        seconds: Seconds = defaultdict(list)
-        with timed(seconds, "prepare"):
+        found: Taken = defaultdict(list)
+        with timed(found, "prepare", time.process_time):
             encoder, inputs = fit_encoder(transactions, columns)
             scaled = fit_scaler(inputs, encoder).transform(inputs)
         for each in taken:
-            each["prepare"] += seconds["prepare"]
+            each["prepare"] += found["prepare"]
     return scaled, transactions[DEFAULT_TARGET].to_numpy(), encoder
 
 
@@ -101,50 +104,62 @@ def started(workers: int) -> Iterator[str]:
 
 
 def measure(
-    place: Place,
+    address: str,
     scaled: Floats,
     labels: Labels,
     encoder: Encoder,
     hyperparameters: Hyperparameters,
-    taken: Seconds,
-    counted: bool,
-) -> None:
+) -> Taken:
     """Sends the rows, fits a booster on them and scores them, once."""
-    seconds: Seconds = defaultdict(list)
+    taken: Taken = defaultdict(list)
     with ExitStack() as stack:
-        with timed(seconds, "send"):
-            rows = stack.enter_context(place.hold(scaled, labels, encoder))
-        with timed(seconds, "fit"):
-            booster = rows.train(hyperparameters, hyperparameters.rounds)
-        with timed(seconds, "score"):
-            rows.log_odds([booster])
-    for name, found in seconds.items():
-        taken[name] += found if counted else []
+        stack.enter_context(redirect_stdout(StringIO()))
+        place = stack.enter_context(opened(address))
+        with Client(address, set_as_default=False) as client:
+            before = client.run(time.process_time)
+
+            def busiest() -> float:
+                now = client.run(time.process_time)
+                return float(max(now[worker] - before[worker] for worker in now))
+
+            with timed(taken, "send", time.process_time):
+                rows = stack.enter_context(place.hold(scaled, labels, encoder))
+            with timed(taken, "fit", busiest):
+                booster = rows.train(hyperparameters, hyperparameters.rounds)
+            with timed(taken, "score", busiest):
+                rows.log_odds([booster])
+    return taken
 
 
 @contextmanager
-def timed(taken: Seconds, name: str) -> Iterator[None]:
-    """Adds the seconds that the block takes."""
-    start = time.perf_counter()
+def timed(taken: Taken, name: str, processor: Callable[[], float]) -> Iterator[None]:
+    """Adds what the block takes: seconds, and the processor's by a clock of its own."""
+    used, start = processor(), time.perf_counter()
     yield
-    taken[name].append(time.perf_counter() - start)
+    elapsed = time.perf_counter() - start
+    taken[name].append((elapsed, processor() - used))
 
 
-def table(taken: dict[int, Seconds]) -> Iterator[str]:
-    """The rows of the table, with the sum as the last one."""
-    sums = [0.0, 0.0, 0.0]
+def table(taken: dict[int, Taken]) -> Iterator[str]:
+    """The rows of the table, with the sums as the last but one."""
+    sums = [0.0] * 3 * len(KINDS)
     for name in ("prepare", "send", *SHARED):
-        one, two = (statistics.median(taken[workers][name]) for workers in (1, 2))
-        many = 2 * two - one + 2 * (one - two) / MANY if name in SHARED else two
-        sums = [total + more for total, more in zip(sums, (one, two, many), strict=True)]
-        cells = [
-            f"{statistics.median(taken[workers][name]):.2f} "
-            f"({min(taken[workers][name]):.2f} to {max(taken[workers][name]):.2f})"
-            for workers in (1, 2)
-        ]
-        yield f"| {name} | {' | '.join(cells)} | {many:.2f} |"
+        cells, medians = [], []
+        for kind in range(len(KINDS)):
+            found = [[each[kind] for each in taken[workers][name]] for workers in (1, 2)]
+            one, two = (statistics.median(seconds) for seconds in found)
+            many = 2 * two - one + 2 * (one - two) / MANY if name in SHARED else two
+            medians += [one, two, many]
+            cells += [
+                f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
+                for each in found
+            ]
+            cells.append(f"{many:.2f}")
+        sums = [total + more for total, more in zip(sums, medians, strict=True)]
+        yield f"| {name} | {' | '.join(cells)} |"
     yield f"| all | {' | '.join(f'{total:.2f}' for total in sums)} |"
-    yield f"| times as fast | 1 | {sums[0] / sums[1]:.2f} | {sums[0] / sums[2]:.2f} |"
+    faster = [sums[place // 3 * 3] / total for place, total in enumerate(sums)]
+    yield f"| times as fast | {' | '.join(f'{ratio:.2f}' for ratio in faster)} |"
 
 
 if __name__ == "__main__":

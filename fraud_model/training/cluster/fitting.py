@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
-from typing import Any, TypeVar
 
-import dask.array
 import lightgbm
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from distributed import Client, Future, Lock
+from distributed import Client, Lock
 from lightgbm.dask import DaskLGBMRegressor
 
 from fraud_model.arrays import Floats, Labels
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.encoding import Encoder
 from fraud_model.training.boosting import booster_parameters
+from fraud_model.training.cluster.parts import Parts
 from fraud_model.training.cluster.progress import TOPIC, Progress, Report
 from fraud_model.training.cluster.watch import Needed, Watch
-from fraud_model.training.cluster.workers import Worker, check_memory, usable_workers
+from fraud_model.training.cluster.workers import check_memory, usable_workers
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.inputs import booster_names
 from fraud_model.training.place import LearnedRows
 from fraud_model.training.seeds import average
 
-T = TypeVar("T")
-
-# Of scaled inputs that are sent at a time, which is all that this process holds of them.
-PIECE_BYTES = 2**25
 # Two fits at once on the same workers wait for each other for ever (LightGBM's issue 4942).
 LOCK = "fraud-model fit"
 SECONDS_BETWEEN_TRIES = 1
@@ -113,12 +106,12 @@ class Cluster:
     @contextmanager
     def _parts(
         self, values: Floats, labels: Labels | None = None, *, learned: bool = False
-    ) -> Iterator[_Parts]:
+    ) -> Iterator[Parts]:
         since = self._watch.lost
-        workers = usable_workers(self._client)
+        workers = self._watch.call(lambda: usable_workers(self._client), Needed([], since))
         if learned:
             check_memory(workers, *values.shape)
-        parts = _Parts(self._client, self._watch, workers[: len(values)], since)
+        parts = Parts(self._client, self._watch, workers[: len(values)], since)
         try:
             parts.fill(values, labels)
             yield parts
@@ -126,81 +119,8 @@ class Cluster:
             parts.release()
 
 
-class _Parts:
-    """Consecutive rows as they lie on the workers, in order."""
-
-    def __init__(self, client: Client, watch: Watch, workers: Sequence[Worker], since: int) -> None:
-        self.workers = workers
-        self._client = client
-        self._watch = watch
-        self._needed = Needed([worker.address for worker in workers], since)
-        self._pieces: list[list[Future]] = []
-        self._shapes: list[tuple[int, int]] = []
-
-    def call(self, work: Callable[[], T]) -> T:
-        return self._watch.call(work, self._needed)
-
-    def fill(self, values: Floats, labels: Labels | None) -> None:
-        rows, inputs = values.shape
-        most = max(1, PIECE_BYTES // (8 * inputs))
-        each = -(-rows // (most * len(self.workers)))
-        bounds = np.linspace(0, rows, each * len(self.workers) + 1).astype(np.int64)
-        for number, (start, end) in enumerate(pairwise(bounds)):
-            piece: list[npt.NDArray[Any]] = [np.ascontiguousarray(values[start:end])]
-            if labels is not None:
-                piece.append(labels[start:end])
-            worker = self.workers[number % len(self.workers)].address
-            self._pieces.append(self._scatter(piece, worker))
-            self._shapes.append(piece[0].shape)
-
-    def _scatter(self, data: list[Any], worker: str) -> list[Future]:
-        return self.call(lambda: self._client.scatter(data, workers=[worker], hash=False))
-
-    def arrays(self) -> tuple[dask.array.Array, dask.array.Array]:
-        """All values and labels, as Dask has them."""
-        values, labels = [], []
-        for (x, y), shape in zip(self._pieces, self._shapes, strict=True):
-            values.append(dask.array.from_delayed(x, shape, np.float64))
-            labels.append(dask.array.from_delayed(y, shape[:1], np.int64))
-        return dask.array.concatenate(values), dask.array.concatenate(labels)
-
-    def send(self, booster: lightgbm.Booster) -> Future:
-        """Sends a booster to one worker, from which the others fetch it."""
-        return self._scatter([booster], self.workers[0].address)[0]
-
-    def predict(self, booster: Future, **rounds: int) -> Floats:
-        """Raw scores of all rows, shape (rows,)."""
-
-        def work() -> list[Floats]:
-            found = []
-            for number, piece in enumerate(self._pieces):
-                worker = self.workers[number % len(self.workers)]
-                found.append(
-                    self._client.submit(
-                        lightgbm.Booster.predict,
-                        booster,
-                        piece[0],
-                        raw_score=True,
-                        num_threads=worker.threads,
-                        workers=[worker.address],
-                        pure=False,
-                        **rounds,
-                    )
-                )
-            scores: list[Floats] = self._client.gather(found)
-            return scores
-
-        return np.concatenate(self.call(work))
-
-    def release(self) -> None:
-        for piece in self._pieces:
-            for future in piece:
-                future.release()
-        self._pieces.clear()
-
-
 class _RowsOnWorkers:
-    def __init__(self, client: Client, parts: _Parts, encoder: Encoder) -> None:
+    def __init__(self, client: Client, parts: Parts, encoder: Encoder) -> None:
         self._client = client
         self._parts = parts
         self._encoder = encoder
