@@ -44,6 +44,8 @@ HELP = {
     "risk_bounds": "probabilities from which the risk is Medium and High, such as 0.1,0.7; auto "
     "for the threshold and 0.7",
     "slices": "names of features by whose values the card compares groups, with commas between",
+    "cluster": "Dask cluster to train on: tcp://host:8786, or local:2 for two workers on this "
+    "machine; empty trains in this process",
     "stage": "Staging or Production",
     "version": "a version number, or latest",
     "learning_rate": "shrinkage of each tree",
@@ -171,10 +173,12 @@ def add_option(parser: Parser, name: str, default: object) -> None:
     )
 
 
-def add_config(parser: Parser, hyperparameters: Collection[str] | None = None) -> None:
+def add_config(
+    parser: Parser, hyperparameters: Collection[str] | None = None, without: Collection[str] = ()
+) -> None:
     """One option per field of TrainingConfig and Hyperparameters, of these alone where named."""
     for field in fields(TrainingConfig):
-        if field.name != "hyperparameters":
+        if field.name != "hyperparameters" and field.name not in without:
             add_option(parser, field.name, field.default)
     for field in fields(Hyperparameters):
         if hyperparameters is None or field.name in hyperparameters:
@@ -217,9 +221,9 @@ def config_from(arguments: argparse.Namespace) -> TrainingConfig:
         **{f.name: given[f.name] for f in fields(Hyperparameters) if f.name in given}
     )
     own = {
-        f.name: getattr(arguments, f.name)
+        f.name: given[f.name]
         for f in fields(TrainingConfig)
-        if f.name != "hyperparameters"
+        if f.name != "hyperparameters" and f.name in given
     }
     return TrainingConfig(**own, hyperparameters=hyperparameters)
 

@@ -23,7 +23,7 @@ from fraud_model.tuning.requirement import require_optuna
 def main() -> None:
     """Tunes, and says what came out and how to train with it."""
     parser = new_parser(__doc__)
-    add_config(parser, hyperparameters=("seed",))
+    add_config(parser, hyperparameters=("seed",), without=("cluster",))
     for field in fields(TuningConfig):
         add_option(parser, field.name, field.default)
     arguments = parse(parser)

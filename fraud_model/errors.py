@@ -6,6 +6,7 @@ FraudModelError
 │   └── DownloadError     a file that could not be fetched whole and unchanged
 ├── NotInstalled          a package that only some entry points need
 ├── TrainingError         a model that is no better than a plain baseline
+│   └── ClusterError      a Dask cluster that cannot be used, or loses a worker
 ├── TrackingError         a tracking store that does not answer
 ├── TrackingRefused       a tracking store that lets nobody in
 ├── RegistryError         a model version, stage or alias that does not exist
@@ -45,6 +46,10 @@ class NotInstalled(FraudModelError):
 
 class TrainingError(FraudModelError):
     """A model that is no better than a plain baseline."""
+
+
+class ClusterError(TrainingError):
+    """A Dask cluster that cannot be reached or used, or that loses what a fit needs."""
 
 
 class TrackingError(FraudModelError):

@@ -21,9 +21,10 @@ from tests.support.environment import REPOSITORY
 
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 NEEDED = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
-NEEDED_BY_TUNING = [
-    Requirement(text) for text in PYPROJECT["project"]["optional-dependencies"]["tune"]
-]
+NEEDED_BY_TUNING, NEEDED_BY_CLUSTERS = (
+    [Requirement(text) for text in PYPROJECT["project"]["optional-dependencies"][extra]]
+    for extra in ("tune", "dask")
+)
 NEEDED_BY_TESTS = [Requirement(text) for text in PYPROJECT["dependency-groups"]["dev"]]
 # Packages by what one imports; xgboost as well where it is not installed.
 DISTRIBUTIONS = {**packages_distributions(), "xgboost": ["xgboost-cpu"]}
@@ -71,8 +72,10 @@ def undeclared(modules: Iterable[Path], declared: list[Requirement]) -> set[str]
 def test_what_the_entry_points_import_is_declared(folder: str) -> None:
     modules = set((REPOSITORY / folder).rglob("*.py"))
     tuning = set((REPOSITORY / "fraud_model" / "tuning").rglob("*.py"))
-    assert undeclared(modules - tuning, NEEDED) == set()
+    clusters = set((REPOSITORY / "fraud_model" / "training" / "cluster").rglob("*.py"))
+    assert undeclared(modules - tuning - clusters, NEEDED) == set()
     assert undeclared(tuning & modules, NEEDED + NEEDED_BY_TUNING) == set()
+    assert undeclared(clusters & modules, NEEDED + NEEDED_BY_CLUSTERS) == set()
 
 
 def test_what_the_tests_import_is_declared() -> None:
@@ -95,9 +98,10 @@ def test_what_the_benchmarks_import_is_declared() -> None:
     [
         ("requirements.txt", NEEDED),
         ("requirements-tune.txt", NEEDED_BY_TUNING),
-        ("requirements-dev.txt", NEEDED_BY_TESTS + NEEDED_BY_TUNING),
+        ("requirements-dask.txt", NEEDED_BY_CLUSTERS),
+        ("requirements-dev.txt", NEEDED_BY_TESTS + NEEDED_BY_TUNING + NEEDED_BY_CLUSTERS),
     ],
-    ids=["entry points", "tuning", "tests"],
+    ids=["entry points", "tuning", "clusters", "tests"],
 )
 def test_a_lock_pins_what_pyproject_asks_for(lock: str, needed: list[Requirement]) -> None:
     # What an entry point or MLflow needs as well is in the first lock alone.
@@ -113,21 +117,30 @@ def test_a_lock_pins_what_pyproject_asks_for(lock: str, needed: list[Requirement
         assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}"
 
 
-@pytest.mark.parametrize("lock", ["requirements-tune.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "lock", ["requirements-tune.txt", "requirements-dask.txt", "requirements-dev.txt"]
+)
 def test_a_lock_adds_to_that_of_the_entry_points(lock: str) -> None:
     assert (REPOSITORY / lock).read_text().startswith("-r requirements.txt\n")
     assert not names(requirements("requirements.txt")) & names(requirements(lock))
 
 
-def test_the_tests_run_with_what_tuning_is_locked_to() -> None:
-    tuning, tests = (
-        {str(pin) for pin in requirements(f"requirements-{name}.txt")} for name in ("tune", "dev")
+@pytest.mark.parametrize("extra", ["tune", "dask"])
+def test_the_tests_run_with_what_an_extra_is_locked_to(extra: str) -> None:
+    own, tests = (
+        {str(pin) for pin in requirements(f"requirements-{name}.txt")} for name in (extra, "dev")
     )
-    assert tuning <= tests
+    assert own <= tests
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements-tune.txt", "requirements-dev.txt"]
+    "lock",
+    [
+        "requirements.txt",
+        "requirements-tune.txt",
+        "requirements-dask.txt",
+        "requirements-dev.txt",
+    ],
 )
 def test_a_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     text = (REPOSITORY / lock).read_text()
@@ -139,7 +152,7 @@ def test_a_lock_pins_every_package_and_names_no_index(lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tool", ["pytest", "ruff", "mypy", "playwright", "psycopg2-binary", "uv", "optuna"]
+    "tool", ["pytest", "ruff", "mypy", "playwright", "psycopg2-binary", "uv", "optuna", "dask"]
 )
 def test_who_only_trains_installs_no_tool_of_the_tests(tool: str) -> None:
     assert tool not in names(requirements("requirements.txt"))
@@ -171,8 +184,9 @@ def test_every_manager_makes_the_same_environment() -> None:
     # MLflow compares it as text, so that a number would be an error.
     assert isinstance(python, str)
     assert PYPROJECT["project"]["requires-python"].startswith(f">={python},")
-    assert virtualenv["dependencies"] == ["-r requirements-tune.txt"]
-    assert {"pip": ["-r requirements-tune.txt"]} in conda["dependencies"]
+    locks = ["-r requirements-tune.txt", "-r requirements-dask.txt"]
+    assert virtualenv["dependencies"] == locks
+    assert {"pip": locks} in conda["dependencies"]
 
 
 def test_commits_are_checked_by_the_linters_of_the_test_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -35,6 +36,14 @@ def booster_dataset(values: Floats, labels: Labels, encoder: Encoder) -> lightgb
     )
 
 
+def booster_parameters(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """LightGBM's parameters of one booster, and what it is evaluated by where it stops early."""
+    return {
+        **hyperparameters.lightgbm_parameters(),
+        "metric": ["average_precision", "binary_logloss"],
+    }
+
+
 def train_booster(
     data: lightgbm.Dataset,
     hyperparameters: Hyperparameters,
@@ -61,11 +70,7 @@ def train_booster(
             )
         )
     return lightgbm.train(
-        {
-            **hyperparameters.lightgbm_parameters(),
-            "metric": ["average_precision", "binary_logloss"],
-            **more,
-        },
+        {**booster_parameters(hyperparameters), **more},
         data,
         num_boost_round=rounds,
         valid_sets=[] if validation is None else [validation],

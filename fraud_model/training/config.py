@@ -11,6 +11,7 @@ from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.errors import ParameterError
 from fraud_model.evaluation.threshold import parse_policy, parse_risk_bounds
 from fraud_model.registry import versions
+from fraud_model.training.cluster.address import check_cluster
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class TrainingConfig:
             thinned; 0 for the table's own.
         risk_bounds: probabilities from which the risk is Medium and High, or `auto`.
         slices: names of features by whose values the card slices the holdout, with commas between.
+        cluster: the address of a Dask scheduler, or `local:N`; empty to fit in this process.
     """
 
     data: str = "auto"
@@ -127,6 +129,7 @@ class TrainingConfig:
     fraud_rate: float = 0.0
     risk_bounds: str = "auto"
     slices: str = ""
+    cluster: str = ""
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
 
     def __post_init__(self) -> None:
@@ -134,6 +137,13 @@ class TrainingConfig:
         parse_risk_bounds(self.risk_bounds)
         _ = self.label_rule, self.column_rules
         versions.check_model_name(self.model_name)
+        check_cluster(self.cluster)
+        if self.cluster and self.hyperparameters.early_stopping_rounds:
+            raise ParameterError(
+                f"early_stopping_rounds={self.hyperparameters.early_stopping_rounds} is not "
+                f"possible with cluster={self.cluster}: lightgbm.dask does not stop early. Choose "
+                "the number of trees, -P rounds=, instead."
+            )
         if not 0 <= self.fraud_rate < 1:
             raise ParameterError(
                 f"fraud_rate={self.fraud_rate} is invalid: expected a share below 1, or 0 for the "

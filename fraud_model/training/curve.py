@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from fraud_model.arrays import Counts, Floats, Labels
-from fraud_model.training.boosting import log_odds_by_round
 from fraud_model.training.config import Hyperparameters
+from fraud_model.training.place import HERE, Place
 
 POINTS = 20
 # Rows of the train part that its curve is drawn from: all frauds up to half of them, and genuine
@@ -48,13 +48,15 @@ class Rows:
     weights: Floats
 
 
-def trace(booster: lightgbm.Booster, validation: Rows, train: Rows) -> LearningCurve:
+def trace(
+    booster: lightgbm.Booster, validation: Rows, train: Rows, place: Place = HERE
+) -> LearningCurve:
     """Scores both after every so many rounds; that costs no more than scoring them.
 
     `train` is the sample that `train_sample` takes.
     """
-    rounds, metrics, log_odds = _follow(booster, validation)
-    _, training, _ = _follow(booster, train)
+    rounds, metrics, log_odds = _follow(booster, validation, place)
+    _, training, _ = _follow(booster, train, HERE)
     return LearningCurve(rounds, metrics, log_odds, training)
 
 
@@ -70,11 +72,11 @@ def train_sample(labels: Labels, genuine_weight: float) -> tuple[Counts, Floats]
 
 
 def _follow(
-    booster: lightgbm.Booster, part: Rows
+    booster: lightgbm.Booster, part: Rows, place: Place
 ) -> tuple[list[int], dict[str, list[float]], Floats]:
     apart = -(-booster.current_iteration() // POINTS)
     rounds, rankings, losses = [], [], []
-    for number, log_odds in log_odds_by_round(booster, part.values, apart):
+    for number, log_odds in place.log_odds_by_round(booster, part.values, apart):
         rounds.append(number)
         rankings.append(
             float(average_precision_score(part.labels, log_odds, sample_weight=part.weights))

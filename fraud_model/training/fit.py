@@ -18,16 +18,12 @@ from fraud_model.errors import TrainingError
 from fraud_model.model.detector import Decision, FraudDetector, Scaler
 from fraud_model.model.encoding import Encoder
 from fraud_model.training.baseline import beaten_by, undecided
-from fraud_model.training.boosting import (
-    booster_dataset,
-    log_odds_of_learned_rows,
-    seeded,
-    train_booster,
-)
+from fraud_model.training.boosting import seeded, train_booster
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.curve import LearningCurve, Rows, advice, trace, train_sample
 from fraud_model.training.inputs import fit_baseline, fit_inputs, scaled_inputs
 from fraud_model.training.leaks import LeakReport, find_leaks, weigh_leaks
+from fraud_model.training.place import HERE, Place
 from fraud_model.training.seeds import average
 
 
@@ -68,8 +64,9 @@ def fit(
     columns: Columns,
     hyperparameters: Hyperparameters,
     genuine_weight: float = 1.0,
+    place: Place = HERE,
 ) -> Fitted:
-    """Fits on `train`; early stopping and calibration use `validation`.
+    """Fits on `train`, at `place`; early stopping and calibration use `validation`.
 
     A genuine transaction of the table stands for `genuine_weight` of them. The threshold of the
     returned detector is 0.5, a placeholder until a policy decides.
@@ -85,12 +82,9 @@ def fit(
     y_validation = validation[columns.target].to_numpy()
     weights = np.where(y_validation == 1, 1.0, genuine_weight)
 
-    data = booster_dataset(x_train, y_train, encoder)
-    held_out = lightgbm.Dataset(x_validation, y_validation, reference=data)
-    boosters = [
-        train_booster(data, each, each.rounds, held_out if each.early_stopping_rounds else None)
-        for each in seeded(hyperparameters)
-    ]
+    stop_on = (x_validation, y_validation) if hyperparameters.early_stopping_rounds else None
+    with place.hold(x_train, y_train, encoder) as rows:
+        boosters = [rows.train(each, each.rounds, stop_on) for each in seeded(hyperparameters)]
     booster = average(boosters)
     places, stand_for = train_sample(y_train, genuine_weight)
     sample = scaler.transform(encoder.encode(train.iloc[places]))
@@ -98,10 +92,11 @@ def fit(
         boosters[0],
         Rows(x_validation, y_validation, weights),
         Rows(sample, y_train[places], stand_for),
+        place,
     )
     log_odds = curve.log_odds
     if len(boosters) > 1:
-        log_odds = np.asarray(booster.predict(x_validation, raw_score=True))
+        log_odds = place.log_odds(booster, x_validation)
 
     baseline = fit_baseline(x_train, y_train, encoder)
     of_baseline = np.concatenate(
@@ -143,18 +138,19 @@ def fit_all(
     columns: Columns,
     hyperparameters: Hyperparameters,
     rounds: tuple[int, ...],
+    place: Place = HERE,
 ) -> Learner:
     """Fits on all rows of `table`, each seed's booster with its number of `rounds`."""
     inputs = fit_inputs(table, columns)
     encoder, scaler = inputs.encoder, inputs.scaler
-    data = booster_dataset(inputs.scaled, table[columns.target].to_numpy(), encoder)
-    # What is binned is no longer needed as it was.
-    del inputs
-    boosters = [
-        train_booster(data, each, count, keep=True)
-        for each, count in zip(seeded(hyperparameters), rounds, strict=True)
-    ]
-    learned = np.mean([log_odds_of_learned_rows(booster) for booster in boosters], axis=0)
+    with place.hold(inputs.scaled, table[columns.target].to_numpy(), encoder) as rows:
+        # What is held is no longer needed as it was.
+        del inputs
+        boosters = [
+            rows.train(each, count, keep=True)
+            for each, count in zip(seeded(hyperparameters), rounds, strict=True)
+        ]
+        learned = rows.log_odds(boosters)
     return Learner(average(boosters), encoder, scaler, learned)
 
 
@@ -164,6 +160,7 @@ def refit(
     hyperparameters: Hyperparameters,
     evaluated: FraudDetector,
     rounds: tuple[int, ...],
+    place: Place = HERE,
 ) -> tuple[FraudDetector, Floats]:
     """The detector to serve, and its log-odds of the rows of `table`, shape (rows,).
 
@@ -171,7 +168,7 @@ def refit(
     decision are those of `evaluated`, which travels with it: nothing is left to measure it on.
     """
     *_, decision = evaluated.parts
-    all_rows = fit_all(table, columns, hyperparameters, rounds)
+    all_rows = fit_all(table, columns, hyperparameters, rounds, place)
     detector = FraudDetector(
         all_rows.booster, all_rows.encoder, all_rows.scaler, decision, evaluated
     )

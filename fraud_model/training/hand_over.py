@@ -20,10 +20,10 @@ from fraud_model.evaluation.evaluate import Scored
 from fraud_model.evaluation.intervals import Interval, count_interval
 from fraud_model.evaluation.threshold import Policy, decide
 from fraud_model.model.detector import Decision
-from fraud_model.training.boosting import log_odds_of
 from fraud_model.training.config import Hyperparameters
 from fraud_model.training.fit import Fitted, calibrate, fit_all
 from fraud_model.training.inputs import scaled_inputs
+from fraud_model.training.place import HERE, Place
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def check_hand_over(
     hyperparameters: Hyperparameters,
     policy: Policy,
     genuine_weight: float,
+    place: Place = HERE,
 ) -> HandOver | None:
     """Hands a decision over to the evaluation model; None where there are too few frauds for it."""
     columns, train = dataset.columns, parts.train
@@ -67,8 +68,9 @@ def check_hand_over(
         or later[columns.target].sum() < FEWEST_FRAUDS["validation"]
     ):
         return None
-    early = fit_all(earlier, columns, hyperparameters, fitted.rounds)
-    log_odds = log_odds_of(early.booster, scaled_inputs(later, early.encoder, early.scaler))
+    early = fit_all(earlier, columns, hyperparameters, fitted.rounds, place)
+    values = scaled_inputs(later, early.encoder, early.scaler)
+    log_odds = place.log_odds(early.booster, values)
     try:
         calibration = calibrate(log_odds, later[columns.target].to_numpy(), genuine_weight)
         before = Scored.from_part(

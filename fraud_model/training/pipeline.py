@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import pandas as pd
 
-from fraud_model.arrays import Floats
-from fraud_model.data.column_files import pieces
 from fraud_model.data.dataset import Dataset, load_dataset
 from fraud_model.data.download import public
 from fraud_model.data.split import Parts, split
@@ -19,7 +16,6 @@ from fraud_model.evaluation.holdout import Holdout, log_holdout
 from fraud_model.evaluation.learned import Learned
 from fraud_model.evaluation.slices import check_slices, named
 from fraud_model.evaluation.threshold import decide, parse_policy, parse_risk_bounds
-from fraud_model.model.detector import FraudDetector
 from fraud_model.model.flavor import log_detector
 from fraud_model.registry import versions
 from fraud_model.registry.files import CODE_DIGEST
@@ -32,6 +28,7 @@ from fraud_model.training.fit import fit, refit
 from fraud_model.training.fraud_rates import question_fraud_rates
 from fraud_model.training.hand_over import check_hand_over
 from fraud_model.training.known_rows import make_known_rows
+from fraud_model.training.place import Place, opened
 from fraud_model.training.result import TrainingResult
 
 
@@ -55,8 +52,11 @@ def train(config: TrainingConfig) -> Trained:
     Raises:
         DataError: the table cannot be trained on.
         TrainingError: the model is no better than a plain baseline.
+        ClusterError: the cluster that it was to be fitted on cannot be used, or loses a worker.
     """
-    result = _fit_and_evaluate(config)
+    # Before anything is read, which may take long, for a cluster that cannot be used.
+    with opened(config.cluster) as place:
+        result = _fit_and_evaluate(config, place)
     slices = run_log.log_slices(result, named(config.slices))
     print("drawing plots and logging the run")
     run_log.log_result(result)
@@ -116,7 +116,7 @@ def read_transactions(config: TrainingConfig) -> Dataset:
     return dataset
 
 
-def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
+def _fit_and_evaluate(config: TrainingConfig, place: Place) -> TrainingResult:
     hyperparameters = config.hyperparameters
     dataset = read_transactions(config)
     check_slices(named(config.slices), dataset.columns)
@@ -128,12 +128,12 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
     columns, policy = dataset.columns, parse_policy(config.threshold)
     warnings = _questions(dataset, parts, config)
     print(f"fitting {hyperparameters.rounds} rounds on {len(parts.train):,} transactions")
-    fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight)
+    fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight, place)
     warnings += [fitted.leaks.message()] if fitted.leaks else []
     warnings += [fitted.doubt] if fitted.doubt else []
     probabilities = {
         "validation": fitted.validation_probability,
-        "holdout": _probability(fitted.detector, parts.holdout),
+        "holdout": place.probability(fitted.detector, parts.holdout),
     }
     scored = {
         name: Scored.from_part(
@@ -155,9 +155,11 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         known[parts.places[name]] = part.probability
     if config.refit:
         print("checking how calibration and decision carry over to a model of more rows")
-        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight)
+        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight, place)
         print(f"fitting the model to serve on all {len(dataset.table):,} transactions")
-        detector, log_odds = refit(dataset.table, columns, hyperparameters, detector, fitted.rounds)
+        detector, log_odds = refit(
+            dataset.table, columns, hyperparameters, detector, fitted.rounds, place
+        )
         known = decision.probability(log_odds)
     return TrainingResult(
         dataset=dataset,
@@ -178,10 +180,6 @@ def _fit_and_evaluate(config: TrainingConfig) -> TrainingResult:
         hand_over=hand_over,
         warnings=tuple(warnings),
     )
-
-
-def _probability(detector: FraudDetector, table: pd.DataFrame) -> Floats:
-    return np.concatenate([detector.probability(piece) for _, piece in pieces(table)])
 
 
 def _questions(dataset: Dataset, parts: Parts, config: TrainingConfig) -> list[str]:

@@ -39,6 +39,16 @@ ELSEWHERE = {
     ),
     "mlflow run . -e tune --env-manager local -P data=data/creditcard.csv -P trials=50"
     " -P minutes=30": "tests/tuning/test_tune.py::test_tune_register_and_train_with_the_command",
+    **dict.fromkeys(
+        (
+            "dask scheduler --port 8786",
+            "dask worker tcp://host:8786",
+            "mlflow run . -e train --env-manager local -P data=data/creditcard.csv"
+            " -P cluster=tcp://host:8786",
+        ),
+        "tests/training/test_cluster.py"
+        "::test_a_version_trained_on_a_cluster_is_that_of_one_machine_but_for_noise",
+    ),
     "docker run -p 7860:7860 fraud-detector:latest": (
         "tests/delivery/test_image.py::test_the_image_serves_the_version_anywhere"
     ),
@@ -82,6 +92,7 @@ SHORT = {
     ),
     "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),
     "score": ("--rows 30000 --repeats 1", "| 30,000 |"),
+    "dask_scaling": ("--rows 20000 --rounds 10 --repeats 1", "| times as fast |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
     "registry": ("--rounds 1 --store sqlite", "| sqlite |"),
     "registry_size": ("--versions 4 --runs 6 --repeats 1", "| `promote` |"),
@@ -306,6 +317,14 @@ def test_the_page_about_large_tables(reader: Reader, first_page: list[Ran]) -> N
     assert "with fraud-detector version" in done.out
     assert (reader.folder / "scores" / "part-00000.parquet").is_file()
     assert "fraud_probability" in shown.out
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_training_on_workers_of_this_machine(reader: Reader, first_page: list[Ran]) -> None:
+    *_, done = reader.follow("docs/scale.md", "On a Dask cluster")
+    assert "cluster local:2: 2 workers" in done.out
+    assert f"fraud-detector version {latest(reader)}, trained" in done.out
 
 
 @pytest.mark.slow
