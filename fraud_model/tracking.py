@@ -70,13 +70,16 @@ def open_run(name: str, experiment: str = EXPERIMENT) -> Iterator[Run]:
     description, and FINISHED otherwise. Where the disk is too full to write that into the database
     beside them, the artifacts of the failed run are deleted first.
     """
-    nested = mlflow.active_run() is not None
-    if not nested:
-        reach_store()
+    above = mlflow.active_run()
+    nested = above is not None
     given = "MLFLOW_RUN_ID" in os.environ
     chosen = {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys()
-    # Under `mlflow run` another one would contradict that of the run that is given.
-    number = None if nested or given or chosen else _experiment(experiment)
+    if above is not None:
+        number = above.info.experiment_id
+    else:
+        reach_store()
+        # Under `mlflow run` another one would contradict that of the run that is given.
+        number = None if given or chosen else _experiment(experiment)
     started = mlflow.start_run(
         run_name=None if given else name, experiment_id=number, nested=nested
     )

@@ -17,10 +17,11 @@ from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Opponents
 from fraud_model.registry.gate_thresholds import GateThresholds
-from fraud_model.review.comparison import compare, markdown, write_comparison
+from fraud_model.review.comparison import PICTURE, compare, markdown, write_comparison
 from fraud_model.review.github import Repository
 from fraud_model.review.pull_request import prepare, publish
 from tests.support.environment import REPOSITORY, own_environment
+from tests.support.fake_github import TOKEN, running_github
 from tests.support.machine import traces
 from tests.support.other_models import register
 from tests.support.store import Store
@@ -139,3 +140,23 @@ def test_nothing_is_pushed_where_nothing_was_proposed(tmp_path: Path) -> None:
     nobody = Repository("owner/fraud", "token", "http://127.0.0.1:9", "http://127.0.0.1:9", "")
     with pytest.raises(ParameterError, match="holds no proposal"):
         publish(tmp_path, tmp_path, nobody)
+
+
+def test_the_curves_are_shown_in_the_pull_request(exported: Path, tmp_path: Path) -> None:
+    proposal, clone = tmp_path / "proposal", tmp_path / "clone"
+    shutil.copytree(exported, proposal / "model")
+    content = {"title": "Serve m version 2", "body": f"better{PICTURE}"}
+    (proposal / "pull_request.json").write_text(json.dumps(content))
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "hub.git"], check=True)
+    subprocess.run(["git", "clone", "-q", tmp_path / "hub.git", clone], check=True)
+    with running_github() as (github, url):
+        publish(proposal, clone, Repository("owner/fraud", TOKEN, url, "https://github", "7"))
+    (pull,) = github.pulls
+    (picture,) = re.findall(r"!\[[^]]+\]\((.*)\)", pull["body"])
+    commit = subprocess.run(
+        ["git", "-C", tmp_path / "hub.git", "rev-parse", "retrained-model"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert picture == f"https://github/owner/fraud/blob/{commit}/model/curves.png?raw=true"

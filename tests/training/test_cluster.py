@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from fraud_model.registry import versions
 from fraud_model.tracking import open_run
 from fraud_model.training.cluster import connection
 from fraud_model.training.cluster.fitting import LOCK
+from fraud_model.training.cluster.watch import Needed, Watch
 from fraud_model.training.cluster.workers import Worker, check_memory
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.fit import fit
@@ -209,6 +212,23 @@ def test_a_worker_that_is_killed_ends_the_fit_and_leaves_a_cluster_that_works(
     few, half = Hyperparameters(rounds=20), len(table) // 2
     with opened(cluster.address) as place:
         fit(table[:half], table[half:], inferred(table), few, place=place)
+
+
+@pytest.mark.slow
+def test_work_of_a_killed_worker_is_not_waited_for(cluster: DaskCluster) -> None:
+    # LightGBM's sockets may tell its other processes or not; Dask alone never says so.
+    with Client(cluster.address, set_as_default=False) as client, Watch.of(client) as watch:
+        address, *_ = client.scheduler_info(n_workers=-1)["workers"]
+        (pid,) = client.run(os.getpid, workers=[address]).values()
+        endless = client.submit(time.sleep, 1e6, workers=[address], pure=False)
+        needed = Needed([address], watch.lost)
+        threading.Timer(1, os.kill, (pid, signal.SIGKILL)).start()
+        with pytest.raises(ClusterError, match=f"lost the worker {address}") as ended:
+            watch.call(lambda: endless.result(timeout=30), needed)
+        # At once, and not because the time was up.
+        assert ended.value.__cause__ is None
+        endless.cancel()
+    cluster.wait_for(2)
 
 
 @pytest.mark.slow
