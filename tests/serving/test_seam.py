@@ -30,7 +30,7 @@ from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.protocol import SCORING_PROTOCOL, Scorer
-from fraud_model.serving import openapi
+from fraud_model.serving import docs_page
 from fraud_model.serving.app import build
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.loading import load_served
@@ -361,7 +361,7 @@ def test_an_exception_anywhere_ends_in_a_500_that_is_counted_and_holds_nothing(
         assert b"fraud_requests_in_flight 0.0" in text
 
     monkeypatch.setattr(AuditLog, "write", fail)
-    monkeypatch.setattr(openapi, "page", fail)
+    monkeypatch.setattr(docs_page, "page", fail)
     with caplog.at_level(logging.INFO, logger="fraud_model.serving"):
         asyncio.run(ask_all(build(stub[0], Settings(audit_log=str(tmp_path / "audit.jsonl")))))
     assert caplog.text.count("ZeroDivisionError") == 3
