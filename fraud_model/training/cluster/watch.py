@@ -1,8 +1,8 @@
 """Ends a call to a cluster as soon as a worker that it needs is lost.
 
-Nothing else surely does. A LightGBM process whose peer has closed its socket reads from it for ever,
-unless something unread made that a reset, and Dask waits for a worker of the same address to come
-back (LightGBM's issues 6197 and 6351).
+Nothing else surely does. A LightGBM process whose peer has closed its socket reads from it for
+ever, unless something unread made that a reset, and Dask waits for a worker of the same address to
+come back (LightGBM's issues 6197 and 6351).
 """
 
 from __future__ import annotations
