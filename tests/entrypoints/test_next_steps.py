@@ -108,6 +108,7 @@ def test_advice_and_next_steps_lead_from_nothing_to_a_version_in_production(shel
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_main_prints_at_its_end_shows_serves_and_queries(shell: Shell) -> None:
     said = shell.run("mlflow run . --env-manager local -P model_name='my cards' -P rounds=60")
     with reserved(5000), shell.in_background(after("see:", said)):

@@ -51,8 +51,18 @@ def requests_of(shape: Shape, trained: Trained) -> list[dict[str, object]]:
     return KnownRows(rows, rows.index.to_numpy(dtype=float)).records
 
 
+# The least like each other; CI has no time for all.
+IN_CI = ("ecommerce", "ieee_cis", "sparkov")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(shape, id=shape.name, marks=[] if shape.name in IN_CI else [pytest.mark.long])
+        for shape in SHAPES
+    ],
+)
 def test_a_table_goes_all_the_way_as_it_comes(store: Store, shape: Shape, tmp_path: Path) -> None:
     trained = trained_on(shape, tmp_path)
     with open_run("promote"):

@@ -289,6 +289,7 @@ def test_a_worse_challenger_is_a_green_run_that_says_why(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_broken_data_fails_and_is_reported_as_one_issue(
     clone: Path, github: tuple[GitHub, str], kaggle: tuple[dict[str, bytes], str]
 ) -> None:
@@ -309,6 +310,7 @@ def test_broken_data_fails_and_is_reported_as_one_issue(
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the workflow fetches with curl")
+@pytest.mark.long
 def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
     clone: Path, exported: Path, tmp_path: Path
 ) -> None:
