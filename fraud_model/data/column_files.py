@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -97,7 +98,12 @@ def matrix(rows: int, columns: int) -> Floats:
         DataError: there is no space for it.
     """
     with column_file() as file:
-        file.truncate(max(rows * columns, 1) * np.dtype(np.float64).itemsize)
+        size = max(rows * columns, 1) * np.dtype(np.float64).itemsize
+        # Where the space is only promised, a full disk would end the process without a word.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
         return np.asarray(np.memmap(file, np.float64, "r+", shape=(rows, columns)))
 
 
@@ -127,7 +133,7 @@ def column_file() -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as file:
             yield file
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise full_disk() from error
 

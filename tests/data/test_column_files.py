@@ -1,6 +1,7 @@
 """Columns in files: the same values, outside of the process's own memory."""
 
 import errno
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.data import csv_files, json_files
-from fraud_model.data.column_files import rows_of, stored
+from fraud_model.data.column_files import matrix, rows_of, stored
 from fraud_model.data.files import read_table
 from fraud_model.errors import DataError
 
@@ -80,6 +81,12 @@ def test_a_full_disk_is_said_with_the_folder(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(DataError, match=f"no space is left in {tempfile.gettempdir()}.*TMPDIR"):
         stored(SHOP["number"])
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="only where space can be reserved")
+def test_space_for_inputs_is_there_before_they_are_written() -> None:
+    with pytest.raises(DataError, match="no space is left"):
+        matrix(1 << 40, 8)
 
 
 # Reads a table, and fails where it takes more memory of its own than a fraction of the values.

@@ -91,6 +91,7 @@ SHORT = {
         "| fraud rate doubled |",
     ),
     "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),
+    "large_table": ("--rows 30000 --repeats 1", "| 30,000 | the train part, and all rows |"),
     "score": ("--rows 30000 --repeats 1", "| 30,000 |"),
     "dask_scaling": ("--rows 20000 --rounds 10 --repeats 1", "| times as fast |"),
     "images": ("--repeats 1", "| fraud-benchmark:ours |"),
