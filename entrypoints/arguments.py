@@ -43,7 +43,7 @@ HELP = {
     "0 for the table's own",
     "risk_bounds": "probabilities from which the risk is Medium and High, such as 0.1,0.7; auto "
     "for the threshold and 0.7",
-    "slices": "names of features by whose values the card compares groups, with commas between",
+    "slices": "names of columns by whose values the card compares groups, with commas between",
     "cluster": "Dask cluster to train on: tcp://host:8786, or local:2 for two workers on this "
     "machine; empty trains in this process",
     "stage": "Staging or Production",

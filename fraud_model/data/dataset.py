@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +33,8 @@ class Dataset:
     equal in every column of the table as it came, one is left. `digest` is a SHA-256 of these
     values, whatever the format they were read from. `unknown` holds the features of transactions
     whose label is not known yet; `young` of them are younger than the label delay. `described` are
-    all columns of the table as it came, and `notes` what was recognised while it was read.
+    all columns of the table as it came, and `notes` what was recognised while it was read. `beside`
+    holds columns that are no features and were asked for, with the rows of `table`.
     """
 
     table: pd.DataFrame
@@ -46,6 +48,7 @@ class Dataset:
     label_rule: LabelRule
     described: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def seconds(self) -> Floats | None:
@@ -90,10 +93,12 @@ def load_dataset(
     label_rule: LabelRule = IGNORE_UNLABELLED,
     rules: ColumnRules = INFER_ALL,
     query: str = "",
+    beside: Sequence[str] = (),
 ) -> Dataset:
     """Reads, checks and deduplicates the transactions that the `data` parameter names.
 
-    `read_source` says what `data` may be.
+    `read_source` says what `data` may be. Of the columns that are left out, those in `beside` are
+    kept beside the table.
 
     Raises:
         DataError: the table cannot be trained on; the message says where and how to fix it.
@@ -126,6 +131,9 @@ def load_dataset(
         unknown=_rows(raw, columns, places[~known]),
         young=int(young.sum()),
         label_rule=label_rule,
+        beside=table_of(
+            stored(raw[name].take(places[known])) for name in columns.ignored if name in beside
+        ),
     )
 
 

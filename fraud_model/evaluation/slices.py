@@ -55,25 +55,27 @@ def named(text: str) -> list[str]:
 
 
 def check_slices(names: Sequence[str], columns: Columns) -> None:
-    """Refuses names that are no features.
+    """Refuses names that are no columns.
 
     Raises:
         ParameterError: one of them is none.
     """
-    unknown = [name for name in names if name not in columns.features]
+    known = [*columns.features, *columns.ignored]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        left_out = set(unknown) & set(columns.ignored)
         raise ParameterError(
-            f"slices={','.join(names)!r} names {unknown[0]!r}, which is no feature"
-            + (" because it is left out of the table" if left_out else "")
-            + f". Name some of: {', '.join(columns.features)}"
+            f"slices={','.join(names)!r} names {unknown[0]!r}, which is no column besides the "
+            f"target. Name some of: {', '.join(known)}"
         )
 
 
 def slices(
     rows: pd.DataFrame, columns: Columns, scored: Scored, flagged: Flags, names: Sequence[str]
 ) -> list[Slice]:
-    """The holdout by amount, hour, its first categories, and the features that `names` says."""
+    """The holdout by amount, hour, its first categories, and the columns that `names` says.
+
+    `rows` holds the features, and of other columns those that are named.
+    """
     return [
         _slice(by, value, scored, flagged, codes == code)
         for by, (codes, values) in _groups(rows, columns, scored, names)
@@ -95,11 +97,21 @@ def _groups(
         yield "hour", (hours.astype(np.int64), values)
     categories = [n for n, f in described.items() if f.kind == "category" and n not in names]
     for name in [*names, *categories[:MOST_CATEGORIES]]:
-        if described[name].kind in ("category", "boolean"):
+        if name not in described:
+            yield name, _of_any_kind(rows[name])
+        elif described[name].kind in ("category", "boolean"):
             yield name, _most_frequent(rows[name])
         else:
             levels = AMOUNT_LEVELS if name == columns.amount else QUARTERS
             yield name, _bands(described[name].read(rows[name]), levels)
+
+
+def _of_any_kind(values: pd.Series) -> Coded:
+    """Numbers of more than a few values in bands, anything else by itself."""
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if is_number and values.nunique() > MOST_VALUES:
+        return _bands(values.to_numpy(dtype=np.float64, na_value=np.nan), QUARTERS)
+    return _most_frequent(values)
 
 
 def _bands(values: Floats, levels: Sequence[float]) -> Coded:

@@ -103,7 +103,7 @@ class TrainingConfig:
         fraud_rate: share of frauds in the traffic, where genuine transactions of the table were
             thinned; 0 for the table's own.
         risk_bounds: probabilities from which the risk is Medium and High, or `auto`.
-        slices: names of features by whose values the card slices the holdout, with commas between.
+        slices: names of columns by whose values the card slices the holdout, with commas between.
         cluster: the address of a Dask scheduler, or `local:N`; empty to fit in this process.
     """
 

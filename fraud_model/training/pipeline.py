@@ -111,6 +111,7 @@ def read_transactions(config: TrainingConfig) -> Dataset:
         label_rule=config.label_rule,
         rules=config.column_rules,
         query=config.query,
+        beside=named(config.slices),
     )
     print(*dataset.notes, show(dataset.described), sep="\n")
     return dataset

@@ -114,7 +114,10 @@ def log_slices(result: TrainingResult, names: Sequence[str]) -> list[Slice]:
     """The evaluation model's decision on the slices of the holdout, stored with the run."""
     held = result.scored["holdout"]
     flagged = result.decision.flags(held.probability, held.amounts)
-    found = slices(result.parts.holdout, result.dataset.columns, held, flagged, names)
+    rows, beside = result.parts.holdout, result.dataset.beside
+    places = result.parts.places["holdout"]
+    rows = rows.assign(**{name: beside[name].take(places).array for name in beside.columns})
+    found = slices(rows, result.dataset.columns, held, flagged, names)
     mlflow.log_dict({"holdout": [asdict(one) for one in found]}, SLICES_FILE)
     return found
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.data.dataset import Dataset, load_dataset
+from fraud_model.data.overrides import ColumnRules
 from fraud_model.errors import DataError
 from tests.support.file_server import serve_folder
 
@@ -27,6 +28,22 @@ def test_exact_duplicates_are_dropped_and_counted(tmp_path: Path, table: pd.Data
 def test_rows_come_in_the_order_of_time(tmp_path: Path, table: pd.DataFrame) -> None:
     table.sample(frac=1, random_state=3).to_csv(tmp_path / "t.csv", index=False)
     assert load(tmp_path / "t.csv").table["Time"].is_monotonic_increasing
+
+
+def test_a_column_beside_the_table_has_its_rows(tmp_path: Path, table: pd.DataFrame) -> None:
+    owner = table.assign(gender=["f" if value > 0 else "m" for value in table["V1"]])
+    mixed = pd.concat([owner, owner.head(50)]).sample(frac=1, random_state=3)
+    mixed.to_csv(tmp_path / "t.csv", index=False)
+    dataset = load_dataset(
+        str(tmp_path / "t.csv"),
+        target="Class",
+        time="Time",
+        amount="Amount",
+        rules=ColumnRules(exclude="gender"),
+        beside=("gender", "V1"),
+    )
+    assert list(dataset.beside) == ["gender"], "V1 is in the table itself"
+    assert ((dataset.beside["gender"] == "f") == (dataset.table["V1"] > 0)).all()
 
 
 def test_the_digest_follows_the_values_and_not_the_format(

@@ -56,6 +56,14 @@ def test_groups_are_whole_and_few_and_rates_are_those_of_their_rows() -> None:
     assert youngest.false_positive_rate.low > oldest.false_positive_rate.high
 
 
+def test_columns_that_the_model_does_not_see_are_groups_as_well() -> None:
+    beside = {"gender": np.where(LABELS == 1, "f", "m"), "income": RANDOM.normal(size=ROWS)}
+    found = slices(TABLE.assign(**beside), COLUMNS, SCORED, LABELS == 1, ["gender", "income"])
+    rows = {(one.by, one.value): one.rows for one in found}
+    assert rows["gender", "f"] == LABELS.sum()
+    assert [rows["income", value] for by, value in rows if by == "income"] == [250] * 4
+
+
 def test_a_group_without_frauds_or_flags_has_no_share_of_them() -> None:
     nothing = np.zeros(ROWS, dtype=bool)
     scored = Scored(np.zeros(ROWS, np.int64), SCORED.probability, None, 1.0)
