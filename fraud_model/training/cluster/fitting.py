@@ -21,7 +21,7 @@ from fraud_model.training.cluster.progress import TOPIC, Progress, Report
 from fraud_model.training.cluster.watch import Needed, Watch
 from fraud_model.training.cluster.workers import check_memory, usable_workers
 from fraud_model.training.config import Hyperparameters
-from fraud_model.training.inputs import booster_names
+from fraud_model.training.inputs import booster_names, scaled_inputs
 from fraud_model.training.place import LearnedRows
 from fraud_model.training.seeds import average
 
@@ -81,7 +81,7 @@ class Cluster:
     def probability(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
         """See `Place`."""
         booster, encoder, scaler, decision = detector.parts
-        return decision.probability(self.log_odds(booster, scaler.transform(encoder.encode(table))))
+        return decision.probability(self.log_odds(booster, scaled_inputs(table, encoder, scaler)))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
