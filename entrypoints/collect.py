@@ -28,7 +28,7 @@ from fraud_model.data.labels import LabelRule
 from fraud_model.data.sent_rows import REQUEST, ROW, SentRows
 from fraud_model.errors import ParameterError
 from fraud_model.registry import versions
-from fraud_model.tracking import log_parameters, open_run
+from fraud_model.tracking import log_parameters, open_run, rename_run
 from fraud_model.training.successor import handed_on
 
 
@@ -71,6 +71,7 @@ def main() -> None:
             Path(arguments.base).expanduser() if arguments.base else None,
         )
         mlflow.log_metrics({name: float(value) for name, value in done.counts().items()})
+        rename_run(f"{arguments.model_name}: {done.rows:,} rows collected")
     print(f"{arguments.output}: {done.summary()}")
     train = handed_on(arguments.model_name, done.columns)
     if rule.delay and train.get("time_column", "Time") in done.columns:

@@ -46,7 +46,7 @@ def log_scoring(table: ScoredTable, manifest: Manifest, profile: Profile, label:
     totals = table.totals
     mlflow.set_tags(
         {
-            MLFLOW_RUN_NAME: f"score {label}",
+            MLFLOW_RUN_NAME: f"{label}: {totals.rows:,} rows scored",
             "scoring.version": label,
             "scoring.parts": str(len(manifest.parts)),
         }

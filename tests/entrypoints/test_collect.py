@@ -35,7 +35,9 @@ def test_what_was_collected_is_told_and_recorded(served: Monitored) -> None:
     assert f"-P model_name={served.name}" in said
     (run,) = mlflow.search_runs(
         search_all_experiments=True,
-        filter_string="attributes.run_name = 'collect' and params.output = 't.parquet'",
+        filter_string=(
+            "attributes.run_name LIKE '%: 1,500 rows collected' and params.output = 't.parquet'"
+        ),
         output_format="list",
     )
     assert run.info.status == "FINISHED"

@@ -200,7 +200,7 @@ def test_the_run_tells_counts_and_the_version(
     assert set(found["model_version"]) == {"1"}
     (run,) = mlflow.search_runs(
         experiment_names=["scoring"],
-        filter_string=f"attributes.run_name = 'score {name} version 1'",
+        filter_string=f"attributes.run_name = '{name} version 1: {len(table):,} rows scored'",
         output_format="list",
     )
     assert run.info.status == "FINISHED"
@@ -349,7 +349,7 @@ def test_drift_is_checked_in_the_same_pass_as_monitor_does(
     assert len(ours["windows"]) == 8
     (run,) = mlflow.search_runs(
         search_all_experiments=True, max_results=1, output_format="list",
-        filter_string="attributes.run_name LIKE 'score %'",
+        filter_string="attributes.run_name LIKE '%rows scored'",
     )  # fmt: skip
     (child,) = mlflow.search_runs(
         search_all_experiments=True, output_format="list",
