@@ -183,11 +183,16 @@ def test_at_sighup_every_worker_serves_what_stands_now(
 def test_a_closed_terminal_ends_the_server(exported: Path, tmp_path: Path) -> None:
     port = free_port()
     environment = own_environment(PYTHONPATH=str(REPOSITORY))
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
+        # Nobody reads what a terminal would show, and a full one would stop the server.
+        os.dup2(log, 1)
+        os.dup2(log, 2)
         command = ["-m", "fraud_model.serving", "--model-uri", str(exported), "--port", str(port)]
         os.execve(sys.executable, [sys.executable, *command], environment)
+    os.close(log)
     wait_until(lambda: is_up(f"http://127.0.0.1:{port}/health"), what="it is up")
     os.close(terminal)
     wait_until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, what="it has ended")
