@@ -15,6 +15,7 @@ from fraud_model.data import csv_files, json_files
 from fraud_model.data.column_files import matrix, rows_of, stored
 from fraud_model.data.files import read_table
 from fraud_model.errors import DataError
+from tests.support.environment import REPOSITORY
 
 SHOP = pd.DataFrame(
     {
@@ -116,6 +117,7 @@ def test_a_table_larger_than_the_memory_is_read(tmp_path: Path) -> None:
     table.to_parquet(path)
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED, str(path), str(table.memory_usage().sum() * 2 // 3)],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
     )

@@ -52,6 +52,8 @@ class Table:
 
     def report(self, folder: str) -> dict[str, object]:
         content: dict[str, object] = json.loads((self.folder / folder / "report.json").read_text())
+        # Each has a run of its own.
+        del content["run"]
         return content
 
 
