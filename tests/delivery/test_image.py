@@ -202,6 +202,7 @@ def test_an_image_that_answers_otherwise_gets_no_name(exported: Path, tmp_path: 
 
 @needs_docker
 @pytest.mark.slow
+@pytest.mark.long
 def test_mlflows_own_image_answers(store: Store, exported: Path) -> None:
     name = json.loads((exported / "origin.json").read_text())["model_name"]
     mlflow = Path(sys.executable).with_name("mlflow")

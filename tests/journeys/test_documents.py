@@ -292,6 +292,7 @@ def test_the_page_about_the_gate(reader: Reader, first_page: list[Ran]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_about_serving(reader: Reader, first_page: list[Ran]) -> None:
     # Once by the plain server, and by ours plainly, with a token and with a shadow.
     plain, *ours = predictions(reader.follow("docs/serve.md"))
@@ -299,6 +300,7 @@ def test_the_page_about_serving(reader: Reader, first_page: list[Ran]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_about_monitoring(reader: Reader, first_page: list[Ran]) -> None:
     # The page begins with a log of its own.
     (reader.folder / "audit.jsonl").unlink(missing_ok=True)
