@@ -11,12 +11,11 @@ import errno
 import mmap
 import os
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow
 
@@ -40,12 +39,18 @@ def stored(values: pd.Series) -> pd.Series:
             with pyarrow.ipc.new_stream(file, TEXTS) as stream:
                 texts = pyarrow.chunked_array(pyarrow.array(values, pyarrow.large_string()))
                 stream.write_table(pyarrow.table([texts], schema=TEXTS))
-            return stored_texts(file, values.name)
+            file.flush()
+            content = pyarrow.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        column: pd.Series = pyarrow.ipc.open_stream(content).read_all()["text"].to_pandas()
+        column.name = values.name
+        return column
     if not isinstance(dtype, np.dtype) or dtype.hasobject or not len(values) or _file_of(values):
         return values.reset_index(drop=True)
     with column_file() as file:
         file.write(np.ascontiguousarray(values.to_numpy()).view(np.uint8).data)
-        return pd.Series(stored_array(file, dtype, (len(values),)), name=values.name, copy=False)
+        file.flush()
+        array = np.asarray(np.memmap(file, dtype, "r", shape=(len(values),)))
+    return pd.Series(array, name=values.name, copy=False)
 
 
 def rows_of(table: pd.DataFrame, places: Counts) -> pd.DataFrame:
@@ -107,21 +112,6 @@ def matrix(rows: int, columns: int) -> Floats:
         return np.asarray(np.memmap(file, np.float64, "r+", shape=(rows, columns)))
 
 
-def stored_array(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """What was written to a file as an array."""
-    file.flush()
-    return np.asarray(np.memmap(file, dtype, "r", shape=shape))
-
-
-def stored_texts(file: IO[bytes], name: Hashable) -> pd.Series:
-    """What was written to a file as a stream of `TEXTS`."""
-    file.flush()
-    content = pyarrow.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    column: pd.Series = pyarrow.ipc.open_stream(content).read_all()["text"].to_pandas()
-    column.name = name
-    return column
-
-
 @contextmanager
 def column_file() -> Iterator[IO[bytes]]:
     """A file without a name, which stays as long as something looks at it.
@@ -135,15 +125,10 @@ def column_file() -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise full_disk() from error
-
-
-def full_disk() -> DataError:
-    """The error where the folder for temporary files has no space for the table."""
-    return DataError(
-        f"no space is left in {tempfile.gettempdir()}, where the table's columns are kept while "
-        "they are used. Make space, or name a folder on a larger disk in TMPDIR."
-    )
+        raise DataError(
+            f"no space is left in {tempfile.gettempdir()}, where the table's columns are kept "
+            "while they are used. Make space, or name a folder on a larger disk in TMPDIR."
+        ) from error
 
 
 def _file_of(values: pd.Series) -> mmap.mmap | None:

@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fraud_model.arrays import Counts, Flags, Floats
+from fraud_model.arrays import Flags, Floats
 from fraud_model.data.column_files import stored, table_of
 from fraud_model.data.columns import Columns, days_between
 from fraud_model.data.kinds import Column
 from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.sources import Kind, read_source
-from fraud_model.data.table import columns_of, typed_column
+from fraud_model.data.table import columns_of, typed, typed_column
 from fraud_model.data.target import check_classes, read_labels
 
 # Nothing is said of any column.
@@ -118,7 +118,7 @@ def load_dataset(
     labels, known, young = label_rule.settle(labels[places], times, source)
     settled = labels[known].astype(np.int64)
     check_classes(settled, columns.target, source)
-    labelled = _rows(raw, columns, places[known]).assign(**{columns.target: settled})
+    labelled = typed(raw, columns, places[known]).assign(**{columns.target: settled})
     return Dataset(
         table=labelled,
         columns=columns,
@@ -128,21 +128,12 @@ def load_dataset(
         notes=read.notes,
         digest=digest_of(labelled),
         duplicates=int(repeated.sum()),
-        unknown=_rows(raw, columns, places[~known]),
+        unknown=typed(raw, columns, places[~known]),
         young=int(young.sum()),
         label_rule=label_rule,
         beside=table_of(
             stored(raw[name].take(places[known])) for name in columns.ignored if name in beside
         ),
-    )
-
-
-def _rows(raw: pd.DataFrame, columns: Columns, places: Counts) -> pd.DataFrame:
-    """The features of the rows in some places, in this order, in files."""
-    as_they_stand = np.array_equal(places, np.arange(len(raw)))
-    return table_of(
-        stored(typed_column(raw[name] if as_they_stand else raw[name].take(places), feature))
-        for name, feature in columns.described.items()
     )
 
 

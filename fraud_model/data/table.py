@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fraud_model.data.column_files import table_of
+from fraud_model.arrays import Counts
+from fraud_model.data.column_files import stored, table_of
 from fraud_model.data.columns import Columns
 from fraud_model.data.kinds import Column, InTheWay, Role, infer, with_ages
 from fraud_model.data.overrides import ColumnRules, Override, overrides_for
@@ -85,13 +86,18 @@ def columns_of(
     return result, columns
 
 
-def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """The features of a table as a request holds them, in order.
+def typed(table: pd.DataFrame, columns: Columns, places: Counts | None = None) -> pd.DataFrame:
+    """The features of a table as a request holds them, in order; of the rows in `places`, if given.
 
     Numbers are float64 with NaN for a missing one, dates datetime64[us], texts `str`; a boolean is
-    a bool, or an object where some are missing.
+    a bool, or an object where some are missing. The columns lie in files, see `column_files`.
     """
-    return table_of(typed_column(table[f.name], f) for f in columns.described.values())
+    if places is not None and np.array_equal(places, np.arange(len(table))):
+        places = None
+    return table_of(
+        stored(typed_column(table[name] if places is None else table[name].take(places), feature))
+        for name, feature in columns.described.items()
+    )
 
 
 def typed_column(values: pd.Series, feature: Feature) -> pd.Series:
