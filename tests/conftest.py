@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,13 @@ from tests.support.environment import SAMPLE_VARIABLE
 from tests.support.server import Server, serving
 from tests.support.store import Store
 from tests.support.typed_table import export_typed, typed_table
+
+
+def pytest_configure() -> None:
+    # Python would keep compiled code in the versions that tests load, and tests look at all that a
+    # version holds.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")
