@@ -26,13 +26,6 @@ from tests.support.store import Store
 from tests.support.typed_table import export_typed, typed_table
 
 
-def pytest_configure() -> None:
-    # Python would keep compiled code in the versions that tests load, and tests look at all that a
-    # version holds.
-    sys.dont_write_bytecode = True
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-
-
 @pytest.fixture(scope="session")
 def table() -> pd.DataFrame:
     """Simulated transactions, few and rich in frauds, so that a model fits in a second."""
@@ -73,12 +66,15 @@ def transactions_csv(
 
 
 def pytest_configure() -> None:
-    """Lets the processes that tests start be interrupted.
+    """Makes tests and the processes that they start the same on every machine.
 
     A shell without job control starts what it puts in the background with SIGINT ignored, and
-    children inherit that.
+    children inherit that. Python may keep compiled code in the versions that are loaded, and tests
+    look at all that a version holds.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
