@@ -23,22 +23,24 @@ from fraud_model.tracking import open_run
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store, store_at
 
-# More than a run takes in the database, and less than the holdout of the table below.
-ROOM = 300_000
+# On a small disk, less than the artifacts of a training.
+ROOM = 100_000
 # Of the database: less than any change of it writes.
 PAGE = 4096
-ROWS, FRAUDS = 40_000, 2_000
 # Of a small disk, in bytes: more than the database of the shared store.
 DISK = 16_000_000
 
 
-def with_room(most: int, database: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command that can write no file beyond `most` bytes."""
+def run_entry_point(
+    database: Path, name: str, *arguments: str, most: int | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs an entry point that can write no file beyond `most` bytes, where that is given."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most)) if most else None
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-m", f"entrypoints.{name}", *arguments],
         cwd=REPOSITORY,
-        env=own_environment(MLFLOW_TRACKING_URI=f"sqlite:///{database}"),
-        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most)),
+        env=own_environment(MLFLOW_TRACKING_URI=f"sqlite:///{database}", **variables),
+        preexec_fn=limit,
         capture_output=True,
         text=True,
         check=False,
@@ -96,20 +98,21 @@ def test_a_run_whose_artifacts_fill_the_disk_of_the_database_ends_failed(
 
 @pytest.mark.slow
 def test_a_training_that_cannot_write_its_artifacts_registers_nothing(
-    tmp_path: Path,
+    small_disk: Path, tmp_path: Path
 ) -> None:
-    # A store of its own: the shared one grows, and with it the room.
     database = tmp_path / "mlflow.db"
-    assert statuses(database) == []
+    with store_at(f"sqlite:///{database}"):
+        mlflow.create_experiment("full", artifact_location=f"file://{small_disk}/artifacts")
+    rest = os.statvfs(small_disk)
+    (small_disk / "large").write_bytes(bytes(rest.f_bavail * rest.f_frsize - ROOM))
     table = tmp_path / "transactions.parquet"
-    simulate(ROWS, FRAUDS).to_parquet(table)
-    done = with_room(
-        database.stat().st_size + ROOM,
-        database,
-        *("entrypoints.train", "--data", str(table), "--model-name", "big"),
-    )
+    simulate(10_000, 500).to_parquet(table)
+    training = ("--data", str(table), "--model-name", "big")
+    done = run_entry_point(database, "train", *training, MLFLOW_EXPERIMENT_NAME="full")
     assert done.returncode == 1
-    assert "File too large. Mend that, and run this again." in done.stderr.splitlines()[-1]
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: the artifact store or the temporary folder, ")
+    assert last.endswith(": No space left on device. Mend that, and run this again.")
     assert "Traceback" not in done.stderr
     assert statuses(database) == ["FAILED"]
     client = mlflow.MlflowClient(registry_uri=f"sqlite:///{database}")
@@ -123,11 +126,8 @@ def test_a_promotion_that_cannot_write_to_the_database_moves_nothing(
     name = store.new_model(versions=2)
     move(name, "1", "Production")
     database = copy_of(store, tmp_path)
-    done = with_room(
-        PAGE,
-        database,
-        *("entrypoints.promote", "--model-name", name, "--version", "2", "--tolerance", "1"),
-    )
+    promotion = ("--model-name", name, "--version", "2", "--tolerance", "1")
+    done = run_entry_point(database, "promote", *promotion, most=PAGE)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: the database of the tracking store")
     assert "Traceback" not in done.stderr
