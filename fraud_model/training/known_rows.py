@@ -48,7 +48,9 @@ def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFra
     known = _hashes(table[list(detector.features)])
     for decimals in (MOST_DECIMALS, -1):
         drawn, probability = _search(detector, references, decimals)
-        unseen = ~np.isin(_hashes(drawn), known) & ~drawn.duplicated().to_numpy()
+        # pandas looks them up in a hash table, where NumPy sorts all of them.
+        taken = pd.Series(_hashes(drawn)).isin(known) | drawn.duplicated()
+        unseen = ~taken.to_numpy()
         # A table of a few whole numbers may hold all that can be drawn of them.
         if unseen.sum() >= KNOWN_ROWS:
             break

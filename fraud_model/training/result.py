@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from fraud_model.arrays import Floats
+from fraud_model.arrays import Counts, Floats
 from fraud_model.data.column_files import joined_rows
 from fraud_model.data.dataset import Dataset
 from fraud_model.data.split import Parts
@@ -26,6 +27,7 @@ from fraud_model.model.hours import (
 )
 from fraud_model.model.metrics import Metrics
 from fraud_model.model.profile import Profile, Reference, Scores
+from fraud_model.parallel import cores, in_order
 from fraud_model.training.fit import Fitted
 from fraud_model.training.hand_over import HandOver
 
@@ -119,13 +121,12 @@ class TrainingResult:
         if self.parts.how == "time" and held[0].times is not None and held[1].times is not None:
             seconds = float(held[1].times[-1] - held[0].times[0])
         amounts = columns.amounts(seen)
-        features = {
-            feature.name: Reference.of(
-                feature, seen[feature.name], None if self.genuine_weight == 1 else weights
-            )
-            for feature in self.detector.encoder.features
-            if feature.kind != "time"
-        }
+        described = [f for f in self.detector.encoder.features if f.kind != "time"]
+        counted = None if self.genuine_weight == 1 else weights
+        references = in_order(
+            (partial(Reference.of, f, seen[f.name], counted) for f in described), cores()
+        )
+        features = {f.name: found for f, found in zip(described, references, strict=True)}
         scores = Scores.of(probability, self.decision.threshold, seconds, held_weights)
         return Profile(
             target=columns.target,
@@ -161,14 +162,19 @@ class TrainingResult:
         if not slots:
             return None
         of_row = slots_of(seconds, slots)
-        by_hour, missing = {}, {}
-        for name, known in features.items():
+
+        def count(name: str, known: Reference) -> tuple[Counts, Counts]:
             read = known.feature.read(seen[name])
             given = ~np.isnan(read)
             groups = known.distribution.groups_of(read[given])
             shape = (slots, int(known.distribution.groups.max()) + 1)
-            by_hour[name] = tuples(count_by_slot(of_row[given], groups, weights[given], shape))
-            missing[name] = tuple(np.bincount(of_row[~given], minlength=slots + 1)[:-1].tolist())
+            by_slot = count_by_slot(of_row[given], groups, weights[given], shape)
+            return by_slot, np.bincount(of_row[~given], minlength=slots + 1)[:-1]
+
+        counts = in_order((partial(count, *each) for each in features.items()), cores())
+        by_hour, missing = {}, {}
+        for name, (by_slot, gaps) in zip(features, counts, strict=True):
+            by_hour[name], missing[name] = tuples(by_slot), tuple(gaps.tolist())
         scored = np.flatnonzero(~np.isnan(self.table_probability))
         bins = np.searchsorted(scores.edges, self.table_probability[scored])
         shape = (slots, len(scores.edges) + 1)
