@@ -22,7 +22,7 @@ from tests.support.documents import PAGES, fences
 from tests.support.environment import REPOSITORY, copy_checkout, has_docker, own_environment
 from tests.support.waiting import wait_until
 
-README, BENCHMARKS = "README.md", "docs/benchmarks.md"
+README, BENCHMARKS, TRAIN = "README.md", "docs/benchmarks.md", "docs/train.md"
 FIRST = fences(README)[0].text.strip()
 TEST = fences(README)[1].text.strip()
 DOWNLOAD = "mlflow run . -e download --env-manager local"
@@ -331,7 +331,11 @@ def test_training_on_workers_of_this_machine(reader: Reader, first_page: list[Ra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", OTHERS)
+@pytest.mark.parametrize(
+    "page",
+    # One trains with this option and with that, which takes long.
+    [pytest.param(p, marks=pytest.mark.long if p == TRAIN else ()) for p in OTHERS],
+)
 def test_the_other_pages(reader: Reader, first_page: list[Ran], page: str) -> None:
     reader.follow(page)
 

@@ -25,7 +25,7 @@ from tests.support.waiting import wait_until
 PYTHON = yaml.safe_load((REPOSITORY / "python_env.yaml").read_text())["python"]
 
 
-@pytest.fixture(params=["uv", "virtualenv"])
+@pytest.fixture(params=["uv", pytest.param("virtualenv", marks=pytest.mark.long)])
 def manager(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "virtualenv" and not has_pyenv_python(PYTHON):

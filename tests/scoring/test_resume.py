@@ -16,8 +16,8 @@ import pytest
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.waiting import wait_until
 
-# Four parts.
-COPIES = 130
+# Three parts.
+COPIES = 70
 
 
 class Table:

@@ -111,7 +111,14 @@ def test_a_model_that_a_logistic_regression_beats_is_refused(columns: Columns) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "frauds"), [(284_807, 492), (284_807, 5_696), (15_000, 300)])
+@pytest.mark.parametrize(
+    ("rows", "frauds"),
+    [
+        (284_807, 492),
+        pytest.param(284_807, 5_696, marks=pytest.mark.long),
+        (15_000, 300),
+    ],
+)
 def test_the_default_hyperparameters_do_not_collapse(
     rows: int, frauds: int, columns: Columns
 ) -> None:
