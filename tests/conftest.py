@@ -21,6 +21,7 @@ from fraud_model.tracking import open_run
 from fraud_model.training.config import Hyperparameters, TrainingConfig
 from fraud_model.training.pipeline import train
 from tests.support.environment import SAMPLE_VARIABLE
+from tests.support.project import Project, project_in
 from tests.support.server import Server, serving
 from tests.support.store import Store
 from tests.support.typed_table import export_typed, typed_table
@@ -103,6 +104,13 @@ def store(table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     yield Store(uri, trained)
     patch.undo()
     mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """The project as its user runs it, with a store of its own."""
+    with project_in(tmp_path) as project:
+        yield project
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -14,8 +13,8 @@ import pandas as pd
 import pytest
 
 from fraud_model.evaluation.learned import read_learned
-from tests.journeys.test_train_serve_rollback import Project
 from tests.support.file_server import serve_api
+from tests.support.project import Project
 from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
@@ -24,14 +23,6 @@ ROWS_PER_REQUEST = 100
 WINDOW = 2_000
 # Standard deviations; towards where frauds are.
 MOVED = {"V4": 1.0, "V10": -1.0, "V14": -1.0}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project(tmp_path)
-    mlflow.set_tracking_uri(project.uri)
-    yield project
-    mlflow.set_tracking_uri(None)
 
 
 def moved(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,10 +37,10 @@ from fraud_model.training.fit import fit
 from fraud_model.training.inputs import fit_inputs
 from fraud_model.training.pipeline import train
 from fraud_model.training.place import HERE, opened
-from tests.journeys.test_train_serve_rollback import Project
 from tests.support.columns import inferred
 from tests.support.dask_cluster import DaskCluster, dask_cluster, kill_worker
 from tests.support.environment import REPOSITORY
+from tests.support.project import Project
 from tests.support.store import Store
 from tests.support.typed_table import AMOUNT, FRAUD, TARGET, TIME, typed_table
 from tests.support.waiting import wait_until
@@ -53,14 +53,6 @@ ENDLESS = "100000"
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project(tmp_path)
-    mlflow.set_tracking_uri(project.uri)
-    yield project
-    mlflow.set_tracking_uri(None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from fraud_model.tracking import open_run
 from fraud_model.training.config import TrainingConfig
 from fraud_model.tuning.config import TuningConfig
 from fraud_model.tuning.pipeline import Tuned, tune
-from tests.journeys.test_train_serve_rollback import Project
 from tests.support.environment import REPOSITORY
+from tests.support.project import Project
 from tests.support.store import Store
 from tests.support.waiting import wait_until
 
@@ -164,14 +163,6 @@ def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["tune"])
     with pytest.raises(NotInstalled, match=r"pip install -r requirements-tune\.txt"):
         main()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project(tmp_path)
-    mlflow.set_tracking_uri(project.uri)
-    yield project
-    mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.slow
