@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pandas as pd
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.support.browser import Visit
-from tests.support.page import number, take_file
+from tests.support.page import Row, number, take_file
 from tests.support.server import Server
 
 
@@ -71,3 +72,20 @@ def test_a_file_is_sorted_judged_and_downloaded(
     expect(page.locator("#reasons tbody tr")).to_have_count(8)
     assert opened.scored[-1]["dataframe_records"] == [rows[place]]
     assert not opened.complaints
+
+
+def test_a_file_that_is_dropped_anywhere_on_the_page_is_read(
+    page: Page, rows: dict[str, Row]
+) -> None:
+    dropped = page.evaluate_handle(
+        """text => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([text], "rows.jsonl"));
+            return transfer;
+        }""",
+        "\n".join(map(json.dumps, rows.values())),
+    )
+    page.dispatch_event("h1", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#batch-note")).to_contain_text("rows.jsonl: 2 rows.")
+    page.get_by_role("button", name="Score 2 rows").click()
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
