@@ -9,10 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
-
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.server import free_port
+from tests.support.store import store_at
 from tests.support.waiting import is_up, wait_until
 
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
@@ -69,6 +68,5 @@ def wait_until_ready(server: subprocess.Popen[bytes], ping: str) -> None:
 def project_in(folder: Path) -> Iterator[Project]:
     """The project with a store in this folder, which MLflow asks until the block ends."""
     project = Project(folder)
-    mlflow.set_tracking_uri(project.uri)
-    yield project
-    mlflow.set_tracking_uri(None)
+    with store_at(project.uri):
+        yield project
