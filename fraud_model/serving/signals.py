@@ -1,4 +1,7 @@
-"""What SIGHUP means: ask the registry; or, where a closed terminal sends it, end."""
+"""The supervisor of several workers: what SIGHUP means to it, and that it notices an end at once.
+
+SIGHUP asks the registry; or, where a closed terminal sends it, ends the server.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,15 @@ class Supervisor(Multiprocess):
     def handle_hup(self) -> None:
         """Asks the registry, for all workers."""
         self._hang_up()
+
+    def keep_subprocess_alive(self) -> None:
+        """Starts a worker in the place of one that has ended."""
+        for worker in self.processes:
+            # A worker that ends while it is asked how it is would be waited for as long as a silent
+            # one, and signals with it: while its side of the pipe is open here as well, the pipe
+            # does not end with the worker.
+            worker.child_conn.close()
+        super().keep_subprocess_alive()
 
 
 def _has_terminal() -> bool:
