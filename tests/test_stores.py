@@ -87,6 +87,7 @@ def test_a_database_that_lets_nobody_in_says_why(tmp_path: Path) -> None:
             reach_databases()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

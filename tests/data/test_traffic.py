@@ -73,6 +73,7 @@ def test_turned_over_files_come_first_and_in_order(
     assert (traffic.tally.files, traffic.tally.lines) == (4, 60)
 
 
+@pytest.mark.slow
 def test_a_large_log_is_read_by_several_processes_with_the_same_result(
     tmp_path: Path, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ STEADY = [
 ]
 
 
+@pytest.mark.slow
 @needs_prometheus
 @pytest.mark.parametrize(
     ("alert", "changed"),

@@ -277,6 +277,7 @@ def test_an_unfinished_day_is_reported_and_not_judged(monitored: Monitored) -> N
     assert "has moved" not in said
 
 
+@pytest.mark.slow
 def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:
     lines = []
     for day, drift in enumerate((None, Drift(shift={"V24": 0.7}), None)):
@@ -310,6 +311,7 @@ def test_unmatured_labels_are_unknown(monitored: Monitored) -> None:
     assert "unknown: performance: 0 windows have matured" in said
 
 
+@pytest.mark.slow
 def test_a_feed_of_frauds_alone_matures_by_the_rule(monitored: Monitored) -> None:
     log = monitored.log()
     labels = pd.read_csv(monitored.folder / "labels.csv")
@@ -421,6 +423,7 @@ def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> 
         assert "because: V7 has moved" in said
 
 
+@pytest.mark.slow
 def test_an_exported_directory_is_monitored_without_a_registry(
     monitored: Monitored, exported: Path
 ) -> None:
@@ -433,6 +436,7 @@ def test_an_exported_directory_is_monitored_without_a_registry(
     assert f"{origin['model_name']} version 1: 1,500 lines" in said
 
 
+@pytest.mark.slow
 def test_a_workflow_learns_whether_to_retrain(
     monitored: Monitored, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_version_without_a_record_is_let_through_with_a_line(
     ]
 
 
+@pytest.mark.slow
 def test_the_smoke_test_shows_a_version_no_secret(
     copied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

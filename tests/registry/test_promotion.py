@@ -69,6 +69,7 @@ def test_the_first_version_is_promoted_and_written_into_the_ledger(store: Store,
     assert [check["name"] for check in checks] == [check.name for check in moved.checks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("thresholds", "check"),
     [

@@ -288,6 +288,7 @@ def test_what_cannot_be_used_is_one_line(
     assert list(Path("full").iterdir()) == [Path("full/notes.txt")]
 
 
+@pytest.mark.slow
 def test_a_finished_output_is_left_alone_and_another_table_or_version_is_refused(
     plain: Scorings, table: pd.DataFrame, store: Store
 ) -> None:
@@ -311,6 +312,7 @@ def test_a_finished_output_is_left_alone_and_another_table_or_version_is_refused
     assert part.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_write_to_one_output(plain: Scorings, table_csv: Path) -> None:
     Path("scores").mkdir()
     handle = os.open("scores", os.O_RDONLY)

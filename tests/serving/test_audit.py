@@ -154,6 +154,7 @@ def test_without_an_age_nothing_is_deleted(aged: Path) -> None:
     assert files(aged.parent) == {"", ".1", ".2.gz", ".3", ".4", ".bak", ".lock"}
 
 
+@pytest.mark.slow
 def test_the_setting_reaches_the_server(exported: Path, aged: Path) -> None:
     command = ["--model-uri", str(exported)]
     with serving(aged.parent, *command, AUDIT_LOG=str(aged), AUDIT_KEEP="30d"):

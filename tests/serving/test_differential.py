@@ -21,6 +21,10 @@ from tests.support.server import Server, plain_serving
 JSON = "application/json"
 
 
+# Each asks MLflow's plain server as well.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def plain(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with plain_serving(tmp_path_factory.mktemp("plain"), exported) as running:
@@ -202,12 +206,10 @@ def compare_generated(server: Server, plain: Server, rows: pd.DataFrame, example
     assert min(seen.values()) > examples / 10
 
 
-@pytest.mark.slow
 def test_some_hundred_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
     compare_generated(server, plain, rows, 300)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_thousands_of_generated_payloads(server: Server, plain: Server, rows: pd.DataFrame) -> None:
     compare_generated(server, plain, rows, 4_000)

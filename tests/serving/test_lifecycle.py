@@ -56,6 +56,7 @@ def worker_pids(server: Server) -> list[int]:
     return workers
 
 
+@pytest.mark.slow
 def test_metrics_count_over_all_workers(two_workers: Server, rows: pd.DataFrame) -> None:
     payload = {"dataframe_records": rows.to_dict("records")}
     flagged = 0
@@ -195,6 +196,7 @@ def test_the_run_that_mlflow_made_is_named(store: Store, tmp_path: Path, known: 
     assert not known or client.get_run(run).info.run_name == "serve"
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_said(server: Server, exported: Path, tmp_path: Path) -> None:
     port = server.url.rpartition(":")[2]
     done = subprocess.run(

@@ -255,6 +255,7 @@ def test_without_known_rows_a_version_is_served_by_predict(copied: Path) -> None
     assert (status, b"no known rows" in page) == (200, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["inputs = inputs + 3.0", "raise ValueError('4111')"])
 def test_a_scorer_that_does_not_answer_as_predict_is_not_used(
     copied: Path, exported: Path, tmp_path: Path, fault: str

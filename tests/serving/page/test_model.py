@@ -161,6 +161,7 @@ def test_names_of_features_run_no_script(page: Page, server: Server) -> None:
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.slow
 def test_the_page_hosted_elsewhere_asks_for_the_token_and_keeps_it_for_the_tab(
     browser: Browser, exported: Path, tmp_path: Path
 ) -> None:
