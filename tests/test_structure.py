@@ -78,6 +78,7 @@ def test_no_module_but_the_simulation_knows_the_features_of_one_data_set() -> No
     assert set(naming) <= {"simulation.py"}
 
 
+@pytest.mark.slow
 def test_importing_does_nothing(tmp_path: Path) -> None:
     modules = [
         ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)

@@ -56,6 +56,7 @@ def test_the_digest_follows_the_values_and_not_the_format(
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.slow
 def test_auto_takes_the_downloaded_file_and_else_simulates(
     tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

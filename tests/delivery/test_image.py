@@ -82,6 +82,7 @@ def test_without_docker_it_says_what_to_install(exported: Path, tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
     done = image("--model-dir", str(tmp_path))
     assert done.returncode == 1

@@ -41,6 +41,7 @@ def test_a_training_that_is_stopped_ends_failed(
     assert client.search_registered_models() == []
 
 
+@pytest.mark.slow
 def test_a_server_out_of_reach_is_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "entrypoints.promote"],

@@ -70,6 +70,7 @@ def load_and_score(python: str, directory: Path, folder: Path) -> None:
     subprocess.run([python, "-c", LOAD_WITHOUT_THE_PROJECT, str(directory)], cwd=folder, check=True)
 
 
+@pytest.mark.slow
 def test_it_loads_without_the_project_on_the_path(directory: Path, tmp_path: Path) -> None:
     load_and_score(sys.executable, directory, tmp_path)
 

@@ -288,6 +288,7 @@ def test_a_feature_that_moves_once_is_a_remark(monitored: Monitored) -> None:
     assert "never 2 in a row" in said
 
 
+@pytest.mark.slow
 def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
     log = monitored.log()
     labels = pd.read_csv(monitored.folder / "labels.csv")
@@ -303,6 +304,7 @@ def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
     assert "V3 has moved" not in said
 
 
+@pytest.mark.slow
 def test_unmatured_labels_are_unknown(monitored: Monitored) -> None:
     log = monitored.log()
     labels = pd.read_csv(monitored.folder / "labels.csv")

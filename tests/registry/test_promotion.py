@@ -58,6 +58,7 @@ def weak(store: Store, table: pd.DataFrame, tmp_path_factory: pytest.TempPathFac
         )
 
 
+@pytest.mark.slow
 def test_the_first_version_is_promoted_and_written_into_the_ledger(store: Store, run: str) -> None:
     name = store.new_model()
     moved = promote(name, "latest", "Production", GateThresholds())

@@ -271,6 +271,7 @@ def _holds(log: Path, count: int) -> bool:
     return len(lines(log)) == count
 
 
+@pytest.mark.slow
 def test_what_is_logged_is_what_was_answered(exported: Path, tmp_path: Path) -> None:
     rows = ModelDirectory(exported).required_known_rows().rows
     log = tmp_path / "audit.jsonl"

@@ -21,6 +21,9 @@ from tests.support.store import Store
 NAME = "by-cost"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def by_cost(store: Store, table_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A version with the policy `cost:5`, as an exported directory."""

@@ -28,6 +28,7 @@ def halves(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table.iloc[: len(table) // 2], table.iloc[len(table) // 2 :]
 
 
+@pytest.mark.slow
 def test_the_same_rows_and_seed_give_the_same_model(table: pd.DataFrame, columns: Columns) -> None:
     train, validation = halves(table)
     hyperparameters = Hyperparameters(rounds=30)
