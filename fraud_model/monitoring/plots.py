@@ -125,7 +125,7 @@ def _scores(window: Judged, profile: Profile) -> Figure:
         ylabel="difference from the reference, in bands",
     )
     right.invert_xaxis()
-    right.legend(loc="upper left")
+    right.legend(loc="best")
     for panel in (left, right):
         panel.grid(alpha=0.3)
     return figure
