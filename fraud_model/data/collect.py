@@ -26,6 +26,7 @@ from fraud_model.data.content import first_line
 from fraud_model.data.doubles import Doubles
 from fraud_model.data.label_table import LabelTable
 from fraud_model.data.labels import LabelRule
+from fraud_model.data.row_readers import BUFFER_BYTES
 from fraud_model.data.sent_rows import OWN, REQUEST, ROW, TIME, SentRows
 from fraud_model.errors import DataError
 
@@ -119,7 +120,10 @@ class _Earlier:
 
     def __init__(self, path: Path, target: str) -> None:
         try:
-            self._file = pyarrow.parquet.ParquetFile(path)
+            # Read a little at a time; pyarrow would keep all that it has read.
+            self._file = pyarrow.parquet.ParquetFile(
+                path, buffer_size=BUFFER_BYTES, pre_buffer=False
+            )
         except (pyarrow.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
         self._path = path
