@@ -30,6 +30,7 @@ from io import StringIO
 
 from distributed import Client, LocalCluster
 
+from benchmarks.figures import spread
 from fraud_model.arrays import Floats, Labels
 from fraud_model.data.overrides import ColumnRules
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
@@ -149,10 +150,7 @@ def table(taken: dict[int, Taken]) -> Iterator[str]:
             one, two = (statistics.median(seconds) for seconds in found)
             many = 2 * two - one + 2 * (one - two) / MANY if name in SHARED else two
             medians += [one, two, many]
-            cells += [
-                f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
-                for each in found
-            ]
+            cells += [spread(each) for each in found]
             cells.append(f"{many:.2f}")
         sums = [total + more for total, more in zip(sums, medians, strict=True)]
         yield f"| {name} | {' | '.join(cells)} |"

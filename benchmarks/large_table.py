@@ -27,6 +27,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.entry_point import cost
+from benchmarks.figures import spread
 from benchmarks.score import write
 
 BARE = """
@@ -94,7 +95,7 @@ def _row(rows: int, fits: str, bare: list[float], whole: list[tuple[float, float
     ratios = [ours / theirs for ours, theirs in zip(seconds, bare, strict=True)]
     return (
         f"| {rows:,} | {fits} | {statistics.median(bare):.1f} | {statistics.median(seconds):.1f} | "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | "
+        f"{spread(ratios)} | "
         f"{max(memory):,.0f} |"
     )
 

@@ -29,6 +29,7 @@ from pathlib import Path
 import lightgbm
 import mlflow
 
+from benchmarks.figures import spread
 from fraud_model.data.dataset import load_dataset
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TARGET, DEFAULT_TIME
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, simulate
@@ -66,7 +67,7 @@ def main() -> None:
         ratios = [ours / theirs for ours, theirs in zip(whole, bare, strict=True)]
         print(
             f"| {name} | {statistics.median(bare):.2f} | {statistics.median(whole):.2f} | "
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
+            f"{spread(ratios)} |"
         )
 
 

@@ -32,6 +32,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from benchmarks.entry_point import cost
+from benchmarks.figures import spread
 from benchmarks.monitoring import make_model
 from fraud_model.arrays import Floats
 from fraud_model.data.schema import DEFAULT_TARGET, DEFAULT_TIME
@@ -78,7 +79,7 @@ def row(folder: Path, model: Path, rows: int, repeats: int) -> str:
     cells = [f"{rows:,}", *(f"{statistics.median(times):.1f}" for times in (bare, whole, alone))]
     for times in (whole, alone):
         ratios = [ours / theirs for ours, theirs in zip(times, bare, strict=True)]
-        cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        cells.append(spread(ratios))
     return f"| {' | '.join([*cells, f'{most:,.0f}'])} |"
 
 

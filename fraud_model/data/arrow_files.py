@@ -23,6 +23,8 @@ from fraud_model.errors import DataError
 
 EXACT = 1 << 53
 BYTES_AT_A_TIME = 1 << 26
+# Of a Parquet column that is read a little at a time, rather than a row group at once.
+BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -32,6 +34,12 @@ def read_parquet(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:
         file = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
         names, rows = file.schema_arrow.names, file.metadata.num_rows
         return stored_frame(names, rows, lambda some: file.read(columns=some), content.place)
+
+
+def parquet_in_batches(path: Path) -> pyarrow.parquet.ParquetFile:
+    """A Parquet file whose batches are read a little at a time."""
+    # What is buffered before it is asked for is kept to the end of the file.
+    return pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
 
 
 def read_arrow(content: Content) -> tuple[pd.DataFrame, tuple[str, ...]]:

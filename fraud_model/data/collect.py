@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from fraud_model.arrays import Floats
+from fraud_model.data.arrow_files import parquet_in_batches
 from fraud_model.data.collected import Collected
 from fraud_model.data.collected_columns import (
     check_names,
@@ -26,7 +27,6 @@ from fraud_model.data.content import first_line
 from fraud_model.data.doubles import Doubles
 from fraud_model.data.label_table import LabelTable
 from fraud_model.data.labels import LabelRule
-from fraud_model.data.row_readers import BUFFER_BYTES
 from fraud_model.data.sent_rows import OWN, REQUEST, ROW, TIME, SentRows
 from fraud_model.errors import DataError
 
@@ -75,7 +75,7 @@ def _collect(
     parts: list[Path] = []
     if earlier:
         schemas.append(earlier.schema)
-        for table in earlier.tables():
+        for table in earlier.tables([REQUEST, ROW, TIME]):
             doubles.add(_keys(table))
             now = max(now, float(_seconds(table).max()))
     for table in sent.tables():
@@ -120,10 +120,7 @@ class _Earlier:
 
     def __init__(self, path: Path, target: str) -> None:
         try:
-            # Read a little at a time; pyarrow would keep all that it has read.
-            self._file = pyarrow.parquet.ParquetFile(
-                path, buffer_size=BUFFER_BYTES, pre_buffer=False
-            )
+            self._file = parquet_in_batches(path)
         except (pyarrow.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
         self._path = path
@@ -135,9 +132,9 @@ class _Earlier:
                 "collect wrote with the same target."
             )
 
-    def tables(self) -> Iterator[pyarrow.Table]:
+    def tables(self, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
         try:
-            for batch in self._file.iter_batches(ROWS_PER_BATCH):
+            for batch in self._file.iter_batches(ROWS_PER_BATCH, columns=columns):
                 yield pyarrow.Table.from_batches([batch])
         except (pyarrow.ArrowException, OSError) as error:
             raise _damaged(self._path, error) from error

@@ -14,7 +14,12 @@ import pyarrow.dataset
 import pyarrow.feather
 import pyarrow.parquet
 
-from fraud_model.data.arrow_files import folder_dataset, incomplete, reading_folder
+from fraud_model.data.arrow_files import (
+    folder_dataset,
+    incomplete,
+    parquet_in_batches,
+    reading_folder,
+)
 from fraud_model.data.content import DAMAGED, Content, damaged
 from fraud_model.data.csv_files import CsvRows
 from fraud_model.data.headers import named
@@ -24,8 +29,6 @@ from fraud_model.errors import DataError
 
 # Columns of so many doubles stay in a core's own cache.
 ROWS_PER_PIECE = 1 << 14
-# Of a Parquet column that is read a little at a time, rather than a row group at once.
-BUFFER_BYTES = 1 << 20
 
 
 class Reader(Protocol):
@@ -195,8 +198,7 @@ def _pieces(tables: Iterator[pd.DataFrame], names: Sequence[str], place: str) ->
 
 def _batches(path: Path, names: Sequence[str], place: str) -> Iterator[pyarrow.RecordBatch]:
     try:
-        # What is buffered before it is asked for is kept to the end of the file.
-        with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+        with parquet_in_batches(path) as file:
             yield from file.iter_batches(ROWS_PER_PIECE, columns=list(names))
     except (pyarrow.ArrowException, OSError) as error:
         raise incomplete(place, "Parquet", error) from error

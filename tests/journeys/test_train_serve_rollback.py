@@ -119,6 +119,8 @@ def test_the_main_entry_point_trains_promotes_and_says_how_to_go_on(
     ("arguments", "message"),
     [
         (("-e", "train", "-P", "data=nowhere.csv"), "error: nowhere.csv: no such file"),
+        (("-e", "train", "-P", "threshold=best"), "error: threshold='best' is invalid"),
+        (("-e", "promote", "-P", "model_name=nobody"), "error: model 'nobody' has no version"),
         (
             ("-e", "promote", "-P", "stage=Live"),
             "error: stage='Live' is invalid: expected Staging or Production",

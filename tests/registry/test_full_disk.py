@@ -58,11 +58,16 @@ def statuses(database: Path) -> list[str]:
     return [run.info.status for run in client.search_runs(experiments)]
 
 
+def room_on(disk: Path) -> int:
+    """The bytes that a file system has left."""
+    rest = os.statvfs(disk)
+    return rest.f_bavail * rest.f_frsize
+
+
 def log_until_full(disk: Path, large: Path) -> None:
     """Logs an artifact that takes what is left of the disk, and then a tag."""
     mlflow.log_text("the folder of the artifacts", "text.txt")
-    rest = os.statvfs(disk)
-    large.write_bytes(bytes(rest.f_bavail * rest.f_frsize))
+    large.write_bytes(bytes(room_on(disk)))
     mlflow.log_artifact(str(large))
     mlflow.set_tag("no", "room")
 
@@ -103,8 +108,7 @@ def test_a_training_that_cannot_write_its_artifacts_registers_nothing(
     database = tmp_path / "mlflow.db"
     with store_at(f"sqlite:///{database}"):
         mlflow.create_experiment("full", artifact_location=f"file://{small_disk}/artifacts")
-    rest = os.statvfs(small_disk)
-    (small_disk / "large").write_bytes(bytes(rest.f_bavail * rest.f_frsize - ROOM))
+    (small_disk / "large").write_bytes(bytes(room_on(small_disk) - ROOM))
     table = tmp_path / "transactions.parquet"
     simulate(10_000, 500).to_parquet(table)
     training = ("--data", str(table), "--model-name", "big")

@@ -52,14 +52,14 @@ class Project:
             start_new_session=True,
         )
         try:
-            wait_until_ready(server, f"http://127.0.0.1:{port}/ping")
+            _wait_until_ready(server, f"http://127.0.0.1:{port}/ping")
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
             os.killpg(server.pid, 15)
             server.wait(30)
 
 
-def wait_until_ready(server: subprocess.Popen[bytes], ping: str) -> None:
+def _wait_until_ready(server: subprocess.Popen[bytes], ping: str) -> None:
     wait_until(lambda: server.poll() is not None or is_up(ping), what="the server is ready")
     assert server.poll() is None, "the server ended before it was ready"
 
