@@ -183,13 +183,17 @@ def log_metrics(metrics: Iterable[Metric]) -> None:
 
 def git_commit() -> str:
     """The commit that the active run was started from, or `unknown` outside a git checkout."""
-    tags = mlflow.get_run(active_run_id()).data.tags
-    return str(tags.get(MLFLOW_GIT_COMMIT) or get_git_commit(__file__) or "unknown")
+    return str(_tags_at_start().get(MLFLOW_GIT_COMMIT) or get_git_commit(__file__) or "unknown")
 
 
 def user() -> str:
     """Who started the active run, as MLflow recorded it."""
-    return str(mlflow.get_run(active_run_id()).data.tags.get(MLFLOW_USER, "unknown"))
+    return str(_tags_at_start().get(MLFLOW_USER, "unknown"))
+
+
+def _tags_at_start() -> dict[str, str]:
+    """The tags that the active run had when it began, without asking the store again."""
+    return dict(_active_run().data.tags)
 
 
 def active_run_id() -> str:
@@ -198,7 +202,11 @@ def active_run_id() -> str:
     Raises:
         RuntimeError: none is.
     """
+    return str(_active_run().info.run_id)
+
+
+def _active_run() -> Run:
     run = mlflow.active_run()
     if run is None:
         raise RuntimeError("no active run: open one with open_run")
-    return str(run.info.run_id)
+    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TIME, describe_missi
 from fraud_model.data.sent_rows import OWN
 from fraud_model.errors import DataError
 from fraud_model.model.feature import ISO, Feature, category_of
+from fraud_model.parallel import cores, in_order
 
 # A table of more columns is shown without the plain numbers.
 MOST_SHOWN = 60
@@ -49,16 +51,19 @@ def columns_of(
         # A collected table: these are no part of a request.
         excluded = Override(kind="excluded")
         said |= {own: excluded for own in OWN if not said[own].kind and own != time}
-    columns, in_the_way = [], []
-    for name in found:
+
+    def look(name: str) -> Column | InTheWay:
         role = Role(is_time=name == time, is_amount=name == amount, unit=rules.time_unit)
         if name == target:
-            columns.append(_target(table[name]))
-            continue
+            return _target(table[name])
         try:
-            columns.append(_infer(table[name], said[name], role))
+            return _infer(table[name], said[name], role)
         except InTheWay as error:
-            in_the_way.append(str(error))
+            return error
+
+    looked_at = list(in_order((partial(look, name) for name in found), cores()))
+    columns = [column for column in looked_at if isinstance(column, Column)]
+    in_the_way = [str(error) for error in looked_at if isinstance(error, InTheWay)]
     if in_the_way:
         count = f"{len(in_the_way)} columns cannot" if in_the_way[1:] else "a column cannot"
         raise DataError(

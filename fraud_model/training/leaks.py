@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.metrics import average_precision_score
 from sklearn.tree import DecisionTreeClassifier
 
 from fraud_model.arrays import Counts, Floats, Labels
+from fraud_model.parallel import cores, in_order
 
 # Of the way from a random order, whose average precision is the share of frauds, to a perfect one.
 SUSPICIOUS = 0.99
@@ -87,10 +89,10 @@ def find_leaks(
         genuine_weight: how many transactions each genuine row stands for, at least 1.
     """
     rng = np.random.default_rng(0)
-    few = [_sample(labels, rng) for _, labels in (train, validation)]
     parts = (train, validation)
-    best: dict[str, float] = {}
-    for position, source in enumerate(sources):
+    few = [_sample(labels, rng) for _, labels in parts]
+
+    def look(position: int) -> float:
         columns = [(values[:, position], labels) for values, labels in parts]
         is_category = position in categorical
         # Fewer genuine rows flatter an input, so the screen loses none; the rest is costly.
@@ -99,8 +101,12 @@ def find_leaks(
             for (values, labels), rows in zip(columns, few, strict=True)
         ]
         if not _suspicious(screened, is_category, 1.0):
-            continue
-        found = _suspicious(columns, is_category, genuine_weight)
+            return 0.0
+        return _suspicious(columns, is_category, genuine_weight)
+
+    reached = in_order((partial(look, place) for place in range(len(sources))), cores())
+    best: dict[str, float] = {}
+    for source, found in zip(sources, reached, strict=True):
         if found:
             best[source] = max(found, best.get(source, 0.0))
     ranked = sorted(best.items(), key=lambda each: -each[1])
