@@ -7,6 +7,7 @@ and flags of its own evaluation model and of the champions at that time.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def log_holdout(holdout: Holdout) -> None:
         "days": holdout.days,
         "genuine_weight": holdout.genuine_weight,
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with _for_owner_only(), tempfile.TemporaryDirectory() as folder:
         holdout.rows.to_parquet(Path(folder) / ROWS_FILE, index=False)
         (Path(folder) / COLUMNS_FILE).write_text(json.dumps(about, indent=1))
         mlflow.log_artifacts(folder, FOLDER)
@@ -117,10 +118,20 @@ def log_scores(own: Scored, flagged: Flags, champions: Mapping[tuple[str, Which]
         "genuine_weight": own.genuine_weight,
         "champions": [list(key) for key in champions],
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with _for_owner_only(), tempfile.TemporaryDirectory() as folder:
         pd.DataFrame(columns).to_parquet(Path(folder) / SCORES_FILE, index=False)
         (Path(folder) / SCORED_FILE).write_text(json.dumps(about, indent=1))
         mlflow.log_artifacts(folder, FOLDER)
+
+
+@contextmanager
+def _for_owner_only() -> Iterator[None]:
+    """Makes files, and MLflow's copies of them on this machine, that no other user may read."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def read_scores(run_id: str, label: str) -> ScoredHoldout | None:

@@ -15,6 +15,9 @@ from fraud_model.tracking import user
 Action = Literal["promote", "rollback"]
 # `interrupted` was killed before it moved anything; `overtaken` moved, and before it could see its
 # version there another command put another one there.
+# MLflow cannot make a write depend on what stands there. So each tag has one writer: the command
+# itself writes how it ended, and one that takes it for dead writes so into a tag of its own, which
+# counts only where the command wrote nothing.
 Outcome = Literal["refused", "moving", "done", "interrupted", "overtaken"]
 COUNTED = ("moving", "done")
 
@@ -69,11 +72,11 @@ def write(
     )
 
 
-def close(entry: Entry, outcome: Outcome) -> None:
-    """Writes how the job of an interrupted entry ended, if that is still open."""
+def close(entry: Entry, outcome: Outcome, when: datetime) -> None:
+    """Writes how the job of an interrupted entry ended, as seen at some time."""
     client = mlflow.MlflowClient()
-    if client.get_run(entry.run_id).data.tags["ledger.outcome"] == "moving":
-        client.set_tag(entry.run_id, "ledger.outcome", outcome)
+    client.set_tag(entry.run_id, "ledger.closed_at", when.isoformat(timespec="microseconds"))
+    client.set_tag(entry.run_id, "ledger.closed", outcome)
 
 
 def end(entry: Entry) -> None:
@@ -83,13 +86,15 @@ def end(entry: Entry) -> None:
 
 def unfinished(name: str) -> list[Entry]:
     """The entries of a model, in any stage, whose moves are not known to have ended."""
-    return _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.outcome` = 'moving'")
+    found = _found(f"tags.`ledger.model` = '{name}' and tags.`ledger.outcome` = 'moving'")
+    return [entry for entry in found if entry.outcome == "moving"]
 
 
-def interrupted(name: str, target: str) -> bool:
-    """Whether a move of a version, into any stage, was closed as interrupted."""
+def interrupted(name: str, target: str, stage: Stage) -> bool:
+    """Whether a move of a version into a stage was closed as interrupted."""
     version = f"tags.`ledger.model` = '{name}' and tags.`ledger.to` = '{target}'"
-    return bool(_found(f"{version} and tags.`ledger.outcome` = 'interrupted'", most=1))
+    found = _found(f"{version} and tags.`ledger.stage` = '{stage}'")
+    return any(entry.outcome == "interrupted" for entry in found)
 
 
 def entries(name: str, stage: Stage, most: int = MOST_ENTRIES) -> list[Entry]:
@@ -111,16 +116,19 @@ def _found(condition: str, most: int = MOST_ENTRIES) -> list[Entry]:
 def _entry(run: Run) -> Entry:
     tags = run.data.tags
     origin = tags["ledger.from"]
+    outcome, when = tags["ledger.outcome"], tags["ledger.when"]
+    if outcome == "moving" and "ledger.closed" in tags:
+        outcome, when = tags["ledger.closed"], tags["ledger.closed_at"]
     return Entry(
         run_id=run.info.run_id,
         ended=run.info.status == "FINISHED",
         stage=tags["ledger.stage"],
         action=tags["ledger.action"],
-        outcome=tags["ledger.outcome"],
+        outcome=outcome,
         origin=None if origin == "none" else origin,
         target=tags["ledger.to"],
         who=tags["ledger.who"],
-        when=tags["ledger.when"],
+        when=when,
     )
 
 

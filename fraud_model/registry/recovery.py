@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import get_args
 
 from fraud_model.registry import ledger, moves
@@ -22,11 +23,13 @@ def finish_interrupted(name: str) -> None:
 
 
 def _finish(name: str, entry: ledger.Entry) -> None:
+    if entry.target in State.of(name).alias.values():
+        moves.finish(name, entry.target, entry.stage)
+    # From before the look, as the command's own time is.
+    seen = datetime.now(UTC)
     state = State.of(name)
-    if entry.target in state.alias.values():
-        state = moves.finish(name, entry.target, entry.stage)
     moved = state.alias[entry.stage] == entry.target
-    ledger.close(entry, "done" if moved else "interrupted")
+    ledger.close(entry, "done" if moved else "interrupted", seen)
     what = (
         f"promotion of version {entry.target} to {entry.stage}"
         if entry.action == "promote"
@@ -45,12 +48,16 @@ def _fill_emptied(name: str) -> None:
     """Puts back a version that a late write took out of its stage.
 
     MLflow cannot make a write depend on what stands there. So a promotion to another stage that
-    was taken for dead, and closed, may still write once before it is killed.
+    was taken for dead, and closed, may still write once before it is killed: the version stands in
+    that other stage then. One that was archived by hand does not, and stays out.
     """
     state = State.of(name)
     for stage in get_args(Stage):
         meant = state.alias[stage]
-        if meant is None or state.standing[stage] or not ledger.interrupted(name, meant):
+        if meant is None or state.standing[stage]:
+            continue
+        others = (other for other in get_args(Stage) if meant in state.standing[other])
+        if not any(ledger.interrupted(name, meant, other) for other in others):
             continue
         moves.finish(name, meant, stage)
         log.warning(

@@ -152,14 +152,19 @@ def open_output(folder: Path, asked: Manifest) -> Iterator[Output]:
     try:
         _lock(handle, folder)
         found = Manifest.read(folder)
-        if found is not None:
-            found.check_same(asked, folder)
-        elif any(folder.iterdir()):
+        if found is None and any(folder.iterdir()):
             raise ParameterError(
                 f"output={str(folder)!r} holds files but no {MANIFEST_FILE}, so it is left alone. "
                 "Choose another directory."
             )
-        yield Output(folder, found or asked)
+        if found is None or not found.parts:
+            # Before the first part: whenever a run is killed, the directory is known as its own.
+            with _writing(folder):
+                asked.write(folder)
+            found = asked
+        else:
+            found.check_same(asked, folder)
+        yield Output(folder, found)
     finally:
         os.close(handle)
 

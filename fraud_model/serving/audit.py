@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -25,18 +27,23 @@ log = logging.getLogger("fraud_model.serving")
 
 # The search for the last complete line reads backwards in blocks of this many bytes.
 BLOCK = 65_536
+FIRST_TIME = re.compile(rb'{"time":"([^"]+)"')
 # After the file is moved away, lines go to the moved file for this long at most.
 RECHECK_SECONDS = 1.0
+# With a limit of age the log is rotated once its first line has this share of it, so that a line
+# stays no longer than the limit and this share.
+SHARE_OF_AGE = 0.1
 
 
 class AuditLog:
     """Appends to a file that several workers may share.
 
     A lock file beside the log makes the writers take turns, so that only one of them rotates the
-    log once it has grown past `max_bytes`: to `path.1`, `path.2` and so on, the highest number
-    being the latest. With `keep`, rotated files whose last line is older than so many seconds are
-    deleted at a rotation and by `check`. A writer that is killed while it writes leaves an
-    incomplete last line. The request was never answered, and the next writer removes the line.
+    log once it has grown past `max_bytes`, or its first line is a tenth of `keep` old: to `path.1`,
+    `path.2` and so on, the highest number being the latest. With `keep`, rotated files whose last
+    line is older than so many seconds are deleted at a rotation and by `check`. A writer that is
+    killed while it writes leaves an incomplete last line. The request was never answered, and the
+    next writer removes the line.
     All files are made for their owner only.
     """
 
@@ -52,6 +59,8 @@ class AuditLog:
         # The file's size after this process last wrote, and when its path last led to it.
         self._size = 0
         self._checked = 0.0
+        # When the file's first line was written, in seconds since 1970; infinite while it has none.
+        self._began = math.inf
         # The lock file is held by a process. Its threads need a lock of their own.
         self._turn = threading.Lock()
         self.failure = ""
@@ -158,9 +167,13 @@ class AuditLog:
         if self._file < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
+            self._began = math.inf
         self._size = _cut_torn_line(self._file)
         self._checked = time.monotonic()
-        if self._size >= self._max_bytes:
+        if self._keep is not None and self._began == math.inf:
+            self._began = _first_time(self._file)
+        old = self._keep is not None and time.time() - self._began > SHARE_OF_AGE * self._keep
+        if self._size >= self._max_bytes or old:
             self._rotate()
             self._make_ready()
 
@@ -214,6 +227,12 @@ def _cut_torn_line(file: int) -> int:
         end = start
     os.ftruncate(file, end)
     return end
+
+
+def _first_time(file: int) -> float:
+    """When the first line of an open file was written, in seconds since 1970; infinite without."""
+    found = FIRST_TIME.match(os.pread(file, BLOCK, 0))
+    return datetime.fromisoformat(found[1].decode()).timestamp() if found else math.inf
 
 
 def _mark(source: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from fraud_model.model.detector import FraudDetector
 from fraud_model.model.feature import ISO, Feature
 from fraud_model.model.profile import Categories, Distribution, Profile, Reference
 
-KNOWN_ROWS = 10
+KNOWN_ROWS, FEWEST = 10, 2
 SEED = 0
 # Nearly all plain draws score low. Each further generation changes some features of the rows that
 # have scored highest so far.
@@ -36,8 +36,9 @@ INVENTED = "invented"
 def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     """Invents transactions whose scores spread from low to high, in ascending order of score.
 
-    None of them is a row of `table`, the table behind the profile. The same arguments give the
-    same rows. Their columns are the detector's features, in order, as a request has them.
+    None of them is a row of `table`, the table behind the profile, unless that holds all there can
+    be. The same arguments give the same rows. Their columns are the detector's features, in order,
+    as a request has them.
     """
     features = detector.encoder.features
     references = [
@@ -54,6 +55,9 @@ def make_known_rows(detector: FraudDetector, profile: Profile, table: pd.DataFra
         # A table of a few whole numbers may hold all that can be drawn of them.
         if unseen.sum() >= KNOWN_ROWS:
             break
+    if unseen.sum() < FEWEST:
+        # So does one of a few categories: a row that every table holds is nobody's.
+        unseen = ~drawn.duplicated().to_numpy()
     drawn, probability = drawn[unseen], probability[unseen]
     chosen: pd.DataFrame = drawn.iloc[_spread(probability)].reset_index(drop=True)
     return chosen
@@ -157,7 +161,8 @@ def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
 def _spread(probability: Floats) -> list[int]:
     """The places of the rows nearest to evenly spaced probabilities, in ascending order of them."""
     places: list[int] = []
-    for wanted in np.linspace(probability.min(), probability.max(), KNOWN_ROWS):
+    count = min(KNOWN_ROWS, len(probability))
+    for wanted in np.linspace(probability.min(), probability.max(), count):
         distance = np.abs(probability - wanted)
         distance[places] = np.inf
         places.append(int(distance.argmin()))

@@ -295,6 +295,20 @@ def test_production_that_a_late_promotion_to_staging_emptied_is_told_and_filled(
     assert rolled_back(name).version == "1"
 
 
+def test_a_version_archived_by_hand_is_not_put_back_by_a_move_that_once_was_interrupted(
+    store: Store,
+) -> None:
+    name = store.new_model(versions=3)
+    with open_run("promote"):
+        ledger.write("promote", name, "Staging", None, "2", "moving")
+    promoted(name, "2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        mlflow.MlflowClient().transition_model_version_stage(name, "2", "Archived")
+    promoted(name, "3", "Staging")
+    assert State.of(name).standing == {"Production": set(), "Staging": {"3"}}
+
+
 def test_an_alias_without_a_stage_lets_no_version_past_the_gate(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

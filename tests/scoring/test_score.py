@@ -288,6 +288,27 @@ def test_what_cannot_be_used_is_one_line(
     assert list(Path("full").iterdir()) == [Path("full/notes.txt")]
 
 
+def test_a_run_killed_at_any_moment_leaves_a_directory_that_the_next_one_goes_on_in(
+    plain: Scorings, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.head(90).to_parquet("table.parquet")
+    monkeypatch.setattr(row_readers, "ROWS_PER_PIECE", 20)
+    monkeypatch.setattr(outputs, "ROWS_PER_PART", 40)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    # While the first part is written, and when it is there and not yet in the manifest.
+    for place in (f"{outputs.__name__}.{name}" for name in ("pyarrow.parquet.write_table", "Part")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, killed)
+            plain.run("--data", "table.parquet", status=130)
+        # A kill leaves this too.
+        Path("scores/.part-00000.parquet.partial").write_bytes(b"torn")
+    plain.run("--data", "table.parquet", "--keys", "Time")
+    assert read()["Time"].tolist() == table["Time"].head(90).tolist()
+
+
 @pytest.mark.slow
 def test_a_finished_output_is_left_alone_and_another_table_or_version_is_refused(
     plain: Scorings, table: pd.DataFrame, store: Store

@@ -10,6 +10,7 @@ import signal
 import stat
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,19 @@ def test_old_rotated_files_are_deleted_at_a_rotation(aged: Path) -> None:
     write(log, "new")
     assert files(aged.parent) == {"", ".3", ".bak", ".lock"}
     assert [line["request_id"] for line in lines(aged)] == ["new"]
+
+
+def test_a_log_whose_first_line_grows_old_is_turned_over(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for days, kept in ((2.9, {"", ".lock"}), (3.1, {"", ".1", ".lock"})):
+        then = datetime.now(UTC) - timedelta(days=days)
+        path.write_text(f'{{"time":"{then.isoformat()}","request_id":"old"}}\n')
+        log = new_log(path, keep=30 * DAY)
+        write(log, "r1")
+        write(log, "r2")
+        log.close()
+        assert files(tmp_path) == kept
+    assert [line["request_id"] for line in lines(path)] == ["r1", "r2"]
 
 
 def test_without_an_age_nothing_is_deleted(aged: Path) -> None:

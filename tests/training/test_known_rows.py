@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
+from fraud_model.arrays import Floats
 from fraud_model.model.detector import FraudDetector
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.model.encoding import Encoder
 from fraud_model.model.feature import Feature
 from fraud_model.model.profile import Reference
 from fraud_model.serving.loading import load_served
@@ -93,6 +97,26 @@ def test_the_fast_route_passes_its_check_on_them(exported: Path) -> None:
 
 def of(name: str, values: list[float]) -> Reference:
     return Reference.of(Feature(name), pd.Series(values))
+
+
+def test_a_table_that_holds_all_there_can_be_gets_known_rows_all_the_same(store: Store) -> None:
+    pairs = [(True, True), (True, False), (False, True), (False, False)]
+    table = pd.DataFrame(pairs, columns=["card_present", "known_device"])
+    described = [Feature(name, "boolean", "boolean") for name in table.columns]
+    references = {f.name: Reference.of(f, table[f.name]) for f in described}
+    profile = replace(store.trained.result.profile(), features=references)
+
+    class Detector:
+        """Answers the more likely, the less is known."""
+
+        features = tuple(table.columns)
+        encoder = Encoder(tuple(described))
+
+        def probability(self, rows: pd.DataFrame) -> Floats:
+            return 0.9 - rows.sum(axis=1).to_numpy() / 3
+
+    rows = make_known_rows(cast(FraudDetector, Detector()), profile, table)
+    assert sorted(rows.itertuples(index=False, name=None)) == sorted(pairs)
 
 
 def test_a_table_that_holds_every_combination_gets_values_between(store: Store) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import fields
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from fraud_model.errors import DataError, ParameterError
 from fraud_model.registry import versions
@@ -72,6 +74,12 @@ def test_plots_card_and_holdout_are_artifacts(logged: mlflow.entities.Run) -> No
         "holdout/columns.json",
         "holdout/transactions.parquet",
     }
+
+
+def test_the_holdout_is_for_its_owner_only(logged: mlflow.entities.Run) -> None:
+    folder = Path(local_file_uri_to_path(logged.info.artifact_uri)) / "holdout"
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert (modes, stat.S_IMODE(folder.stat().st_mode)) == ({0o600}, 0o700)
 
 
 def test_the_card_fits_what_mlflow_shows(logged: mlflow.entities.Run, store: Store) -> None:
