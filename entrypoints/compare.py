@@ -33,6 +33,7 @@ from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.registry import versions
 from fraud_model.registry.candidate import Candidate
 from fraud_model.registry.gate import Opponents
+from fraud_model.registry.recovery import tell_unfinished
 from fraud_model.review import github
 from fraud_model.review.comparison import compare, markdown, write_comparison
 from fraud_model.review.pull_request import prepare
@@ -68,6 +69,7 @@ def main() -> None:
     if arguments.champion_dir:
         opponents = Opponents(Candidate.exported(Path(arguments.champion_dir)), (), compared)
     else:
+        tell_unfinished(arguments.model_name)
         current = versions.current_version(arguments.model_name, stage)
         opponents = Opponents.in_stage(current, challenger, stage, compared)
     live = None

@@ -19,6 +19,7 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Profile
 from fraud_model.registry import versions
 from fraud_model.registry.files import download
+from fraud_model.registry.recovery import tell_unfinished
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def resolve(
     if number:
         version = versions.find_version(name, number)
     else:
+        tell_unfinished(name)
         version = versions.require_current(name, stage, purpose)
     number = str(version.version)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from fraud_model.evaluation.learned import TIME_TAGS
 from fraud_model.model.description import drop_paths_in
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import files, versions
+from fraud_model.registry.recovery import tell_unfinished
 
 # What the gate asks of an exported champion whose run is not here.
 EXPORTED_TAGS = (*TIME_TAGS, "decision", "holdout_average_precision")
@@ -26,6 +27,7 @@ def export(name: str, stage: versions.Stage, output: Path) -> dict[str, str]:
         ParameterError: `output` exists and is no exported model.
     """
     _refuse_other_directory(output)
+    tell_unfinished(name)
     return write_version(versions.require_current(name, stage, "export"), stage, output)
 
 

@@ -6,8 +6,10 @@ import logging
 from datetime import UTC, datetime
 from typing import get_args
 
+from mlflow.exceptions import MlflowException
+
 from fraud_model.registry import ledger, moves
-from fraud_model.registry.versions import Stage, State
+from fraud_model.registry.versions import Stage, State, check_model_name
 
 log = logging.getLogger("fraud_model.registry")
 
@@ -22,6 +24,35 @@ def finish_interrupted(name: str) -> None:
     _fill_emptied(name)
 
 
+def tell_unfinished(name: str) -> None:
+    """Says which promotions and rollbacks of a model have not ended, for a command that only reads.
+
+    Raises:
+        ParameterError: no model can have this name.
+    """
+    check_model_name(name)
+    try:
+        found = ledger.unfinished(name)
+    except MlflowException as error:
+        # What stands in a stage can be read without the ledger.
+        log.warning("%s: its ledger cannot be read: %s", name, str(error).splitlines()[0])
+        return
+    for entry in found:
+        log.warning(
+            "%s: the %s, begun at %s, has not ended: it is at work, or was killed. The next "
+            "promotion or rollback finishes one that was killed",
+            name,
+            _described(entry),
+            entry.when,
+        )
+
+
+def _described(entry: ledger.Entry) -> str:
+    if entry.action == "promote":
+        return f"promotion of version {entry.target} to {entry.stage}"
+    return f"rollback of {entry.stage} to version {entry.target}"
+
+
 def _finish(name: str, entry: ledger.Entry) -> None:
     if entry.target in State.of(name).alias.values():
         moves.finish(name, entry.target, entry.stage)
@@ -30,15 +61,10 @@ def _finish(name: str, entry: ledger.Entry) -> None:
     state = State.of(name)
     moved = state.alias[entry.stage] == entry.target
     ledger.close(entry, "done" if moved else "interrupted", seen)
-    what = (
-        f"promotion of version {entry.target} to {entry.stage}"
-        if entry.action == "promote"
-        else f"rollback of {entry.stage} to version {entry.target}"
-    )
     log.warning(
         "%s: the %s, begun at %s, had not ended; %s",
         name,
-        what,
+        _described(entry),
         entry.when,
         "it is finished now" if moved else f"it moved nothing: {state.text(entry.stage)} now",
     )

@@ -22,6 +22,7 @@ from fraud_model.errors import RegistryError, TrackingError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.registry import versions
 from fraud_model.registry.files import download
+from fraud_model.registry.recovery import tell_unfinished
 from fraud_model.serving.settings import Settings
 from fraud_model.stores import reach_databases, without_credentials
 
@@ -206,6 +207,8 @@ def _version(registered: re.Match[str]) -> ModelVersion:
     reach_databases()
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
+    if alias or which.lower() in stages:
+        tell_unfinished(name)
     if alias:
         return mlflow.MlflowClient().get_model_version_by_alias(name, alias)
     if which.lower() in stages:

@@ -8,18 +8,22 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import mlflow
 import pytest
 
 from fraud_model.errors import FraudModelError, Overtaken, PromotionRefused
+from fraud_model.monitoring.target import resolve as resolve_monitored
 from fraud_model.registry import ledger, versions
+from fraud_model.registry.export import export
 from fraud_model.registry.gate import GateResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.moves import move
 from fraud_model.registry.promotion import Moved, promote, rollback
 from fraud_model.registry.versions import Stage, State
+from fraud_model.serving.origin import resolve as resolve_served
 from fraud_model.tracking import open_run
 from tests.support.environment import REPOSITORY, own_environment
 from tests.support.store import Store
@@ -267,6 +271,32 @@ def test_an_alias_moved_by_hand_is_told_and_moves_nothing(
     assert State.of(name).standing == {"Production": {"1"}, "Staging": {"3"}}
     promoted(name, "1")
     assert State.of(name).holds("Production", "1")
+
+
+@pytest.mark.parametrize("reader", ["export", "serve", "monitor"])
+def test_a_killed_promotion_is_told_to_who_only_reads(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, reader: str
+) -> None:
+    name = store.new_model(versions=3)
+    promoted(name, "1")
+    with open_run("promote"):
+        ledger.write("promote", name, "Production", "1", "2", "moving")
+
+    def read() -> str:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            if reader == "export":
+                export(name, "Production", tmp_path / "model")
+            elif reader == "serve":
+                resolve_served(f"models:/{name}/Production")
+            else:
+                with resolve_monitored(name, "Production", ""):
+                    pass
+        return caplog.text
+
+    assert f"{name}: the promotion of version 2 to Production, begun at" in read()
+    promoted(name, "3")
+    assert read() == ""
 
 
 def test_production_that_a_late_promotion_to_staging_emptied_is_told_and_filled(
