@@ -1,4 +1,4 @@
-"""What `score` costs beside the bare booster: seconds and memory by rows of a Parquet file.
+"""What `score` costs beside bare booster and Spark: seconds and memory by rows of a Parquet file.
 
     python -m benchmarks.score
 
@@ -10,18 +10,24 @@ and an id. In turn, several times:
 - score: `mlflow run . -e score`'s own command, from the Parquet file to Parquet files with the id.
   The time of the whole process, with its start of some seconds, and of the pass over the table
   alone: reading, encoding, scaling, scoring, writing.
+- Spark: `mlflow.pyfunc.spark_udf` with the same version, from the same file to Parquet files with
+  the id, on as many cores; the pass alone. Left out where PySpark or Java is not there.
 
 Prints a Markdown table with medians and, of the ratios, the lowest and the highest. The memory is
-the highest resident one of the process.
+the highest resident one of `score`'s process.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import lightgbm
@@ -31,7 +37,7 @@ import pyarrow
 import pyarrow.dataset
 import pyarrow.parquet
 
-from benchmarks.entry_point import cost
+from benchmarks.entry_point import ROOT, cost
 from benchmarks.figures import spread
 from benchmarks.monitoring import make_model
 from fraud_model.arrays import Floats
@@ -55,8 +61,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = make_model(folder)
-        print("| rows | bare, s | score, s | pass alone, s | score / bare | pass / bare | MiB |")
-        print("|---|---|---|---|---|---|---|")
+        print(
+            "| rows | bare, s | score, s | its pass, s | Spark's pass, s | score / bare "
+            "| pass / bare | Spark / pass | MiB |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         for rows in arguments.rows:
             print(row(folder, model, rows, arguments.repeats), flush=True)
 
@@ -66,21 +75,42 @@ def row(folder: Path, model: Path, rows: int, repeats: int) -> str:
     data, output = folder / "table.parquet", folder / "scores"
     write(data, rows)
     options = ("--data", str(data), "--output", str(output), "--keys", ID)
-    bare, whole, alone, most = [], [], [], 0.0
+    has_spark = find_spec("pyspark") is not None and shutil.which("java") is not None
+    bare, whole, alone, spark, most = [], [], [], [], 0.0
     for _ in range(repeats):
         bare.append(bare_seconds(model, data, rows))
         seconds, memory = cost("score", *options, "--model-dir", str(model), folder=folder)
         whole.append(seconds)
         alone.append(rows / last_rate())
         most = max(most, memory)
-        if pyarrow.dataset.dataset(output).count_rows() != rows:
-            raise RuntimeError("rows are lost")
-        shutil.rmtree(output)
-    cells = [f"{rows:,}", *(f"{statistics.median(times):.1f}" for times in (bare, whole, alone))]
-    for times in (whole, alone):
-        ratios = [ours / theirs for ours, theirs in zip(times, bare, strict=True)]
-        cells.append(spread(ratios))
+        drop(output, rows)
+        if has_spark:
+            spark.append(spark_seconds(model, data, output))
+            drop(output, rows)
+    measured = (bare, whole, alone, spark)
+    cells = [
+        f"{rows:,}",
+        *(f"{statistics.median(times):.1f}" if times else "" for times in measured),
+    ]
+    for times, beside in ((whole, bare), (alone, bare), (spark, alone)):
+        ratios = [one / other for one, other in zip(times, beside, strict=False)]
+        cells.append(spread(ratios) if ratios else "")
     return f"| {' | '.join([*cells, f'{most:,.0f}'])} |"
+
+
+def drop(output: Path, rows: int) -> None:
+    """Deletes scores, which are to be of so many rows."""
+    if pyarrow.dataset.dataset(output).count_rows() != rows:
+        raise RuntimeError("rows are lost")
+    shutil.rmtree(output)
+
+
+def spark_seconds(model: Path, data: Path, output: Path) -> float:
+    """Seconds that Spark takes for the table, in a process of its own that has started."""
+    command = [sys.executable, "-m", "benchmarks.score_spark", str(model), str(data), str(output)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.split()[-1])
 
 
 def write(path: Path, rows: int, *, labelled: bool = False) -> None:
