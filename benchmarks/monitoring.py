@@ -1,4 +1,4 @@
-"""The monitoring: how often it alarms falsely, what it catches and how soon, and what a day costs.
+"""The monitoring: how often it alarms falsely, what it catches and how soon.
 
     python -m benchmarks.monitoring
 
@@ -10,8 +10,6 @@ drawn (Poisson), and every window has another seed.
   or that ends two windows in a row in which a feature's PSI is too high.
 - drift: three windows of traffic that changed, as often as `--repeats` says, and in how many of
   those the check alarms, without labels and by the labels alone.
-- cost: `mlflow run . -e monitor`'s own command on an audit log of a million lines, written by the
-  server's own audit log, and on a quarter of it: seconds, and the highest resident memory.
 
 Prints Markdown tables.
 """
@@ -20,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -31,7 +28,6 @@ import mlflow
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import entry_point
 from fraud_model.data.label_table import LabelTable
 from fraud_model.data.simulation import FULL_FRAUDS, FULL_ROWS, Drift, simulate
 from fraud_model.data.traffic import Batch, Key, Scored, Tally
@@ -45,9 +41,6 @@ from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
 from fraud_model.registry.export import export
 from fraud_model.registry.moves import move
-from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.model import ScoredRows
-from fraud_model.serving.origin import Origin
 from fraud_model.tracking import open_run
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.pipeline import train
@@ -65,8 +58,6 @@ CHANGES = {
     "half of the frauds follow a new pattern": (Drift(new_pattern=0.5), 1.0),
     "all frauds follow a new pattern": (Drift(new_pattern=1.0), 1.0),
 }
-SPEED_LINES = (250_000, 1_000_000)
-LINES_PER_WRITE = 1_000
 
 
 def main() -> None:
@@ -77,7 +68,6 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=100, help="quiet windows of each size")
     parser.add_argument("--repeats", type=int, default=10, help="of each change and size")
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="sizes of windows")
-    parser.add_argument("--lines", type=int, default=max(SPEED_LINES), help="most audit lines")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(Path(folder))
@@ -100,10 +90,6 @@ def main() -> None:
                 by_drift, by_labels = (sum(column) for column in zip(*caught, strict=True))
                 of = f"of {arguments.repeats}"
                 print(f"| {change} | {rows:,} | {by_drift} {of} | {by_labels} {of} |", flush=True)
-        print("\n| audit lines | seconds | most memory, MiB |", "|---|---|---|", sep="\n")
-        for lines in sorted({min(lines, arguments.lines) for lines in SPEED_LINES}):
-            seconds, mebibytes = cost(detector, model, Path(folder), lines)
-            print(f"| {lines:,} | {seconds:.1f} | {mebibytes:,.0f} |", flush=True)
 
 
 def make_model(folder: Path) -> Path:
@@ -194,28 +180,6 @@ def by_what(done: Check) -> tuple[bool, bool]:
     alarms = [finding.text for finding in done.findings if finding.kind == "alarm"]
     by_labels = sum(text.startswith("average precision") for text in alarms)
     return len(alarms) > by_labels, by_labels > 0
-
-
-def cost(detector: FraudDetector, model: Path, folder: Path, lines: int) -> tuple[float, float]:
-    """Seconds and mebibytes of checking an audit log of `lines` lines, median of three."""
-    log = folder / "audit.jsonl"
-    log.unlink(missing_ok=True)
-    features = detector.features
-    audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"))
-    table = simulate(50_000, 86)
-    values = table[list(features)].to_numpy()
-    scored = detector.score(detector.encoder.encode(table))
-    for first in range(0, lines, LINES_PER_WRITE):
-        piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
-        columns = {name: column[piece] for name, column in scored.items()}
-        audit.write(str(first), ScoredRows(features, values[piece], columns))
-    options = (
-        *("--log", str(log), "--model-dir", str(model), "--report", str(folder / "report")),
-        # By days the log would be one unfinished day, which is not judged.
-        *("--window", str(lines // 2)),
-    )
-    measured = [entry_point.cost("monitor", *options, folder=folder, good=(0, 3)) for _ in range(3)]
-    return statistics.median(s for s, _ in measured), max(m for _, m in measured)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ SHORT = {
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "refresh": ("--minutes 0.1", "| errors | 0 |"),
-    "monitoring": ("--windows 3 --repeats 1 --rows 10000 --lines 20000", "| 20,000 |"),
+    "monitoring": ("--windows 3 --repeats 1 --rows 10000", "| fraud rate doubled | 10,000 |"),
+    "monitor_size": ("--lines 20000 --repeats 1", "| 20,000 | 1 |"),
     "monitoring_days": (
         "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 20000",
         "| fraud rate doubled |",
