@@ -22,6 +22,10 @@ LEAST_AGREEMENT = 0.9
 COVERED = 0.9
 # How far below its own holdout the champion's average precision must fall to be called a collapse.
 COLLAPSE = 0.2
+UNEXPLAINED = (
+    ", and the champion collapses on the challenger's: whether the labels there are right cannot "
+    "be told. If they are, let the challenger in with -P champion=none"
+)
 
 
 def on_trusted_rows(
@@ -37,21 +41,17 @@ def on_trusted_rows(
     direction, it has to do that this could be told. One that is better there may lose here by
     chance, beyond which the tolerance holds; any other may not lose by more than a standard error
     either. `collapsed` tells whether the champion collapses on the challenger's holdout, which
-    nothing explains where its own is gone.
+    nothing explains then.
 
     Raises:
         ModelFailed, RegistryError: as `Candidate.score`.
     """
     tolerance, told = thresholds.tolerance, standing != "cannot be told"
     required = f"upper end >= -{tolerance:g}, and the same labels"
+    unexplained = UNEXPLAINED if collapsed else ""
     holdout = champion.holdout
     if holdout is None:
-        gone = f"the holdout of {champion.candidate.label} is gone or was not kept"
-        if collapsed:
-            gone += (
-                ", and it collapses on the challenger's: whether the labels there are right cannot "
-                "be told. If they are, let the challenger in with -P champion=none"
-            )
+        gone = f"the holdout of {champion.candidate.label} is gone or was not kept{unexplained}"
         return Check(TRUSTED, gone, required, told and not collapsed)
     agreement = _agreement(challenger, holdout)
     if agreement is not None and agreement[0] / agreement[1] < LEAST_AGREEMENT:
@@ -71,7 +71,8 @@ def on_trusted_rows(
             required = f">= -{tolerance:g}, or within one standard error, and the same labels"
         return Check(TRUSTED, value, required, not lost)
     if agreement is None:
-        return Check(TRUSTED, f"cannot be told: {pair.reason}", required, told)
+        untold = f"cannot be told: {pair.reason}{unexplained}"
+        return Check(TRUSTED, untold, required, told and not collapsed)
     same, frauds = agreement
     value = f"the challenger has learned it, {same:,} of its {frauds:,} frauds with the same label"
     return Check(TRUSTED, value, required, True)

@@ -116,6 +116,21 @@ def test_rows_of_the_champion_with_other_labels_are_refused(
 
 
 @pytest.mark.slow
+def test_a_new_column_does_not_hide_labels_that_follow_another_rule(
+    name: str, tmp_path: Path
+) -> None:
+    changed = by_the_largest_v1(later())
+    # The champion's holdout has no such column, so what the challenger learned cannot be looked up.
+    extra = np.where(changed.index % 3 == 0, np.nan, changed["V2"] + changed["V3"])
+    result = judged(name, trained(name, changed.assign(Extra=extra), tmp_path))
+    assert result.verdict
+    assert result.verdict.standing == "better"
+    assert TRUSTED in result.failed
+    assert "collapses on the challenger's" in value_of(result, TRUSTED)
+    assert "-P champion=none" in value_of(result, TRUSTED)
+
+
+@pytest.mark.slow
 def test_jittered_copies_across_a_stratified_split_win_nothing(
     name: str, table: pd.DataFrame, tmp_path: Path
 ) -> None:
