@@ -19,10 +19,10 @@ from fraud_model.evaluation.learned import (
     MOSTLY_UNTIL,
     UNTIL_TIME,
     Learned,
-    RowHashes,
     Which,
     read_learned,
 )
+from fraud_model.evaluation.row_hashes import RowHashes
 from fraud_model.registry.candidate import Candidate
 
 
@@ -60,7 +60,7 @@ class Knowledge:
         """Which rows of a table with these columns one of its models has not learned from."""
         learned = self.learned
         if learned is not None and learned.rows.can_tell(columns.features):
-            return ~learned.seen(rows, which)
+            return ~learned.seen(rows, columns, which)
         unseen = np.zeros(len(rows), dtype=bool)
         until = self.until(which)
         seconds = columns.seconds(rows)
@@ -68,7 +68,7 @@ class Knowledge:
             unseen |= seconds > until
         hashes = self._own_holdout
         if hashes is not None and hashes.can_tell(columns.features) and self._measured(which):
-            unseen |= hashes.places(rows) >= 0
+            unseen |= hashes.places(rows, columns) >= 0
         return unseen
 
     def until(self, which: Which) -> float | None:

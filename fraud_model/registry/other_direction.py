@@ -109,7 +109,7 @@ def _agreement(challenger: Knowledge, holdout: Holdout) -> tuple[int, int] | Non
     times = columns.seconds(rows)
     if times is not None and period is not None:
         inside = (times >= period[0]) & (times <= period[1])
-    places = learned.rows.places(rows)
+    places = learned.rows.places(rows, columns)
     known: Flags = places >= 0
     genuine, frauds = inside & (labels == 0), inside & (labels == 1)
     whole = genuine.any() and known[genuine].mean() >= COVERED
