@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fraud_model.arrays import Flags
+from fraud_model.errors import RegistryError
 from fraud_model.evaluation.holdout import Holdout
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
@@ -44,7 +45,7 @@ def on_trusted_rows(
     nothing explains then.
 
     Raises:
-        ModelFailed, RegistryError: as `Candidate.score`.
+        ModelFailed, RegistryError: the champion cannot be scored, as `Candidate.score`.
     """
     tolerance, told = thresholds.tolerance, standing != "cannot be told"
     required = f"upper end >= -{tolerance:g}, and the same labels"
@@ -61,7 +62,11 @@ def on_trusted_rows(
             f"{same:,} ({same / frauds:.0%}) are frauds in it"
         )
         return Check(TRUSTED, changed, f">= {LEAST_AGREEMENT:.0%} with the same label", False)
-    pair = Bench(champion, thresholds, holdout).compare(challenger, champion)
+    bench = Bench(champion, thresholds, holdout)
+    unable = _cannot_score(bench, challenger, champion)
+    if unable is not None:
+        return Check(TRUSTED, unable, required, False)
+    pair = bench.compare(challenger, champion)
     if isinstance(pair, Pair):
         mine, theirs = (side.metrics.average_precision for side in (pair.challenger, pair.champion))
         value = f"{shown(pair.difference)}: {mine:.4f} to the champion's {theirs:.4f} ({pair.text})"
@@ -91,6 +96,22 @@ def collapse_of_champion(pair: Pair | Untold, champion: Knowledge) -> str | None
         f"{here.average_precision:.4f} on the challenger's holdout and had {there:.4f} on its own: "
         "the transactions have drifted, or the labels of the challenger's table are wrong."
     )
+
+
+def _cannot_score(bench: Bench, challenger: Knowledge, champion: Knowledge) -> str | None:
+    """What the challenger cannot do with the champion's holdout; None where it can be compared."""
+    common = bench.common(challenger, champion)
+    if isinstance(common, Untold):
+        return None
+    which, _ = common
+    try:
+        bench.score(challenger.candidate, which)
+    except RegistryError as error:
+        return (
+            f"the challenger, {challenger.candidate.label}, cannot score it: {error}. Train it for "
+            "such transactions, or let it in without a comparison: -P champion=none"
+        )
+    return None
 
 
 def _agreement(challenger: Knowledge, holdout: Holdout) -> tuple[int, int] | None:

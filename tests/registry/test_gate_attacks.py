@@ -131,6 +131,21 @@ def test_a_new_column_does_not_hide_labels_that_follow_another_rule(
 
 
 @pytest.mark.slow
+def test_a_challenger_that_cannot_score_the_champions_holdout_is_the_one_at_fault(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    other = f"gaps-{uuid.uuid4().hex[:8]}"
+    gaps = table["V5"].where(table.index % 7 != 0)
+    champion = trained(other, table.assign(V5=gaps), tmp_path)
+    result = judged(other, trained(other, later(), tmp_path), champion)
+    assert TRUSTED in result.failed
+    value = value_of(result, TRUSTED)
+    assert "the challenger, version 2, cannot score it" in value
+    assert "V5" in value
+    assert result.verdict, "it is compared on its own holdout all the same"
+
+
+@pytest.mark.slow
 def test_jittered_copies_across_a_stratified_split_win_nothing(
     name: str, table: pd.DataFrame, tmp_path: Path
 ) -> None:
