@@ -82,15 +82,17 @@ class Knowledge:
         return None if first is None or last is None else (first, last)
 
     def new_days(self, champion: Knowledge) -> float | None:
-        """By how many days it has learned further than a champion; None where nothing tells.
+        """How many days it has learned that a champion has not; None where nothing tells.
 
-        A few rows with a late time count for nothing. Rounded to a tenth: two nightly tables end
+        They come after the champion's end; what lies between two periods, neither has learned. A
+        few rows with a late time count for nothing. Rounded to a tenth: two nightly tables end
         some seconds less, or more, than a day apart.
         """
         mine, theirs = self._mostly_until(), champion._mostly_until()
         if mine is None or theirs is None:
             return None
-        return round((mine - theirs) / SECONDS_PER_DAY, 1)
+        since = max(theirs, self._fact(FROM_TIME) or theirs)
+        return round((mine - since) / SECONDS_PER_DAY, 1)
 
     def _mostly_until(self) -> float | None:
         found = self._fact(MOSTLY_UNTIL)
