@@ -137,7 +137,6 @@ def log_origin(result: TrainingResult, commit: str) -> None:
             "data_digest": dataset.digest,
             "threshold_policy": str(result.policy),
             "learned_from": "all rows" if result.refitted else "train and validation part",
-            "metrics_of": "the evaluation model" if result.refitted else "the served model",
             "fraud_rate": f"{result.fraud_rate:.6f}",
             "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
             "git_commit": commit,
@@ -168,6 +167,7 @@ def version_tags(result: TrainingResult) -> dict[str, str]:
         "split": result.parts.how,
         **threshold,
         "decision": str(decision),
+        "metrics_of": "the evaluation model" if result.refitted else "the served model",
         "holdout_average_precision": f"{held.average_precision:.6f}",
         **({"leaks": ", ".join(leaks.columns)} if leaks else {}),
     }
