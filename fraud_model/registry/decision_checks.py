@@ -80,7 +80,8 @@ def workload_against_champion(pair: Pair, budget: float) -> Check:
         WORKLOAD,
         f"{mine.alerts_per_day:,.1f} alerts to the champion's {theirs.alerts_per_day:,.1f}; "
         f"{mine.expected_frauds:,.1f} frauds expected to its {theirs.expected_frauds:,.1f}, where "
-        f"{mine.frauds:,} were",
+        f"{mine.frauds:,} were"
+        + ("" if alerts else ". If people can review so many, say so with -P alert_budget="),
         f"alerts <= {budget:g} or {most:g} times the champion's; frauds within chance "
         f"({chance.low:,.1f} to {chance.high:,.1f}), or off by <= {most:g} times its factor",
         alerts and apt,
