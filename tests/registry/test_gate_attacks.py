@@ -198,6 +198,18 @@ def test_another_seed_is_no_reason_however_the_table_is_split(
 
 
 @pytest.mark.slow
+def test_the_same_recipe_split_with_another_seed_is_not_distinguishable(
+    name: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    champion, challenger = (
+        trained(name, table, tmp_path, split="stratified", seed=seed) for seed in (0, 3)
+    )
+    result = judged(name, challenger, champion, min_new_days=0)
+    assert result.verdict
+    assert (result.verdict.standing, result.verdict.passed) == ("not distinguishable", True)
+
+
+@pytest.mark.slow
 def test_an_earlier_champion_is_not_forgotten(store: Store, table: pd.DataFrame) -> None:
     name = store.new_model(versions=2)
     champion, earlier = (
