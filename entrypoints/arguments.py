@@ -69,7 +69,8 @@ HELP = {
     "max_miscalibration": "factor by which expected and seen frauds may differ",
     "tolerance": "how much lower than a champion's average precision, recall or precision may be",
     "min_frauds": "fewest frauds that neither version has learned from for a comparison",
-    "min_new_days": "days of newer data that let a version pass that is neither better nor worse",
+    "min_new_days": "days that the champion has not learned, where a version is neither better "
+    "nor worse",
     "champion": "stage compares with the version in the stage, none with no version",
     "source": "mirror (no account) or kaggle (KAGGLE_USERNAME and KAGGLE_KEY)",
     "output": "file or directory to write",

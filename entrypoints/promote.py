@@ -58,12 +58,14 @@ def main() -> None:
 
 
 def report(moved: Moved) -> None:
-    """Prints the checks, and which version is in the stage now."""
+    """Prints the checks with what else there is to say, and which version is in the stage now."""
     if moved.before == moved.version:
         print(f"{moved.name} version {moved.version} is already in {moved.stage}")
         return
     if moved.checks:
         print(table(moved.checks))
+    for note in moved.notes:
+        print(f"note: {note}")
     print(
         f"{moved.name} version {moved.version} is now in {moved.stage}"
         + (f"; version {moved.before} is archived" if moved.before else "")

@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 from entrypoints.arguments import add_config, config_from, new_parser, parse
 from fraud_model import commands
+from fraud_model.registry.gate_thresholds import GateThresholds
 from fraud_model.registry.versions import DEFAULT_MODEL_NAME
 from fraud_model.tracking import open_run
 from fraud_model.training.pipeline import Trained, train
@@ -30,6 +31,8 @@ def main() -> None:
     promote = {"version": trained.version, "stage": "Production"}
     if trained.name != DEFAULT_MODEL_NAME:
         promote["model_name"] = trained.name
+    if trained.result.alert_budget != GateThresholds.alert_budget:
+        promote["alert_budget"] = f"{trained.result.alert_budget:g}"
     print(f"next: {commands.mlflow_run('promote', **promote)}")
 
 

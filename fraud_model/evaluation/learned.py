@@ -1,18 +1,15 @@
 """Which transactions a version has learned from, so that it is never scored on them.
 
-A run keeps no copy of them: a row is known by a keyed hash of its features' values, and the key is
-the run's own. Labels stand beside the hashes and not in them, since a label that came late makes no
-other row of it.
+A run keeps no copy of them, only hashes. Labels stand beside the hashes and not in them, since a
+label that came late makes no other row of it.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,16 +20,17 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from scipy.spatial import KDTree
 
-from fraud_model.arrays import Counts, Flags, Floats, Labels
-from fraud_model.data.column_files import joined_rows, pieces
+from fraud_model.arrays import Flags
+from fraud_model.data.column_files import joined_rows
 from fraud_model.data.columns import Columns
 from fraud_model.data.split import Parts
+from fraud_model.evaluation.row_hashes import RowHashes
+from fraud_model.model.feature import Feature
 
 FOLDER = "learned"
 ROWS_FILE = "rows.parquet"
 ABOUT_FILE = "learned.json"
 HASH, LABEL, EVALUATION = "hash", "label", "evaluation"
-KEY_BYTES, HASH_BYTES = 16, 8
 
 # The tags of a version that tell the period it has learned.
 FROM_TIME, UNTIL_TIME = "learned_from_time", "learned_until_time"
@@ -48,39 +46,6 @@ MOSTLY = 0.999
 
 # The model that answers, and the one that was measured; the same where nothing was refitted.
 Which = Literal["served", "evaluation"]
-
-
-@dataclass(frozen=True)
-class RowHashes:
-    """Rows that are known by their hashes, and their labels, -1 where there is none.
-
-    `features` are sorted; `hashes` (uint64) and `labels` have the shape (rows,), hashes ascending.
-    """
-
-    key: bytes
-    features: tuple[str, ...]
-    hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]
-    labels: Labels
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame, columns: Columns) -> tuple[RowHashes, Counts]:
-        """The rows of a table with these columns, under a new key; and their order in it."""
-        key, features = secrets.token_bytes(KEY_BYTES), tuple(sorted(columns.features))
-        hashes = hash_rows(rows, features, key)
-        order = np.argsort(hashes, kind="stable")
-        return cls(key, features, hashes[order], rows[columns.target].to_numpy()[order]), order
-
-    def can_tell(self, features: Sequence[str]) -> bool:
-        """Whether a table with these features can be looked up."""
-        return set(self.features) <= set(features)
-
-    def places(self, rows: pd.DataFrame) -> Counts:
-        """Where each row stands among the hashes, shape (rows,); -1 for those that do not."""
-        if not len(self.hashes):
-            return np.full(len(rows), -1)
-        hashes = hash_rows(rows, self.features, self.key)
-        found = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        return np.where(self.hashes[found] == hashes, found, -1)
 
 
 @dataclass(frozen=True)
@@ -119,7 +84,7 @@ class Learned:
             known = np.zeros(len(learned), dtype=bool)
             known[places] = True
             # A row of the holdout that equals one of these is known as well.
-            alike = hash_rows(copies, rows.features, rows.key)
+            alike = rows.hashes_of(copies, columns)
             measured_on = np.concatenate([rows.hashes[known[order]], alike])
             # pandas looks them up in a hash table, where NumPy sorts all of them.
             evaluation = pd.Series(rows.hashes).isin(measured_on).to_numpy()
@@ -141,9 +106,9 @@ class Learned:
             mostly_until=None if seconds is None else float(np.quantile(seconds, MOSTLY)),
         )
 
-    def seen(self, rows: pd.DataFrame, which: Which) -> Flags:
+    def seen(self, rows: pd.DataFrame, columns: Columns, which: Which) -> Flags:
         """Which rows of a table that `rows.can_tell` one of the models has learned from."""
-        places = self.rows.places(rows)
+        places = self.rows.places(rows, columns)
         known = places >= 0
         return known if which == "served" else known & self.evaluation[places]
 
@@ -162,6 +127,7 @@ class Learned:
         about = {
             "key": self.rows.key.hex(),
             "features": self.rows.features,
+            "read_as": self.rows.read_as and [asdict(each) for each in self.rows.read_as],
             "rows": len(self.rows.hashes),
             "rows_of_evaluation_model": int(self.evaluation.sum()),
             "split": self.split,
@@ -200,12 +166,14 @@ def read_learned(run_id: str) -> Learned | None:
             about = json.loads((folder / ABOUT_FILE).read_text())
     except (MlflowException, OSError):
         return None
+    read_as = about.get("read_as")
     return Learned(
         rows=RowHashes(
             key=bytes.fromhex(about["key"]),
             features=tuple(about["features"]),
             hashes=table[HASH].to_numpy(np.uint64),
             labels=table[LABEL].to_numpy(np.int64),
+            read_as=read_as and tuple(map(Feature.from_dict, read_as)),
         ),
         evaluation=table[EVALUATION].to_numpy(bool),
         split=about["split"],
@@ -216,35 +184,6 @@ def read_learned(run_id: str) -> Learned | None:
         served_until=about["served_until"],
         mostly_until=about["mostly_until"],
     )
-
-
-def hash_rows(
-    rows: pd.DataFrame, features: Sequence[str], key: bytes
-) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Keyed BLAKE2b hashes of the rows' values, shape (rows,).
-
-    Numbers count as float64, and other values as 64 bits of a hash of theirs.
-    """
-    digests = bytearray()
-    for _, piece in pieces(rows):
-        values = np.empty((len(piece), len(features)))
-        for place, name in enumerate(features):
-            values[:, place] = _bits_of(piece[name])
-        width = values.shape[1] * values.itemsize
-        buffer = memoryview(values.tobytes())
-        digests += b"".join(
-            blake2b(buffer[start : start + width], digest_size=HASH_BYTES, key=key).digest()
-            for start in range(0, len(values) * width, width)
-        )
-    return np.frombuffer(digests, dtype=np.uint64)
-
-
-def _bits_of(values: pd.Series) -> Floats:
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        # Adding zero makes 0.0 of -0.0, which compares equal and has other bits.
-        return values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
-    hashes = pd.util.hash_pandas_object(values, index=False).to_numpy()
-    return hashes.view(np.float64)
 
 
 def near_copies(

@@ -128,9 +128,8 @@ class Candidate:
         answer itself, if that is one-dimensional and holds numbers from 0 to 1.
 
         Raises:
-            ModelFailed: the model does not load, or fails on the holdout.
-            RegistryError: the holdout lacks a feature of the model, or the answer holds no
-                probabilities.
+            ModelFailed: the model does not load, fails on the holdout, or answers no probabilities.
+            RegistryError: the holdout lacks a feature of the model.
         """
         schema = self._model.metadata.get_input_schema()
         rows = self._rows(schema, holdout.rows, holdout.columns)
@@ -197,9 +196,9 @@ class Candidate:
             values = np.empty(0, dtype=object)
         numbers = values.shape == (rows,) and values.dtype.kind in "biuf"
         if not numbers or not ((values >= 0) & (values <= 1)).all():
-            raise RegistryError(
+            raise ModelFailed(
                 f"{self.uri} answers {_described(answer, values)}: expected a column "
-                f"{PROBABILITY!r}, or an array of {rows:,} numbers from 0 to 1."
+                f"{PROBABILITY!r}, or an array of {rows:,} numbers from 0 to 1"
             )
         return values.astype(np.float64)
 

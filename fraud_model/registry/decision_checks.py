@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from fraud_model.evaluation.intervals import count_interval, paired_metric_difference
+from math import inf
+
+from fraud_model.evaluation.intervals import Interval, count_interval, paired_metric_difference
+from fraud_model.model.metrics import Metrics
 from fraud_model.registry.candidate import HoldoutResult
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.pairing import Pair
 from fraud_model.registry.verdict import shown
 
 DECISION = "recall and precision, challenger - champion"
+WORKLOAD = "alerts a day and expected frauds, challenger and champion"
+# By how much more than a champion a challenger may flag, or be off in the frauds that it expects.
+MOST_OF_CHAMPION = 1.25
 # More alerts than this many budgets a day mean that most of them are never looked at.
 MOST_BUDGETS = 5.0
 
@@ -60,6 +66,41 @@ def against_champion(pair: Pair, tolerance: float) -> Check:
     )
 
 
+def workload_against_champion(pair: Pair, budget: float) -> Check:
+    """Whether the challenger flags much more than the champion, or expects much less aptly.
+
+    Alerts within the budget, and expected frauds within chance of those that were, are no loss.
+    """
+    mine, theirs = pair.challenger.metrics, pair.champion.metrics
+    chance = _chance(pair.challenger)
+    most = MOST_OF_CHAMPION
+    alerts = mine.alerts_per_day <= max(budget, most * theirs.alerts_per_day)
+    apt = chance.low <= mine.expected_frauds <= chance.high or (_off(mine) <= most * _off(theirs))
+    return Check(
+        WORKLOAD,
+        f"{mine.alerts_per_day:,.1f} alerts to the champion's {theirs.alerts_per_day:,.1f}; "
+        f"{mine.expected_frauds:,.1f} frauds expected to its {theirs.expected_frauds:,.1f}, where "
+        f"{mine.frauds:,} were"
+        + ("" if alerts else ". If people can review so many, say so with -P alert_budget="),
+        f"alerts <= {budget:g} or {most:g} times the champion's; frauds within chance "
+        f"({chance.low:,.1f} to {chance.high:,.1f}), or off by <= {most:g} times its factor",
+        alerts and apt,
+    )
+
+
+def _off(metrics: Metrics) -> float:
+    """The factor between expected and seen frauds, 1 or more."""
+    less, more = sorted((metrics.expected_frauds, metrics.frauds))
+    return more / less if less else inf
+
+
+def _chance(result: HoldoutResult) -> Interval:
+    """How many frauds might as well have been seen."""
+    scored = result.scored
+    times = None if scored.times is None else scored.times[scored.labels == 1]
+    return count_interval(result.metrics.frauds, times)
+
+
 def _floor(name: str, value: float, least: float) -> Check:
     return Check(name, f"{value:.4f}", f">= {least:g}", value >= least)
 
@@ -76,13 +117,11 @@ def _alerts(result: HoldoutResult, budget: float) -> Check:
 
 
 def _calibration(result: HoldoutResult, factor: float) -> Check:
-    scored, metrics = result.scored, result.metrics
-    expected, frauds = metrics.expected_frauds, metrics.frauds
-    times = None if scored.times is None else scored.times[scored.labels == 1]
-    chance = count_interval(frauds, times)
+    expected, frauds = result.metrics.expected_frauds, result.metrics.frauds
+    chance = _chance(result)
     return Check(
         "frauds expected from the probabilities",
         f"{expected:,.1f} where {frauds:,} were",
         f"within a factor of {factor:g}, or chance ({chance.low:,.1f} to {chance.high:,.1f})",
-        frauds / factor <= expected <= frauds * factor or chance.low <= expected <= chance.high,
+        _off(result.metrics) <= factor or chance.low <= expected <= chance.high,
     )

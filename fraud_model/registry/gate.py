@@ -146,7 +146,10 @@ def judge(bench: Bench, champion: Knowledge, earlier: Sequence[Knowledge]) -> Ga
         return GateResult([*checks, Check(DIFFERENCE, str(error), "", False)], own)
     checks += [champion_check(verdict, pair), trusted]
     if isinstance(pair, Pair):
-        checks.append(decision_checks.against_champion(pair, thresholds.tolerance))
+        checks += [
+            decision_checks.against_champion(pair, thresholds.tolerance),
+            decision_checks.workload_against_champion(pair, thresholds.alert_budget),
+        ]
     checks.append(against_earlier(bench, mine, earlier, thresholds.tolerance))
     return GateResult(
         checks,

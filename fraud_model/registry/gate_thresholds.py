@@ -24,8 +24,8 @@ class GateThresholds:
         tolerance: how much lower than a champion's its average precision, recall or precision may
             be, 0 to 1.
         min_frauds: fewest frauds that neither model has learned from for a comparison, 2 or more.
-        min_new_days: how many days more it must have learned to replace a champion that it is not
-            distinguishable from; 0 or more.
+        min_new_days: how many days it must have learned that the champion has not, to replace one
+            that it is not distinguishable from; 0 or more.
         alert_budget: alerts a day that people can review, more than 0.
     """
 

@@ -37,7 +37,7 @@ def keep_scores(
                 print(f"{error}; its scores are not kept")
                 break
             unseen = knowledge.unseen(holdout.rows, holdout.columns, which)
-            unseen &= ~learned.seen(holdout.rows, which)
+            unseen &= ~learned.seen(holdout.rows, holdout.columns, which)
             kept[champion.uri, which] = Answers(result.scored.probability, result.flagged, unseen)
     log_scores(own, flagged, kept)
 

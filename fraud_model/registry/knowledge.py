@@ -19,10 +19,10 @@ from fraud_model.evaluation.learned import (
     MOSTLY_UNTIL,
     UNTIL_TIME,
     Learned,
-    RowHashes,
     Which,
     read_learned,
 )
+from fraud_model.evaluation.row_hashes import RowHashes
 from fraud_model.registry.candidate import Candidate
 
 
@@ -60,7 +60,7 @@ class Knowledge:
         """Which rows of a table with these columns one of its models has not learned from."""
         learned = self.learned
         if learned is not None and learned.rows.can_tell(columns.features):
-            return ~learned.seen(rows, which)
+            return ~learned.seen(rows, columns, which)
         unseen = np.zeros(len(rows), dtype=bool)
         until = self.until(which)
         seconds = columns.seconds(rows)
@@ -68,7 +68,7 @@ class Knowledge:
             unseen |= seconds > until
         hashes = self._own_holdout
         if hashes is not None and hashes.can_tell(columns.features) and self._measured(which):
-            unseen |= hashes.places(rows) >= 0
+            unseen |= hashes.places(rows, columns) >= 0
         return unseen
 
     def until(self, which: Which) -> float | None:
@@ -82,15 +82,17 @@ class Knowledge:
         return None if first is None or last is None else (first, last)
 
     def new_days(self, champion: Knowledge) -> float | None:
-        """By how many days it has learned further than a champion; None where nothing tells.
+        """How many days it has learned that a champion has not; None where nothing tells.
 
-        A few rows with a late time count for nothing. Rounded to a tenth: two nightly tables end
+        They come after the champion's end; what lies between two periods, neither has learned. A
+        few rows with a late time count for nothing. Rounded to a tenth: two nightly tables end
         some seconds less, or more, than a day apart.
         """
         mine, theirs = self._mostly_until(), champion._mostly_until()
         if mine is None or theirs is None:
             return None
-        return round((mine - theirs) / SECONDS_PER_DAY, 1)
+        since = max(theirs, self._fact(FROM_TIME) or theirs)
+        return round((mine - since) / SECONDS_PER_DAY, 1)
 
     def _mostly_until(self) -> float | None:
         found = self._fact(MOSTLY_UNTIL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fraud_model.arrays import Flags
+from fraud_model.errors import RegistryError
 from fraud_model.evaluation.holdout import Holdout
 from fraud_model.registry.gate_thresholds import Check, GateThresholds
 from fraud_model.registry.knowledge import Knowledge
@@ -22,6 +23,10 @@ LEAST_AGREEMENT = 0.9
 COVERED = 0.9
 # How far below its own holdout the champion's average precision must fall to be called a collapse.
 COLLAPSE = 0.2
+UNEXPLAINED = (
+    ", and the champion collapses on the challenger's: whether the labels there are right cannot "
+    "be told. If they are, let the challenger in with -P champion=none"
+)
 
 
 def on_trusted_rows(
@@ -37,21 +42,17 @@ def on_trusted_rows(
     direction, it has to do that this could be told. One that is better there may lose here by
     chance, beyond which the tolerance holds; any other may not lose by more than a standard error
     either. `collapsed` tells whether the champion collapses on the challenger's holdout, which
-    nothing explains where its own is gone.
+    nothing explains then.
 
     Raises:
-        ModelFailed, RegistryError: as `Candidate.score`.
+        ModelFailed, RegistryError: the champion cannot be scored, as `Candidate.score`.
     """
     tolerance, told = thresholds.tolerance, standing != "cannot be told"
     required = f"upper end >= -{tolerance:g}, and the same labels"
+    unexplained = UNEXPLAINED if collapsed else ""
     holdout = champion.holdout
     if holdout is None:
-        gone = f"the holdout of {champion.candidate.label} is gone or was not kept"
-        if collapsed:
-            gone += (
-                ", and it collapses on the challenger's: whether the labels there are right cannot "
-                "be told. If they are, let the challenger in with -P champion=none"
-            )
+        gone = f"the holdout of {champion.candidate.label} is gone or was not kept{unexplained}"
         return Check(TRUSTED, gone, required, told and not collapsed)
     agreement = _agreement(challenger, holdout)
     if agreement is not None and agreement[0] / agreement[1] < LEAST_AGREEMENT:
@@ -61,7 +62,11 @@ def on_trusted_rows(
             f"{same:,} ({same / frauds:.0%}) are frauds in it"
         )
         return Check(TRUSTED, changed, f">= {LEAST_AGREEMENT:.0%} with the same label", False)
-    pair = Bench(champion, thresholds, holdout).compare(challenger, champion)
+    bench = Bench(champion, thresholds, holdout)
+    unable = _cannot_score(bench, challenger, champion)
+    if unable is not None:
+        return Check(TRUSTED, unable, required, False)
+    pair = bench.compare(challenger, champion)
     if isinstance(pair, Pair):
         mine, theirs = (side.metrics.average_precision for side in (pair.challenger, pair.champion))
         value = f"{shown(pair.difference)}: {mine:.4f} to the champion's {theirs:.4f} ({pair.text})"
@@ -71,7 +76,8 @@ def on_trusted_rows(
             required = f">= -{tolerance:g}, or within one standard error, and the same labels"
         return Check(TRUSTED, value, required, not lost)
     if agreement is None:
-        return Check(TRUSTED, f"cannot be told: {pair.reason}", required, told)
+        untold = f"cannot be told: {pair.reason}{unexplained}"
+        return Check(TRUSTED, untold, required, told and not collapsed)
     same, frauds = agreement
     value = f"the challenger has learned it, {same:,} of its {frauds:,} frauds with the same label"
     return Check(TRUSTED, value, required, True)
@@ -92,6 +98,22 @@ def collapse_of_champion(pair: Pair | Untold, champion: Knowledge) -> str | None
     )
 
 
+def _cannot_score(bench: Bench, challenger: Knowledge, champion: Knowledge) -> str | None:
+    """What the challenger cannot do with the champion's holdout; None where it can be compared."""
+    common = bench.common(challenger, champion)
+    if isinstance(common, Untold):
+        return None
+    which, _ = common
+    try:
+        bench.score(challenger.candidate, which)
+    except RegistryError as error:
+        return (
+            f"the challenger, {challenger.candidate.label}, cannot score it: {error}. Train it for "
+            "such transactions, or let it in without a comparison: -P champion=none"
+        )
+    return None
+
+
 def _agreement(challenger: Knowledge, holdout: Holdout) -> tuple[int, int] | None:
     """How many of the champion's frauds are frauds to the challenger, of how many it covers.
 
@@ -108,7 +130,7 @@ def _agreement(challenger: Knowledge, holdout: Holdout) -> tuple[int, int] | Non
     times = columns.seconds(rows)
     if times is not None and period is not None:
         inside = (times >= period[0]) & (times <= period[1])
-    places = learned.rows.places(rows)
+    places = learned.rows.places(rows, columns)
     known: Flags = places >= 0
     genuine, frauds = inside & (labels == 0), inside & (labels == 1)
     whole = genuine.any() and known[genuine].mean() >= COVERED

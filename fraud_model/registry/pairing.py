@@ -79,6 +79,30 @@ class Bench:
         Raises:
             ModelFailed, RegistryError: as `Candidate.score`.
         """
+        found = self.common(challenger, champion)
+        if isinstance(found, Untold):
+            return found
+        which, unseen = found
+        mine, theirs = (
+            self.score(side.candidate, which).among(unseen, self.thresholds.alert_budget)
+            for side in (challenger, champion)
+        )
+        scored = mine.scored
+        difference = paired_difference(
+            scored.labels,
+            scored.probability,
+            theirs.scored.probability,
+            times=scored.times,
+            genuine_weight=scored.genuine_weight,
+        )
+        return Pair(mine, theirs, difference, which)
+
+    def common(self, challenger: Knowledge, champion: Knowledge) -> tuple[Which, Flags] | Untold:
+        """Which of their models are compared, and on which rows, shape (rows,).
+
+        Raises:
+            RegistryError: the answers that were kept do not tell.
+        """
         most = (0, 0)
         for which in MODELS:
             unseen = self._unseen_by_both(challenger, champion, which)
@@ -87,21 +111,8 @@ class Bench:
             labels = self._labels[unseen]
             frauds = int(labels.sum())
             most = max(most, (frauds, len(labels)))
-            if frauds < self.thresholds.min_frauds or len(labels) - frauds < frauds:
-                continue
-            mine, theirs = (
-                self.score(side.candidate, which).among(unseen, self.thresholds.alert_budget)
-                for side in (challenger, champion)
-            )
-            scored = mine.scored
-            difference = paired_difference(
-                scored.labels,
-                scored.probability,
-                theirs.scored.probability,
-                times=scored.times,
-                genuine_weight=scored.genuine_weight,
-            )
-            return Pair(mine, theirs, difference, which)
+            if frauds >= self.thresholds.min_frauds and len(labels) - frauds >= frauds:
+                return which, unseen
         return Untold(
             f"{most[0]} frauds in {most[1]:,} rows are known to be unseen by both; "
             f"at least {self.thresholds.min_frauds} are needed (min_frauds), among more genuine "

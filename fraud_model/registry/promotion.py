@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import mlflow
@@ -23,13 +24,17 @@ EXPERIMENT = "promotion"
 
 @dataclass(frozen=True)
 class Moved:
-    """What now stands in a stage, what stood there before, and the checks that let it in."""
+    """What now stands in a stage, what stood there before, and the checks that let it in.
+
+    `notes` are no checks, and for somebody to look at.
+    """
 
     name: str
     stage: Stage
     version: str
     before: str | None
     checks: list[Check]
+    notes: Sequence[str] = ()
 
 
 def promote(
@@ -74,9 +79,10 @@ def promote(
         raise PromotionRefused(
             f"version {number} of {name} stays out of {stage}: {'; '.join(result.failed)}. "
             f"{'Version ' + before if before else 'Nothing'} stands there as before.\n"
-            f"{table(result.checks)}"
+            f"{_text(result)}"
         )
-    return _move("promote", name, stage, before, number, result.checks)
+    moved = _move("promote", name, stage, before, number, result.checks)
+    return replace(moved, notes=result.notes)
 
 
 def rollback(name: str, stage: Stage) -> Moved:
@@ -223,4 +229,8 @@ def _record(result: GateResult) -> None:
     if result.difference is not None:
         content["difference"] = asdict(result.difference)
     mlflow.log_dict({**content, "notes": result.notes}, "gate.json")
-    mlflow.log_text("\n\n".join([table(result.checks), *result.notes]) + "\n", "gate.md")
+    mlflow.log_text(_text(result) + "\n", "gate.md")
+
+
+def _text(result: GateResult) -> str:
+    return "\n\n".join([table(result.checks), *result.notes])

@@ -55,9 +55,15 @@ def _newer_data(days: float | None, least: float) -> Verdict:
         reason = f"how much newer its data is cannot be told; {way_out}"
         return Verdict("not distinguishable", False, reason)
     if days >= least:
-        reason = f"newer data, not a better score, lets it pass: it learned {days:.1f} days more"
+        reason = (
+            f"newer data, not a better score, lets it pass: it learned {days:.1f} days that the "
+            "champion has not learned"
+        )
         return Verdict("not distinguishable", True, reason)
-    learned = f"it learned {max(days, 0):.1f} days more, and {least:g} are asked for"
+    learned = (
+        f"it learned {max(days, 0):.1f} days that the champion has not learned, and {least:g} are "
+        "asked for"
+    )
     return Verdict("not distinguishable", False, f"{learned}; {way_out}")
 
 

@@ -254,11 +254,17 @@ def _refit(result: TrainingResult) -> str:
             "part, and was calibrated on the validation part."
         )
     handed = result.hand_over
+    tried = (
+        "One step earlier in time the same hand-over"
+        if result.parts.how == "time"
+        else "The same hand-over from a model of the first 60 % of the train part was tried on the "
+        "validation part: it"
+    )
     carried = (
         "How well that carries over could not be checked: the train part has too few frauds."
         if handed is None
-        else "One step earlier in time the same hand-over expected "
-        f"{handed.expected_frauds:,.1f} frauds where {handed.frauds.value:,.0f} came, "
+        else f"{tried} expected {handed.expected_frauds:,.1f} frauds where "
+        f"{handed.frauds.value:,.0f} came, "
         f"{'within' if handed.agrees else 'beyond'} chance (95 % interval "
         f"{handed.frauds.low:,.1f} to {handed.frauds.high:,.1f}), and was to flag "
         f"{handed.planned:.3%} of the transactions where it flagged {handed.came:.3%}."

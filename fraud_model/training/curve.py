@@ -87,16 +87,19 @@ def _follow(
 
 
 def advice(curve: LearningCurve, hyperparameters: Hyperparameters) -> str:
-    """What to change after a fit that is not good enough."""
-    last = curve.rounds[-1]
-    if curve.best_round > (1 - LAST_SHARE) * last:
+    """What to change after a fit that is not good enough.
+
+    The curve of a booster that early stopping has cut to its best round always ends at its highest.
+    So the best round is held against the rounds that were asked for.
+    """
+    asked = hyperparameters.rounds
+    if curve.best_round > (1 - LAST_SHARE) * asked:
         return (
-            f"Average precision was still rising at the last of {last} rounds: raise -P rounds= "
-            f"(now {hyperparameters.rounds}) or -P learning_rate= "
-            f"(now {hyperparameters.learning_rate:g})."
+            f"Average precision was still rising at the last of {asked} rounds: raise -P rounds= "
+            f"(now {asked}) or -P learning_rate= (now {hyperparameters.learning_rate:g})."
         )
     return (
-        f"Average precision was highest after round {curve.best_round} of {last}: lower "
+        f"Average precision was highest after round {curve.best_round} of {asked}: lower "
         f"-P learning_rate= (now {hyperparameters.learning_rate:g}), raise "
         f"-P min_child_samples= (now {hyperparameters.min_child_samples}), or give a table with "
         "more frauds."

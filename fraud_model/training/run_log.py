@@ -36,6 +36,7 @@ DIGEST_SHOWN = 16
 # Of the artifacts, what `-P columns=` reads.
 COLUMNS_FILE = "columns.yaml"
 SLICES_FILE = "slices.json"
+METRICS_OF = "metrics_of"
 
 
 def log_data(dataset: Dataset, parts: Parts, genuine_weight: float) -> None:
@@ -137,7 +138,7 @@ def log_origin(result: TrainingResult, commit: str) -> None:
             "data_digest": dataset.digest,
             "threshold_policy": str(result.policy),
             "learned_from": "all rows" if result.refitted else "train and validation part",
-            "metrics_of": "the evaluation model" if result.refitted else "the served model",
+            METRICS_OF: _metrics_of(result),
             "fraud_rate": f"{result.fraud_rate:.6f}",
             "table_fraud_rate": f"{dataset.fraud_rate:.6f}",
             "git_commit": commit,
@@ -168,9 +169,14 @@ def version_tags(result: TrainingResult) -> dict[str, str]:
         "split": result.parts.how,
         **threshold,
         "decision": str(decision),
+        METRICS_OF: _metrics_of(result),
         "holdout_average_precision": f"{held.average_precision:.6f}",
         **({"leaks": ", ".join(leaks.columns)} if leaks else {}),
     }
+
+
+def _metrics_of(result: TrainingResult) -> str:
+    return "the evaluation model" if result.refitted else "the served model"
 
 
 def version_description(result: TrainingResult) -> str:

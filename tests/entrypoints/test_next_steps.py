@@ -99,11 +99,12 @@ def after(label: str, said: str) -> str:
 @pytest.mark.slow
 def test_advice_and_next_steps_lead_from_nothing_to_a_version_in_production(shell: Shell) -> None:
     said = shell.run("mlflow run . -e promote --env-manager local", fails=True)
-    said = shell.run(after("Train one first:", said))
+    said = shell.run(f"{after('Train one first:', said)} -P alert_budget=1000")
     stages = ["train: loading", "reading", "fitting", "drawing plots", "registering"]
     places = [said.index(stage) for stage in stages]
     assert places == sorted(places)
     said = shell.run(after("next:", said))
+    assert "recall at 1000 alerts a day" in said
     assert "fraud-detector version 1 is now in Production" in said
 
 

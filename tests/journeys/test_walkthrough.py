@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.evaluation.learned import read_learned
+from tests.support.columns import inferred
 from tests.support.file_server import serve_api
 from tests.support.project import Project
 from tests.support.server import Server, serving
@@ -77,7 +78,7 @@ def learned_share(version: str, table: pd.DataFrame) -> float:
     run_id = mlflow.MlflowClient().get_model_version("fraud-detector", version).run_id
     learned = read_learned(run_id)
     assert learned
-    return float(learned.seen(table, "served").mean())
+    return float(learned.seen(table, inferred(table), "served").mean())
 
 
 @pytest.mark.slow

@@ -116,6 +116,36 @@ def test_rows_of_the_champion_with_other_labels_are_refused(
 
 
 @pytest.mark.slow
+def test_a_new_column_does_not_hide_labels_that_follow_another_rule(
+    name: str, tmp_path: Path
+) -> None:
+    changed = by_the_largest_v1(later())
+    # The champion's holdout has no such column, so what the challenger learned cannot be looked up.
+    extra = np.where(changed.index % 3 == 0, np.nan, changed["V2"] + changed["V3"])
+    result = judged(name, trained(name, changed.assign(Extra=extra), tmp_path))
+    assert result.verdict
+    assert result.verdict.standing == "better"
+    assert TRUSTED in result.failed
+    assert "collapses on the challenger's" in value_of(result, TRUSTED)
+    assert "-P champion=none" in value_of(result, TRUSTED)
+
+
+@pytest.mark.slow
+def test_a_challenger_that_cannot_score_the_champions_holdout_is_the_one_at_fault(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    other = f"gaps-{uuid.uuid4().hex[:8]}"
+    gaps = table["V5"].where(table.index % 7 != 0)
+    champion = trained(other, table.assign(V5=gaps), tmp_path)
+    result = judged(other, trained(other, later(), tmp_path), champion)
+    assert TRUSTED in result.failed
+    value = value_of(result, TRUSTED)
+    assert "the challenger, version 2, cannot score it" in value
+    assert "V5" in value
+    assert result.verdict, "it is compared on its own holdout all the same"
+
+
+@pytest.mark.slow
 def test_jittered_copies_across_a_stratified_split_win_nothing(
     name: str, table: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -165,6 +195,18 @@ def test_another_seed_is_no_reason_however_the_table_is_split(
     both = mine.unseen(rows, columns, "evaluation") & theirs.unseen(rows, columns, "evaluation")
     assert both.sum() == result.pair.challenger.metrics.rows
     assert not mine.unseen(rows, columns, "served").any()
+
+
+@pytest.mark.slow
+def test_the_same_recipe_split_with_another_seed_is_not_distinguishable(
+    name: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    champion, challenger = (
+        trained(name, table, tmp_path, split="stratified", seed=seed) for seed in (0, 3)
+    )
+    result = judged(name, challenger, champion, min_new_days=0)
+    assert result.verdict
+    assert (result.verdict.standing, result.verdict.passed) == ("not distinguishable", True)
 
 
 @pytest.mark.slow

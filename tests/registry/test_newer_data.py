@@ -33,6 +33,15 @@ def test_a_nightly_table_that_ends_a_few_seconds_early_is_a_day_newer(table: pd.
     assert known(next_night).new_days(known(table)) == 1
 
 
+def test_days_that_the_challenger_has_not_learned_either_are_not_counted(
+    table: pd.DataFrame,
+) -> None:
+    days = (table["Time"].max() - table["Time"].min()) / SECONDS_PER_DAY
+    a_month_later = table.assign(Time=table["Time"] + 30 * SECONDS_PER_DAY)
+    assert known(a_month_later).new_days(known(table)) == pytest.approx(days, abs=0.1)
+    assert known(table).new_days(known(a_month_later)) == pytest.approx(-30)
+
+
 def test_a_row_that_is_dated_late_was_learned_all_the_same(table: pd.DataFrame) -> None:
     fast = table.copy()
     fast.loc[fast.index[-1], "Time"] += 3 * SECONDS_PER_DAY

@@ -11,6 +11,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from entrypoints.promote import report
 from fraud_model.errors import PromotionRefused, RegistryError
 from fraud_model.registry import ledger, versions
 from fraud_model.registry.gate import run_gate
@@ -111,6 +112,20 @@ def test_a_worse_challenger_is_refused_on_the_same_holdout(
     with pytest.raises(PromotionRefused, match=r"average precision, challenger - champion"):
         promote(name, version, "Production", thresholds)
     assert state(name) == before
+
+
+@pytest.mark.slow
+def test_whoever_promotes_reads_the_notes(
+    store: Store, weak: Trained, run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = store.new_model(versions=0)
+    move(name, store.new_version(name, weak, holdout_average_precision="0.99"), "Production")
+    version = store.new_version(name)
+    said = "or the labels of the challenger's table are wrong"
+    with pytest.raises(PromotionRefused, match=said):
+        promote(name, version, "Production", GateThresholds(min_accuracy=1))
+    report(promote(name, version, "Production", GateThresholds(alert_budget=300)))
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -192,3 +192,45 @@ def test_a_bad_request_is_refused_before_anything_is_read() -> None:
         TrainingConfig(model_name="a/b")
     with pytest.raises(ParameterError, match="alert_budget"):
         TrainingConfig(alert_budget=0)
+
+
+@pytest.mark.slow
+def test_a_thinned_table_makes_probabilities_of_the_whole_traffic(
+    store: Store, table_csv: Path
+) -> None:
+    config = TrainingConfig(
+        data=str(table_csv),
+        model_name="thinned",
+        fraud_rate=0.005,
+        hyperparameters=Hyperparameters(rounds=60),
+    )
+    with open_run("train") as run:
+        trained = train(config)
+    held = trained.result.metrics["holdout"]
+    assert held.expected_frauds == pytest.approx(held.frauds, rel=0.5)
+    model = mlflow.pyfunc.load_model(f"models:/thinned/{trained.version}")
+    holdout = trained.result.parts.holdout
+    answered = model.predict(holdout[list(trained.result.dataset.columns.features)])
+    genuine = answered["fraud_probability"][(holdout["Class"] == 0).to_numpy()]
+    assert genuine.mean() < 0.005, "as rare as they are in the traffic"
+    tags = mlflow.get_run(run.info.run_id).data.tags
+    assert (tags["fraud_rate"], tags["table_fraud_rate"]) == ("0.005000", "0.050000")
+    card = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/model_card.md")
+    assert "frauds are 5.000% of the table and 0.5000% of the traffic" in card
+
+
+@pytest.mark.slow
+def test_a_card_does_not_speak_of_time_where_the_split_is_stratified(
+    store: Store, table_csv: Path
+) -> None:
+    config = TrainingConfig(
+        data=str(table_csv),
+        model_name="stratified",
+        split="stratified",
+        hyperparameters=Hyperparameters(rounds=20),
+    )
+    with open_run("train") as run:
+        assert train(config).result.hand_over is not None
+    card = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/model_card.md")
+    assert "earlier in time" not in card
+    assert "the first 60 % of the train part" in card

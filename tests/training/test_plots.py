@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fraud_model.training.curve import TRAIN_ROWS, LearningCurve, train_sample
+from fraud_model.training.config import Hyperparameters
+from fraud_model.training.curve import TRAIN_ROWS, LearningCurve, advice, train_sample
 from fraud_model.training.plots import draw_importance, draw_learning_curve
 from tests.support.plots import check
 
@@ -45,3 +46,26 @@ def test_the_train_part_is_sampled_with_what_each_row_stands_for() -> None:
     assert labels[places].sum() == 200
     assert len(places) <= TRAIN_ROWS
     assert weights.sum() == pytest.approx(200 + 10 * 99_800)
+
+
+@pytest.mark.parametrize(
+    ("best", "last", "stopping", "said"),
+    [
+        (400, 400, 0, "still rising at the last of 400 rounds"),
+        (380, 380, 50, "still rising at the last of 400 rounds"),
+        (60, 400, 0, "highest after round 60 of 400"),
+        # Early stopping leaves no rounds behind the best one.
+        (60, 60, 50, "highest after round 60 of 400"),
+    ],
+)
+def test_more_rounds_are_advised_where_the_asked_ones_were_too_few(
+    best: int, last: int, stopping: int, said: str
+) -> None:
+    rounds = list(range(20, last + 1, 20))
+    curve = LearningCurve(
+        rounds, {"average_precision": [-abs(number - best) for number in rounds]}, np.zeros(3)
+    )
+    text = advice(curve, Hyperparameters(rounds=400, early_stopping_rounds=stopping))
+    assert said in text
+    assert ("raise -P rounds= (now 400)" in text) == ("rising" in said)
+    assert ("lower -P learning_rate=" in text) == ("highest" in said)

@@ -65,7 +65,7 @@ def test_tags_card_and_description_say_whose_metrics_they_are(store: Store) -> N
     trained = store.trained
     version = mlflow.MlflowClient().get_model_version(trained.name, trained.version)
     origin = mlflow.get_run(version.run_id).data.tags
-    assert origin["metrics_of"] == "the evaluation model"
+    assert origin["metrics_of"] == version.tags["metrics_of"] == "the evaluation model"
     assert "refitted on all rows" in version.description
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
     assert "These metrics are those of the evaluation model" in card
