@@ -44,6 +44,7 @@ RECORDED = ("log", "labels", "fraud", "label_delay", "unlabelled", "test_request
 COLLECTED = (
     "log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "model_name",
 )  # fmt: skip
+TRAINED = ("fraud", "label_delay", "unlabelled", "model_name")
 EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
 
 
@@ -78,7 +79,9 @@ def main() -> None:
             )
             print(f"checking the transactions in {arguments.log}")
             done = check(traffic, monitored.label, monitored.profile, span, labels, rule)
-        steps = next_steps(run, given(parser, arguments))
+        target = monitored.profile.target
+        holds_target = target in traffic.key_columns
+        steps = next_steps(run, given(parser, arguments), target if holds_target else "")
         write_report(done, folder, steps)
         github.set_output("retrain", str(done.retrain).lower())
         report(done, folder, steps, monitored.name)
@@ -92,15 +95,22 @@ def main() -> None:
     sys.exit(status)
 
 
-def next_steps(run: Run, parameters: Mapping[str, object]) -> NextSteps:
-    """What can be done after a check with these parameters, which `run` records."""
-    labels = {name: parameters[name] for name in COLLECTED if name in parameters}
-    collects = "labels" in labels and not str(labels["log"]).lower().endswith(SUFFIXES)
-    named = {name: labels[name] for name in ("model_name",) if name in labels}
-    learn = ("collect", labels) if collects else ("train", named)
+def next_steps(run: Run, parameters: Mapping[str, object], target: str = "") -> NextSteps:
+    """What can be done after a check with these parameters, which `run` records.
+
+    `target` is the label's column if `log` is a table that holds it, and can be trained on.
+    """
+    collected = {name: parameters[name] for name in COLLECTED if name in parameters}
+    learn = ""
+    if target:
+        table = {"data": parameters["log"], "target": target}
+        kept = {name: parameters[name] for name in TRAINED if name in parameters}
+        learn = commands.mlflow_run("train", **table, **kept)
+    elif not str(parameters["log"]).lower().endswith(SUFFIXES):
+        learn = commands.mlflow_run("collect", **collected)
     return NextSteps(
         again=commands.mlflow_run("monitor", **parameters),
-        learn=commands.mlflow_run(learn[0], **learn[1]),
+        learn=learn,
         run=commands.address(commands.run_page(run)),
         ui=commands.ui(),
     )

@@ -58,7 +58,8 @@ class Performance:
     """What a version reached on the matured part of its traffic.
 
     `windows` are the numbers of the matured ones, and `by_window` the average precision of each
-    that holds enough frauds. `rows` and `frauds` count the labelled transactions in them.
+    that holds enough frauds. `rows` and `frauds` count the labelled transactions in them, and
+    `frauds_by_window` the frauds in each.
     `intervals` are metrics by name, each with its interval; empty if there are too few frauds.
     `held` are those of the holdout, NaN where an interval is not known. `comparison` is that with
     the holdout, None where there are too few.
@@ -70,6 +71,7 @@ class Performance:
     frauds: int
     intervals: dict[str, Interval]
     by_window: dict[int, float]
+    frauds_by_window: dict[int, int]
     scored: Scored | None
     comparison: Comparison | None = None
     held: dict[str, Interval] = field(default_factory=dict)
@@ -89,8 +91,10 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
         for number, part in table.groupby("window")
         if part["label"].sum() >= FEWEST_FRAUDS and part["label"].min() == 0
     }
+    counted = table[table["label"] == 1]["window"].value_counts()
+    each = {number: int(counted.get(number, 0)) for number in matured}
     if frauds < FEWEST_FRAUDS or frauds == len(table):
-        return Performance(matured, len(table), frauds, {}, by_window, None)
+        return Performance(matured, len(table), frauds, {}, by_window, each, None)
     days = sum(windows[number].seconds or 0.0 for number in matured) / SECONDS_PER_DAY
     scored = Scored(
         labels=table["label"].to_numpy(),
@@ -102,7 +106,9 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
     intervals = _intervals(scored, profile)
     compared = compare(scored, profile)
     held = of_holdout(profile.metrics)
-    return Performance(matured, len(table), frauds, intervals, by_window, scored, compared, held)
+    return Performance(
+        matured, len(table), frauds, intervals, by_window, each, scored, compared, held
+    )
 
 
 def compare(scored: Scored, profile: Profile) -> Comparison:

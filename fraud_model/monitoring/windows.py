@@ -55,11 +55,16 @@ class Span:
         """The label of the window with this number."""
         if self.rows is not None:
             return f"transactions {number * self.rows:,} to {(number + 1) * self.rows - 1:,}"
-        start = number * (self.seconds or 0)
-        if in_calendar:
-            moment = datetime.fromtimestamp(start, UTC)
-            return moment.strftime("%Y-%m-%d" if start % UNITS["d"] == 0 else "%Y-%m-%d %H:%M")
-        return f"{start / UNITS['d']:.6g} d" if start % UNITS["d"] == 0 else f"{start / 3600:.6g} h"
+        return moment(number * (self.seconds or 0), in_calendar)
+
+
+def moment(seconds: float, in_calendar: bool) -> str:
+    """A time for people: a date, or days or hours where seconds do not count from 1970."""
+    whole_days = seconds % UNITS["d"] == 0
+    if in_calendar:
+        date = datetime.fromtimestamp(seconds, UTC)
+        return date.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
+    return f"{seconds / UNITS['d']:.6g} d" if whole_days else f"{seconds / 3600:.6g} h"
 
 
 @dataclass

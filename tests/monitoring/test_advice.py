@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from fraud_model.arrays import Floats
+from fraud_model.data.label_table import LabelTable
+from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.traffic import Batch, Scored, Tally
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Categories, Profile
@@ -18,6 +20,9 @@ from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
 
 ROWS, DAYS = 2_000, 4
+# A day; the version finds them all.
+FRAUDS = 15
+CHARGEBACKS = LabelTable(("is",), {("fraud",): 1.0}, 0)
 Change = Callable[[pd.DataFrame, int], None]
 
 
@@ -29,7 +34,7 @@ def profile(exported: Path) -> Profile:
 class Days:
     """Days drawn from the reference itself, value by value, with a change from some day on."""
 
-    key_columns: tuple[str, ...] = ()
+    key_columns: tuple[str, ...] = ("is",)
     has_time = True
     in_calendar = False
 
@@ -49,13 +54,14 @@ class Days:
         table = pd.DataFrame(values)
         self._change(table, day)
         seconds = day * 86_400 + np.linspace(0, 86_000, ROWS)
+        worst = table["score"].rank(method="first") > ROWS - FRAUDS
         return Batch(
             Scored(
                 seconds=seconds,
                 values=table[list(self._profile.features)].to_numpy(),
                 probability=table["score"].to_numpy(),
                 flagged=np.zeros(ROWS, dtype=bool),
-                keys=(),
+                keys=[("fraud",) if is_fraud else ("genuine",) for is_fraud in worst],
                 moments=np.full(ROWS, np.nan),
             ),
             seconds[: self._refused],
@@ -70,8 +76,15 @@ def _draw(profile: Profile, name: str, random: np.random.Generator) -> Floats:
     return np.asarray(np.interp(random.random(ROWS), levels[1:], distribution.edges))
 
 
-def checked(profile: Profile, change: Change, refused: int = 0) -> Check:
-    return check(Days(profile, change, refused), "m", profile, Span(86_400, None), None)
+def checked(
+    profile: Profile,
+    change: Change,
+    refused: int = 0,
+    labels: LabelTable | None = None,
+    rule: LabelRule = IGNORE_UNLABELLED,
+) -> Check:
+    traffic = Days(profile, change, refused)
+    return check(traffic, "m", profile, Span(86_400, None), labels, rule)
 
 
 def nothing(table: pd.DataFrame, day: int) -> None:
@@ -123,10 +136,37 @@ def test_traffic_like_the_reference_needs_no_advice(profile: Profile) -> None:
 def test_a_change_is_told_by_its_looks(
     profile: Profile, change: Change, cause: str, since: str, words: str, retrain: bool
 ) -> None:
-    advice = checked(profile, change).advice
+    rule = LabelRule(86_400, "genuine")
+    advice = checked(profile, change, labels=CHARGEBACKS, rule=rule).advice
     assert advice is not None
     assert (advice.cause, advice.since, advice.retrain) == (cause, since, retrain)
     assert words in advice.looks_like
+
+
+@pytest.mark.parametrize(
+    ("labels", "delay", "since", "action"),
+    [
+        (CHARGEBACKS, 1, 1, "retrain on transactions since then"),
+        (CHARGEBACKS, 1, 2, "hold 15 frauds, and retraining takes 20"),
+        (CHARGEBACKS, 2, 2, "hold 0 frauds, and retraining takes 20; the first labels are known "
+         "from 4 d on"),
+        (CHARGEBACKS, 30, 0, "the first labels are known from 30 d on"),
+        (None, 30, 0, "check again with -P labels="),
+    ],
+)  # fmt: skip
+def test_retraining_waits_for_labels_of_what_is_new(
+    profile: Profile, labels: LabelTable | None, delay: int, since: int, action: str
+) -> None:
+    def later(table: pd.DataFrame, day: int) -> None:
+        if day >= since:
+            both(table, day)
+
+    rule = LabelRule(delay * 86_400, "genuine")
+    done = checked(profile, later, labels=labels, rule=rule)
+    assert done.advice is not None
+    assert (done.advice.cause, done.advice.since) == ("population", f"{since} d")
+    assert action in done.advice.action
+    assert done.retrain == (action == "retrain on transactions since then")
 
 
 def test_refused_requests_are_a_broken_feed(profile: Profile) -> None:

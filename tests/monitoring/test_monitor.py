@@ -157,7 +157,8 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     url, told, statuses = hook
     statuses += [503, 429]
     monkeypatch.setenv("ALERT_WEBHOOK", url)
-    said = monitored.run("--log", str(monitored.log(DRIFT)), "--report", "out", status=3)
+    log = str(monitored.log(DRIFT))
+    said = monitored.run("--log", log, "--labels", "labels.csv", "--report", "out", status=3)
     first = next(line for line in said.splitlines() if line.startswith("alarm"))
     assert first.startswith("alarm since 2026-11-01: other transactions than those learned: ")
     assert said.count("since 2026") == 1, "one event has one date"
@@ -185,9 +186,10 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     run = last_check(monitored.name).info
     address = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
     assert set(re.findall(r"https?://[^\s'<]+", page)) == {address}
-    assert "<pre><code>mlflow run . -e train --env-manager local -P model_name=" in page
+    assert f"<pre><code>mlflow run . -e collect --env-manager local -P log={log} " in page
     (event,) = report["events"]
     assert (event["cause"], event["since"]) == ("population", "2026-11-01")
+    assert event["command"].endswith(f"-P labels=labels.csv -P model_name={monitored.name}")
     # What is open shows the window of the alarm, and red what alarms there.
     shown = page.split("<h2>Every feature in ")[1].split("<details>")[0]
     assert shown.startswith("2026-11-0")
@@ -418,11 +420,21 @@ def test_a_refusal_is_one_line_and_a_failed_run(
 
 @pytest.mark.slow
 def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> None:
-    table = simulate(6_000, 300, seed=9, drift=DRIFT).drop(columns="Class")
-    table.to_parquet(monitored.folder / "traffic.parquet")
+    table = simulate(6_000, 300, seed=9, drift=DRIFT)
+    table = table.assign(id=np.arange(len(table)))
+    table.drop(columns="Class").to_parquet(monitored.folder / "traffic.parquet")
+    table.to_parquet(monitored.folder / "labelled.parquet")
     for window in ("2000", "12h"):
         said = monitored.run("--log", "traffic.parquet", "--window", window, status=3)
         assert "because: V7 has moved" in said
+        assert "-e train" not in said
+    given = ("--labels", "labelled.parquet", "--window", "2000")
+    said = monitored.run("--log", "traffic.parquet", *given, status=3)
+    assert "recommended: retrain" in said
+    assert "-e train" not in said, "it holds no label"
+    said = monitored.run("--log", "labelled.parquet", *given, status=3)
+    train = "-e train --env-manager local -P data=labelled.parquet -P target=Class"
+    assert f"    mlflow run . {train} -P model_name={monitored.name}\n" in said
 
 
 @pytest.mark.slow
@@ -444,5 +456,13 @@ def test_a_workflow_learns_whether_to_retrain(
 ) -> None:
     output = monitored.folder / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
-    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    log = str(monitored.log(DRIFT, days=2))
+    monitored.run("--log", log, "--labels", "labels.csv", status=3)
     assert output.read_text() == "retrain=true\n"
+    output.unlink()
+    # Without labels a training would learn what was learned before.
+    said = monitored.run("--log", log, status=3)
+    assert output.read_text() == "retrain=false\n"
+    assert "recommended: label transactions since then" in said
+    assert "-e train" not in said
+    assert "-e collect" not in said
