@@ -15,6 +15,8 @@ from fraud_model.monitoring.score_band import BAND_LEVEL
 WINDOWS_IN_A_ROW = 2
 # As with a gap that the reference does not have.
 REFUSED_SHARE = LEAST_RISE
+# Fewer are of one client that errs.
+FEWEST_REFUSED = 10
 
 
 def findings(done: Check) -> list[Finding]:
@@ -199,18 +201,25 @@ def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
 
 
 def _refused(done: Check) -> list[Finding]:
-    """An alarm for requests that were refused; the reference holds none."""
-    whole = [w for w in done.windows if w.whole and w.window.arrived >= FEWEST_ROWS]
-    shares = {w.label: w.window.refused / w.window.arrived for w in whole}
-    risen = [w for w in whole if shares[w.label] >= REFUSED_SHARE]
+    """An alarm for requests that were refused; the reference holds none.
+
+    A window that is not whole counts too: of refusals alone it never becomes so.
+    """
+    windows = [w for w in done.windows if w.window.requests]
+    shares = {w.label: w.window.refused / w.window.requests for w in windows}
+    risen = [
+        w
+        for w in windows
+        if w.window.refused >= FEWEST_REFUSED and shares[w.label] >= REFUSED_SHARE
+    ]
     if not risen:
         return []
     worst = max(risen, key=lambda window: shares[window.label])
-    until = "" if risen[-1] is whole[-1] else f", last in {risen[-1].label}"
+    until = "" if risen[-1] is windows[-1] else f", last in {risen[-1].label}"
     text = (
-        f"requests are refused: {shares[worst.label]:.1%} of what arrived in {worst.label} "
-        f"({worst.window.refused:,} of {worst.window.arrived:,}), none in the reference; in "
-        f"{len(risen)} of {len(whole)} windows{until}"
+        f"requests are refused: {shares[worst.label]:.1%} of those in {worst.label} "
+        f"({worst.window.refused:,} of {worst.window.requests:,}), none in the reference; in "
+        f"{len(risen)} of {len(windows)} windows{until}"
     )
     return [
         Finding(
@@ -225,7 +234,7 @@ def _refused(done: Check) -> list[Finding]:
             last=risen[-1].number,
             worst=worst.number,
             windows=len(risen),
-            judged=len(whole),
+            judged=len(windows),
         )
     ]
 

@@ -76,9 +76,10 @@ class Window:
     `scores` the counts of the score bins. `hours` counts the rows behind `features` by the slot of
     the reference's hours, and `score_hours` those behind `scores`, both of shape (slots + 1,), or
     (1,) where it knows no hours. `rows` were scored; `incomplete` ones could not be, because a
-    value is missing; `refused` counts requests. `unseen_hours` are rows of hours that the reference
-    has not seen, which are in none of the distributions. `first` and `last` are the seconds of the
-    earliest and the latest row; amounts are sums, and `amounts` how many were added up.
+    value is missing; `answered` and `refused` count requests. `unseen_hours` are rows of hours that
+    the reference has not seen, which are in none of the distributions. `first` and `last` are the
+    seconds of the earliest and the latest row; amounts are sums, and `amounts` how many were added
+    up.
     """
 
     features: Counts
@@ -88,6 +89,7 @@ class Window:
     score_hours: Counts
     rows: int = 0
     incomplete: int = 0
+    answered: int = 0
     refused: int = 0
     unseen_hours: int = 0
     flagged: int = 0
@@ -124,15 +126,14 @@ class Window:
         return self.last - self.first if self.last >= self.first else None
 
     @property
-    def arrived(self) -> int:
-        """Rows and refused requests."""
-        return self.rows + self.incomplete + self.refused
+    def requests(self) -> int:
+        """All requests; each row of a table counts as one."""
+        return self.answered + self.refused
 
     @property
     def refused_share(self) -> float:
-        """Share of refused requests and incomplete rows in all that arrived, 0 to 1."""
-        lost = self.refused + self.incomplete
-        return lost / max(1, lost + self.rows)
+        """Share of the requests that were refused, or of a table's rows that are incomplete."""
+        return (self.refused + self.incomplete) / max(1, self.requests)
 
     @property
     def flagged_rate(self) -> float:
@@ -239,6 +240,7 @@ class Windows:
         window.scores = self._profile.scores.count(probability[seen & whole])
         window.rows = int(whole.sum())
         window.incomplete = len(values) - window.rows
+        window.answered = len(values) if scored.opens is None else int(scored.opens[chosen].sum())
         window.flagged = int(flagged[whole].sum())
         seconds = scored.seconds[chosen]
         if self._has_time and len(seconds):

@@ -172,7 +172,7 @@ def test_retraining_waits_for_labels_of_what_is_new(
 def test_refused_requests_are_a_broken_feed(profile: Profile) -> None:
     done = checked(profile, nothing, refused=200)
     (alarm,) = (finding for finding in done.findings if finding.kind == "alarm")
-    assert "requests are refused: 9.1% of what arrived in 0 d (200 of 2,200)" in alarm.text
+    assert "requests are refused: 9.1% of those in 0 d (200 of 2,200)" in alarm.text
     assert done.advice is not None
     assert (done.advice.cause, done.retrain) == ("feed", False)
     assert checked(profile, nothing, refused=10).status == "quiet"

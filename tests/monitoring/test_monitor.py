@@ -270,6 +270,24 @@ def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None
     assert f"other versions: 1 of {monitored.name} 9" in said
 
 
+def test_refused_requests_are_counted_among_requests(monitored: Monitored) -> None:
+    table = evening(ROWS, 50)
+    scored = [
+        {**line, "request_id": f"{i // 100}", "row": i % 100}
+        for i, line in enumerate(scored_lines(monitored.detector, table, name=monitored.name))
+    ]
+    refused = [refused_line(name=monitored.name)] * 15
+    log = write_lines(monitored.folder / "audit.jsonl", scored + refused)
+    said = monitored.run("--log", str(log), status=3)
+    assert "requests are refused: 50.0% of those in 2026-11-01 (15 of 30)" in said
+    # A window of transactions that never fills, because requests are refused.
+    said = monitored.run("--log", str(log), "--window", "10000", status=3)
+    assert "requests are refused: 50.0% of those in transactions 0 to 9,999 (15 of 30)" in said
+    assert "recommended: mend what delivers them" in said
+    few = write_lines(monitored.folder / "few.jsonl", scored + refused[:9])
+    assert "status: quiet" in monitored.run("--log", str(few))
+
+
 def test_an_unfinished_day_is_reported_and_not_judged(monitored: Monitored) -> None:
     lines = [json.loads(line) for line in monitored.log(DRIFT).read_text().splitlines()]
     until_five = [line for line in lines if line["time"] < "2026-11-01T05:30"]
