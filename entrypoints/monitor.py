@@ -31,7 +31,7 @@ from fraud_model.monitoring.check import check
 from fraud_model.monitoring.pushgateway import push_check
 from fraud_model.monitoring.report import HTML_FILE, write_report
 from fraud_model.monitoring.result import Check
-from fraud_model.monitoring.run_log import EXPERIMENT, log_check
+from fraud_model.monitoring.run_log import EXPERIMENT, log_check, standing_alarm
 from fraud_model.monitoring.summary import NextSteps, lines, read_line
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.monitoring.webhook import send_alarm
@@ -84,8 +84,9 @@ def main() -> None:
         steps = next_steps(run, given(parser, arguments), target if holds_target else "")
         write_report(done, folder, steps)
         github.set_output("retrain", str(done.retrain).lower())
-        report(done, folder, steps, monitored.name)
-        log_check(done, parameters, folder, monitored.version)
+        standing = standing_alarm(done, monitored.version)
+        report(done, folder, steps, monitored.name, standing)
+        log_check(done, parameters, folder, monitored.version, standing)
     status = EXIT_STATUS[done.status]
     if status:
         print(
@@ -116,10 +117,21 @@ def next_steps(run: Run, parameters: Mapping[str, object], target: str = "") -> 
     )
 
 
-def report(done: Check, folder: Path, steps: NextSteps, name: str) -> None:
-    """Prints what was found and read, and tells webhook and Pushgateway; `name` is the model's."""
+def report(
+    done: Check, folder: Path, steps: NextSteps, name: str, standing: frozenset[str]
+) -> None:
+    """Prints what was found and read, and tells webhook and Pushgateway; `name` is the model's.
+
+    `standing` is an earlier alarm that this check could not judge.
+    """
     print(*lines(done, steps), f"{done.version}: {read_line(done)}", sep="\n")
-    told = [send_alarm(done, steps) if done.status == "alarm" else "", push_check(done, name)]
+    keeps = done.status == "unknown" or (done.status == "quiet" and bool(standing))
+    told = [
+        send_alarm(done, steps) if done.status == "alarm" else "",
+        push_check(done, name, keeps_alarm=keeps),
+    ]
+    if standing and keeps:
+        told.append("the alarm of an earlier check stands: this one could not judge it")
     print(*filter(None, told), f"run: {steps.run}", sep="\n")
     print(f"status: {done.status}; see {folder / HTML_FILE}")
 

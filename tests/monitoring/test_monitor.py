@@ -246,15 +246,27 @@ def test_the_pushgateway_holds_the_last_check_of_a_model(
 ) -> None:
     with pushgateway(tmp_path) as url:
         monkeypatch.setenv("PUSHGATEWAY", url)
-        earlier: Any = SimpleNamespace(version="an earlier one", status="alarm", judged=[])
-        assert push_check(earlier, monitored.name) == "the Pushgateway at 127.0.0.1 was told"
+        version = f"{monitored.name} version 1"
+
+        def push(version: str, status: str) -> None:
+            check: Any = SimpleNamespace(version=version, status=status, judged=[])
+            told = push_check(check, monitored.name, keeps_alarm=False)
+            assert told == "the Pushgateway at 127.0.0.1 was told"
+
+        def held(name: str, version: str = version) -> str | None:
+            text = requests.get(f"{url}/metrics", timeout=30).text
+            about = f'model="{monitored.name}",version="{version}"'
+            found = re.search(rf"^fraud_monitor_{name}{{.*{about}}} (.*)$", text, re.MULTILINE)
+            return found and found[1]
+
+        push("an earlier one", "alarm")
+        push(version, "alarm")
+        assert held("alarm", "an earlier one") is None
         said = monitored.run("--log", str(monitored.log(rows=200)), status=4)
         assert "the Pushgateway at 127.0.0.1 was told" in said
-        held = requests.get(f"{url}/metrics", timeout=30).text
-    about = f'model="{monitored.name}",version="{monitored.name} version 1"'
-    assert re.search(rf"^fraud_monitor_unknown{{.*{about}}} 1$", held, re.MULTILINE)
-    assert re.search(rf"^fraud_monitor_alarm{{.*{about}}} 0$", held, re.MULTILINE)
-    assert "an earlier one" not in held
+        assert (held("unknown"), held("alarm")) == ("1", "1"), "an unknown check clears no alarm"
+        push(version, "quiet")
+        assert (held("unknown"), held("alarm")) == ("0", "0")
 
 
 def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None:
@@ -322,6 +334,18 @@ def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
         r"^    mlflow run \. -e collect .* -P labels=labels.csv -P model_name=", said, re.MULTILINE
     )
     assert "V3 has moved" not in said
+    client = mlflow.MlflowClient()
+    alarm = client.get_model_version(monitored.name, "1").tags
+    # What judges no labels cannot tell that it tells fraud apart again.
+    said = monitored.run("--log", str(log))
+    assert "the alarm of an earlier check stands" in said
+    assert "status: quiet" in said
+    assert client.get_model_version(monitored.name, "1").tags == alarm
+    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    about = client.get_model_version(monitored.name, "1").tags["monitoring.about"]
+    assert about == "feature,performance,scores"
+    monitored.run("--log", str(monitored.log()), "--labels", "labels.csv")
+    assert client.get_model_version(monitored.name, "1").tags["monitoring.status"] == "quiet"
 
 
 @pytest.mark.slow
