@@ -8,6 +8,7 @@ import numpy as np
 
 from fraud_model.arrays import Floats
 from fraud_model.data.split import FEWEST_FRAUDS
+from fraud_model.model.profile import Categories
 from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.result import Advice, Check, Finding, Judged
 from fraud_model.monitoring.windows import moment
@@ -20,6 +21,8 @@ ALIKE = 0.25
 BEFORE = 0.3
 # More than this share of values beyond all that was seen are of another unit, or another column.
 OUTSIDE = 0.5
+# Of a feature that is stuck, one value holds this share, where none held more than the other one.
+STUCK, VARIED = 0.99, 0.9
 # A training refuses a table of fewer.
 FRAUDS_TO_LEARN = sum(FEWEST_FRAUDS.values())
 
@@ -64,16 +67,36 @@ def _feed(check: Check, by: dict[str | None, list[Finding]]) -> Advice | None:
             False,
         )
     moved = by.get("feature", [])
+    stuck = [finding for finding in moved if _is_stuck(check, finding)]
+    if stuck:
+        names = _names(stuck)
+        return _broke(names, f"one value alone is left of {names}")
     if len(moved) == 1 and moved[0].feature is not None:
         how = jump(check.judged, moved[0].feature)
         if how:
-            return Advice(
-                "feed",
-                f"a feed that broke: {moved[0].feature} alone {how}",
-                f"look at what delivers {moved[0].feature}; retrain only if it is meant to stay so",
-                False,
-            )
+            return _broke(moved[0].feature, f"{moved[0].feature} alone {how}")
     return None
+
+
+def _broke(name: str, how: str) -> Advice:
+    return Advice(
+        "feed",
+        f"a feed that broke: {how}",
+        f"look at what delivers {name}; retrain only if it is meant to stay so",
+        False,
+    )
+
+
+def _is_stuck(check: Check, finding: Finding) -> bool:
+    """Whether one known value holds nearly all of a feature, of which the reference had others."""
+    worst = next(window for window in check.judged if window.number == finding.worst)
+    name = finding.feature or ""
+    distribution = worst.expected.features[name].distribution
+    counts = worst.window.feature_counts(worst.expected)[name]
+    # What lies outside of all that was seen, or in no vocabulary, may be many values.
+    known = slice(1, None if isinstance(distribution, Categories) else -1)
+    most = counts[known].max() / counts.sum()
+    return bool(most >= STUCK and max(distribution.shares) <= VARIED)
 
 
 def _worse(check: Check, found: Sequence[Finding], since: int) -> Advice | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +64,7 @@ class Performance:
     `intervals` are metrics by name, each with its interval; empty if there are too few frauds.
     `held` are those of the holdout, NaN where an interval is not known. `comparison` is that with
     the holdout, None where there are too few.
+    `since` is the number of the window in which the fall seems to have begun, None without one.
     `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is ideal.
     """
 
@@ -75,6 +77,7 @@ class Performance:
     scored: Scored | None
     comparison: Comparison | None = None
     held: dict[str, Interval] = field(default_factory=dict)
+    since: int | None = None
 
 
 def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile) -> Performance:
@@ -106,9 +109,38 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
     intervals = _intervals(scored, profile)
     compared = compare(scored, profile)
     held = of_holdout(profile.metrics)
+    since = None
+    if compared.has_fallen:
+        begun = change_point(by_window, each)
+        since = matured[0]
+        if begun is not None:
+            rows = table["window"].to_numpy() < begun
+            times = None if scored.times is None else scored.times[rows]
+            earlier = Scored(scored.labels[rows], scored.probability[rows], None, 1.0, times)
+            since = matured[0] if compare(earlier, profile).has_fallen else begun
     return Performance(
-        matured, len(table), frauds, intervals, by_window, each, scored, compared, held
+        matured, len(table), frauds, intervals, by_window, each, scored, compared, held, since
     )
+
+
+def change_point(by_window: Mapping[int, float], frauds: Mapping[int, int]) -> int | None:
+    """The window from which on a value is lower, by least squares weighted with its frauds.
+
+    None where no part of the windows has a lower mean than what comes before.
+    """
+    numbers = sorted(by_window)
+    values = np.array([by_window[number] for number in numbers])
+    weights = np.array([frauds[number] for number in numbers], dtype=np.float64)
+    found: dict[int, float] = {}
+    for place in range(1, len(numbers)):
+        before, after = (
+            float(np.average(values[part], weights=weights[part]))
+            for part in (slice(place), slice(place, None))
+        )
+        if after < before:
+            means = np.where(np.arange(len(values)) < place, before, after)
+            found[numbers[place]] = float((weights * (values - means) ** 2).sum())
+    return min(found, key=lambda number: found[number]) if found else None
 
 
 def compare(scored: Scored, profile: Profile) -> Comparison:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from fraud_model.data.traffic import Batch, Scored, Tally
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Categories, Profile
 from fraud_model.monitoring.check import check
+from fraud_model.monitoring.events import events
+from fraud_model.monitoring.findings import findings
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
 
@@ -99,6 +103,13 @@ def cents(table: pd.DataFrame, day: int) -> None:
     table["Amount"] *= 3 if day else 1
 
 
+def stuck(table: pd.DataFrame, day: int) -> None:
+    if day:
+        table["V7"] = table["V7"].iloc[0]
+        cents(table, day)
+        higher_scores(table, day)
+
+
 def blank(table: pd.DataFrame, day: int) -> None:
     if day:
         table["V9"] = np.nan
@@ -127,6 +138,7 @@ def test_traffic_like_the_reference_needs_no_advice(profile: Profile) -> None:
     [
         (offset, "feed", "2 d", "V7 alone jumped by +4", False),
         (cents, "feed", "1 d", "Amount alone jumped to 3.1 times", False),
+        (stuck, "feed", "1 d", "one value alone is left of V7", False),
         (blank, "feed", "1 d", "values are missing (V9)", False),
         (wider, "inputs", "1 d", "changed (V7) where the scores did not", False),
         (higher_scores, "fraud", "0 d", "no feature did", False),
@@ -182,6 +194,36 @@ def test_scores_of_one_window_are_a_note(profile: Profile) -> None:
     done = checked(profile, lambda table, day: higher_scores(table, day) if day == 1 else None)
     assert done.status == "quiet"
     assert any(f.kind == "note" and "one window alone" in f.text for f in done.findings)
+
+
+@pytest.mark.parametrize(
+    ("windows", "beyond", "kind", "sure"),
+    [
+        (4, 2, "alarm", "in 2 of 4 windows; by chance at most once in 1,000 times"),
+        (720, 2, "note", ""),
+        (720, 4, "note", ""),
+        (720, 5, "alarm", "in 5 of 720 windows; by chance at most once in 100 times"),
+    ],
+)
+def test_more_windows_leave_the_band_than_chance_brings(
+    windows: int, beyond: int, kind: str, sure: str
+) -> None:
+    def judged(number: int) -> Any:
+        counts = SimpleNamespace(requests=0, flagged_rate=0.0, rows=ROWS, unseen_hours=0, refused=0)
+        return SimpleNamespace(
+            number=number, label=f"{number} h", ratio=2.0 * (number < beyond), window=counts,
+            gaps=[], features={}, scores=True, whole=True,
+        )  # fmt: skip
+
+    all_of_them = [judged(number) for number in range(windows)]
+    done: Any = SimpleNamespace(
+        windows=all_of_them, judged=all_of_them, overall=all_of_them[0], score_rest=0.5,
+        profile=SimpleNamespace(flagged_rate=0.0), performance=None,
+    )  # fmt: skip
+    (found,) = findings(done)
+    assert (found.kind, found.about) == (kind, "scores")
+    done.findings = [found]
+    assert [event.sure for event in events(done)] == [sure] * (kind == "alarm")
 
 
 def test_alarms_of_one_time_are_one_event_with_one_date(profile: Profile) -> None:
