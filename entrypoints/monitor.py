@@ -31,7 +31,7 @@ from fraud_model.monitoring.check import check
 from fraud_model.monitoring.pushgateway import push_check
 from fraud_model.monitoring.report import HTML_FILE, write_report
 from fraud_model.monitoring.result import Check
-from fraud_model.monitoring.run_log import EXPERIMENT, log_check
+from fraud_model.monitoring.run_log import EXPERIMENT, log_check, standing_alarm
 from fraud_model.monitoring.summary import NextSteps, lines, read_line
 from fraud_model.monitoring.target import open_traffic, resolve
 from fraud_model.monitoring.webhook import send_alarm
@@ -44,6 +44,7 @@ RECORDED = ("log", "labels", "fraud", "label_delay", "unlabelled", "test_request
 COLLECTED = (
     "log", "labels", "fraud", "label_delay", "unlabelled", "test_requests", "model_name",
 )  # fmt: skip
+TRAINED = ("fraud", "label_delay", "unlabelled", "model_name")
 EXIT_STATUS = {"quiet": 0, "alarm": 3, "unknown": 4}
 
 
@@ -78,11 +79,14 @@ def main() -> None:
             )
             print(f"checking the transactions in {arguments.log}")
             done = check(traffic, monitored.label, monitored.profile, span, labels, rule)
-        steps = next_steps(run, given(parser, arguments))
+        target = monitored.profile.target
+        holds_target = target in traffic.key_columns
+        steps = next_steps(run, given(parser, arguments), target if holds_target else "")
         write_report(done, folder, steps)
         github.set_output("retrain", str(done.retrain).lower())
-        report(done, folder, steps, monitored.name)
-        log_check(done, parameters, folder, monitored.version)
+        standing = standing_alarm(done, monitored.version)
+        report(done, folder, steps, monitored.name, standing)
+        log_check(done, parameters, folder, monitored.version, standing)
     status = EXIT_STATUS[done.status]
     if status:
         print(
@@ -92,24 +96,42 @@ def main() -> None:
     sys.exit(status)
 
 
-def next_steps(run: Run, parameters: Mapping[str, object]) -> NextSteps:
-    """What can be done after a check with these parameters, which `run` records."""
-    labels = {name: parameters[name] for name in COLLECTED if name in parameters}
-    collects = "labels" in labels and not str(labels["log"]).lower().endswith(SUFFIXES)
-    named = {name: labels[name] for name in ("model_name",) if name in labels}
-    learn = ("collect", labels) if collects else ("train", named)
+def next_steps(run: Run, parameters: Mapping[str, object], target: str = "") -> NextSteps:
+    """What can be done after a check with these parameters, which `run` records.
+
+    `target` is the label's column if `log` is a table that holds it, and can be trained on.
+    """
+    collected = {name: parameters[name] for name in COLLECTED if name in parameters}
+    learn = ""
+    if target:
+        table = {"data": parameters["log"], "target": target}
+        kept = {name: parameters[name] for name in TRAINED if name in parameters}
+        learn = commands.mlflow_run("train", **table, **kept)
+    elif not str(parameters["log"]).lower().endswith(SUFFIXES):
+        learn = commands.mlflow_run("collect", **collected)
     return NextSteps(
         again=commands.mlflow_run("monitor", **parameters),
-        learn=commands.mlflow_run(learn[0], **learn[1]),
+        learn=learn,
         run=commands.address(commands.run_page(run)),
         ui=commands.ui(),
     )
 
 
-def report(done: Check, folder: Path, steps: NextSteps, name: str) -> None:
-    """Prints what was found and read, and tells webhook and Pushgateway; `name` is the model's."""
+def report(
+    done: Check, folder: Path, steps: NextSteps, name: str, standing: frozenset[str]
+) -> None:
+    """Prints what was found and read, and tells webhook and Pushgateway; `name` is the model's.
+
+    `standing` is an earlier alarm that this check could not judge.
+    """
     print(*lines(done, steps), f"{done.version}: {read_line(done)}", sep="\n")
-    told = [send_alarm(done, steps) if done.status == "alarm" else "", push_check(done, name)]
+    keeps = done.status == "unknown" or (done.status == "quiet" and bool(standing))
+    told = [
+        send_alarm(done, steps) if done.status == "alarm" else "",
+        push_check(done, name, keeps_alarm=keeps),
+    ]
+    if standing and keeps:
+        told.append("the alarm of an earlier check stands: this one could not judge it")
     print(*filter(None, told), f"run: {steps.run}", sep="\n")
     print(f"status: {done.status}; see {folder / HTML_FILE}")
 

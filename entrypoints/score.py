@@ -31,7 +31,7 @@ from fraud_model.data.stream import Stream
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.monitoring.check import check
 from fraud_model.monitoring.report import write_report
-from fraud_model.monitoring.run_log import log_check
+from fraud_model.monitoring.run_log import log_check, standing_alarm
 from fraud_model.monitoring.target import Monitored, resolve
 from fraud_model.monitoring.windows import Span
 from fraud_model.registry import versions
@@ -117,10 +117,10 @@ def _check(
     with open_run(f"monitor {chosen.name}") as run:
         steps = next_steps(run, {"log": arguments.data, **parameters})
         write_report(done, folder, steps)
-        log_check(
-            done, {"data": arguments.data, "window": arguments.window}, folder, chosen.version
-        )
-    report_check(done, folder, steps, chosen.name)
+        recorded = {"data": arguments.data, "window": arguments.window}
+        standing = standing_alarm(done, chosen.version)
+        log_check(done, recorded, folder, chosen.version, standing)
+    report_check(done, folder, steps, chosen.name, standing)
 
 
 if __name__ == "__main__":

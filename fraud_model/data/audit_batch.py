@@ -39,6 +39,7 @@ class Piece:
         self._probability: list[float] = []
         self._flagged: list[bool] = []
         self._keys: list[Key] = []
+        self._opens: list[bool] = []
         self._refused: list[float] = []
         self._shadowed: dict[str, list[tuple[float, float, float, bool, bool, Key]]]
         self._shadowed = defaultdict(list)
@@ -72,6 +73,7 @@ class Piece:
             self._probability.append(probability)
             self._flagged.append(flagged)
             self._keys.append(key)
+            self._opens.append(entry.get("row", 0) == 0)
         self.lines += 1
 
     def _without_optional(self, given: dict[str, Any]) -> Any:
@@ -93,6 +95,7 @@ class Piece:
             flagged=np.array(self._flagged, dtype=bool),
             keys=self._keys if self._with_keys else (),
             moments=self._read_moments(),
+            opens=np.array(self._opens, dtype=bool),
         )
         shadowed = [_shadowed(version, rows) for version, rows in self._shadowed.items()]
         batch = Batch(scored, np.array(self._refused), shadowed)

@@ -25,7 +25,7 @@ from fraud_model.data.collected_columns import (
 )
 from fraud_model.data.content import first_line
 from fraud_model.data.doubles import Doubles
-from fraud_model.data.label_table import LabelTable
+from fraud_model.data.label_table import DATE, LabelTable
 from fraud_model.data.labels import LabelRule
 from fraud_model.data.sent_rows import OWN, REQUEST, ROW, TIME, SentRows
 from fraud_model.errors import DataError
@@ -44,9 +44,10 @@ def collect(
 ) -> Collected:
     """Writes the table to `output`, which is replaced at the end, whole.
 
-    The columns are those of `OWN`, the features of all versions, and the label in `target`: 1, 0,
-    or null while it is not known. The rows of `base`, an earlier table, come first; labels that
-    have arrived since are theirs too. Of several rows with the same request id and row, the first
+    The columns are those of `OWN`, the features of all versions, since when the label is known, if
+    that was said, and the label in `target`: 1, 0, or null while it is not known. The rows of
+    `base`, an earlier table, come first; labels that have arrived since are theirs too, unless the
+    table holds one of a later date. Of several rows with the same request id and row, the first
     stays.
 
     Raises:
@@ -176,12 +177,15 @@ class _Writer:
     def write(self, table: pyarrow.Table, is_new: bool) -> None:
         if not len(table):
             return
-        before = np.full(len(table), np.nan)
+        before, dates = np.full(len(table), np.nan), np.full(len(table), -np.inf)
         if self._target in table.column_names:
             before = _floats(table[self._target])
-        keys = ((request, str(row)) for request, row in _keys(table))
-        found = self._labels.of(keys)
-        labels = np.where(np.isnan(found), before, found)
+        if DATE in table.column_names:
+            dates = np.nan_to_num(_seconds(table, DATE), nan=-np.inf)
+        keys = [(request, str(row)) for request, row in _keys(table)]
+        found, found_dates = self._labels.of(keys), self._labels.dates_of(keys)
+        is_later = ~np.isnan(found) & (np.isnan(before) | (found_dates >= dates))
+        labels, dates = np.where(is_later, found, before), np.where(is_later, found_dates, dates)
         self.corrected += int((~np.isnan(before) & (labels != before)).sum())
         settled, known, young = self._rule.settle(labels, _seconds(table), "the log", self._now)
         self.rows += len(table)
@@ -189,8 +193,13 @@ class _Writer:
         self.frauds += int((settled[known] == 1).sum())
         self.unknown += int((~known).sum())
         self.young += int(young.sum())
-        column = pyarrow.array(np.nan_to_num(settled).astype(np.int64), mask=~known)
-        columns = [column if f.name == self._target else column_of(table, f) for f in self._schema]
+        undated = ~known | np.isinf(dates)
+        moments = np.where(undated, 0, dates * 1e6).round().astype(np.int64)
+        own = {
+            self._target: pyarrow.array(np.nan_to_num(settled).astype(np.int64), mask=~known),
+            DATE: pyarrow.array(moments, mask=undated).cast(OWN[TIME]),
+        }
+        columns = [own[f.name] if f.name in own else column_of(table, f) for f in self._schema]
         self._file.write_table(pyarrow.table(columns, schema=self._schema))
 
 
@@ -205,8 +214,8 @@ def _keys(table: pyarrow.Table) -> Iterator[tuple[str, int]]:
     return zip(table[REQUEST].to_pylist(), table[ROW].to_pylist(), strict=True)
 
 
-def _seconds(table: pyarrow.Table) -> Floats:
-    return _floats(table[TIME].cast(OWN[TIME]).cast(pyarrow.int64())) / 1e6
+def _seconds(table: pyarrow.Table, column: str = TIME) -> Floats:
+    return _floats(table[column].cast(OWN[TIME]).cast(pyarrow.int64())) / 1e6
 
 
 def _floats(column: pyarrow.ChunkedArray) -> Floats:

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import pyarrow
 
-from fraud_model.data.sent_rows import OWN, Seen
+from fraud_model.data.label_table import DATE
+from fraud_model.data.sent_rows import OWN, TIME, Seen
 from fraud_model.errors import DataError
 
 
 def common_schema(
     schemas: Sequence[pyarrow.Schema], target: str
 ) -> tuple[pyarrow.Schema, tuple[str, ...]]:
-    """The columns of all tables, the label last, and which of them have to be text."""
+    """The columns of all tables, the label and its date last; which of them have to be text."""
     kinds: dict[str, dict[pyarrow.DataType, None]] = {}
     for schema in schemas:
         for column in schema:
             kinds.setdefault(column.name, {})[column.type] = None
     fields, as_text = [], []
-    for name in (*OWN, *(name for name in kinds if name not in OWN and name != target)):
+    for name in (*OWN, *(name for name in kinds if name not in {*OWN, DATE, target})):
         given = [kind for kind in kinds[name] if not pyarrow.types.is_null(kind)]
         try:
             kind = _joined(given)
@@ -27,7 +28,8 @@ def common_schema(
             kind = pyarrow.string()
             as_text.append(name)
         fields.append((name, OWN.get(name, kind)))
-    return pyarrow.schema([*fields, (target, pyarrow.int64())]), tuple(as_text)
+    fields += [(DATE, OWN[TIME]), (target, pyarrow.int64())]
+    return pyarrow.schema(fields), tuple(as_text)
 
 
 def _joined(kinds: list[pyarrow.DataType]) -> pyarrow.DataType:
@@ -49,13 +51,13 @@ def column_of(table: pyarrow.Table, field: pyarrow.Field) -> pyarrow.ChunkedArra
 def check_names(seen: Seen, target: str) -> None:
     """Raises DataError if a feature is called as a column of the collected table itself."""
     for version, names in seen.features.items():
-        taken = sorted(names & {*OWN, target})
+        taken = sorted(names & {*OWN, DATE, target})
         if taken:
             raise DataError(
                 f"version {version or 'unregistered'} has features called "
                 f"{', '.join(map(repr, taken))}, which the collected table needs for itself: "
-                "request id, row, time, version and label. Give the label another name with "
-                "-P target=, or train the version with other names of its columns."
+                "request id, row, time, version, label and its date. Give the label another name "
+                "with -P target=, or train the version with other names of its columns."
             )
 
 

@@ -29,11 +29,16 @@ class LabelTable:
     """
 
     def __init__(
-        self, columns: tuple[str, ...], known: Mapping[Key, float], corrected: int
+        self,
+        columns: tuple[str, ...],
+        known: Mapping[Key, float],
+        corrected: int,
+        dates: Mapping[Key, float] | None = None,
     ) -> None:
         self.columns = columns
         self.corrected = corrected
         self._known = known
+        self._dates = dates or {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -42,6 +47,11 @@ class LabelTable:
         """The label of each key, NaN where there is none yet, shape (keys,)."""
         known = self._known
         return np.array([known.get(key, np.nan) for key in keys], dtype=np.float64)
+
+    def dates_of(self, keys: Iterable[Key]) -> Floats:
+        """The seconds since which each label is known, -inf without a date, shape (keys,)."""
+        dates = self._dates
+        return np.array([dates.get(key, -np.inf) for key in keys], dtype=np.float64)
 
 
 def read_label_table(
@@ -85,10 +95,12 @@ def read_label_table(
             f"{DATE!r} when each became known: the latest counts."
         )
     last = frame.drop_duplicates(places, keep="last")
-    keys = zip(*(last[place] for place in places), strict=True)
+    keys = list(zip(*(last[place] for place in places), strict=True))
     known = dict(zip(keys, last["label"].tolist(), strict=True))
+    dated = zip(keys, last["date"].tolist(), strict=True)
+    dates = {key: date for key, date in dated if date > -np.inf}
     corrected = len(each.drop_duplicates([*places, "label"])) - len(last)
-    return LabelTable(shared, known, corrected)
+    return LabelTable(shared, known, corrected, dates)
 
 
 def _dates(table: pd.DataFrame, path: Path) -> Floats:

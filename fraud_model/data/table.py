@@ -13,6 +13,7 @@ from fraud_model.arrays import Counts
 from fraud_model.data.column_files import stored, table_of
 from fraud_model.data.columns import Columns
 from fraud_model.data.kinds import Column, InTheWay, Role, infer, with_ages
+from fraud_model.data.label_table import DATE
 from fraud_model.data.overrides import ColumnRules, Override, overrides_for
 from fraud_model.data.schema import DEFAULT_AMOUNT, DEFAULT_TIME, describe_missing
 from fraud_model.data.sent_rows import OWN
@@ -50,7 +51,8 @@ def columns_of(
     if set(OWN) <= set(found):
         # A collected table: these are no part of a request.
         excluded = Override(kind="excluded")
-        said |= {own: excluded for own in OWN if not said[own].kind and own != time}
+        own = (name for name in (*OWN, DATE) if name in said)
+        said |= {name: excluded for name in own if not said[name].kind and name != time}
 
     def look(name: str) -> Column | InTheWay:
         role = Role(is_time=name == time, is_amount=name == amount, unit=rules.time_unit)

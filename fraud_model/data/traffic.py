@@ -32,7 +32,8 @@ class Scored:
     the profile, as `Feature.read` reads them, and NaN where a value is missing. A row that could
     not be scored has no probability (NaN). `keys` is empty unless it was asked for. `moments`, of
     shape (rows,), are the transactions' own times in seconds, NaN where they are not known, while
-    `seconds` of a log are those of the answer.
+    `seconds` of a log are those of the answer. `opens`, of shape (rows,), tells which rows are the
+    first of their request; None where each row is a request of its own.
     """
 
     seconds: Floats
@@ -41,6 +42,7 @@ class Scored:
     flagged: Flags
     keys: Sequence[Key]
     moments: Floats
+    opens: Flags | None = None
 
 
 @dataclass(frozen=True)

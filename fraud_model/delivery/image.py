@@ -52,7 +52,9 @@ def check_answers(url: str, bundle: Bundle) -> None:
     try:
         health = requests.get(f"{url}/health", timeout=SECONDS)
         payload = {"dataframe_split": bundle.rows.to_dict("split", index=False)}
-        answer = requests.post(f"{url}/invocations", json=payload, timeout=SECONDS)
+        # Known rows are nobody's transactions: an audit log there must tell.
+        marked = {"X-Request-Source": "test"}
+        answer = requests.post(f"{url}/invocations", json=payload, headers=marked, timeout=SECONDS)
     except requests.RequestException as error:
         raise ImageError(f"{url} does not answer: {error}") from error
     if not (health.ok and answer.ok):

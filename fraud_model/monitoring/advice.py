@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from fraud_model.arrays import Floats
+from fraud_model.data.split import FEWEST_FRAUDS
+from fraud_model.model.profile import Categories
 from fraud_model.monitoring.drift import PSI_THRESHOLD
 from fraud_model.monitoring.result import Advice, Check, Finding, Judged
+from fraud_model.monitoring.windows import moment
 
 # Quantiles of a column that jumped, in shares of its values.
 LEVELS = np.linspace(0.1, 0.9, 9)
@@ -18,13 +21,18 @@ ALIKE = 0.25
 BEFORE = 0.3
 # More than this share of values beyond all that was seen are of another unit, or another column.
 OUTSIDE = 0.5
+# Of a feature that is stuck, one value holds this share, where none held more than the other one.
+STUCK, VARIED = 0.99, 0.9
+# A training refuses a table of fewer.
+FRAUDS_TO_LEARN = sum(FEWEST_FRAUDS.values())
 
 
-def advise(check: Check, alarms: Sequence[Finding]) -> Advice:
+def advise(check: Check, alarms: Sequence[Finding], since: int) -> Advice:
     """What alarms of one time look like, of which there is at least one.
 
-    A broken feed goes first: a model must not learn from it. Then what labels say of the version,
-    and without them whether what moved has moved the scores.
+    `since` is the number of their first window. A broken feed goes first: a model must not learn
+    from it. Then what labels say of the version, and without them whether what moved has moved the
+    scores.
     """
     by: dict[str | None, list[Finding]] = {}
     for finding in alarms:
@@ -32,8 +40,8 @@ def advise(check: Check, alarms: Sequence[Finding]) -> Advice:
     moved, scores = by.get("feature", []), by.get("scores", [])
     return (
         _feed(check, by)
-        or _worse(by.get("performance", []))
-        or _moved(moved, scores)
+        or _worse(check, by.get("performance", []), since)
+        or _moved(check, moved, scores, since)
         or _unseen(by.get("unknown", []))
         or _inputs(moved)
         or _fraud(check, scores)
@@ -59,38 +67,85 @@ def _feed(check: Check, by: dict[str | None, list[Finding]]) -> Advice | None:
             False,
         )
     moved = by.get("feature", [])
+    stuck = [finding for finding in moved if _is_stuck(check, finding)]
+    if stuck:
+        names = _names(stuck)
+        return _broke(names, f"one value alone is left of {names}")
     if len(moved) == 1 and moved[0].feature is not None:
         how = jump(check.judged, moved[0].feature)
         if how:
-            return Advice(
-                "feed",
-                f"a feed that broke: {moved[0].feature} alone {how}",
-                f"look at what delivers {moved[0].feature}; retrain only if it is meant to stay so",
-                False,
-            )
+            return _broke(moved[0].feature, f"{moved[0].feature} alone {how}")
     return None
 
 
-def _worse(found: Sequence[Finding]) -> Advice | None:
+def _broke(name: str, how: str) -> Advice:
+    return Advice(
+        "feed",
+        f"a feed that broke: {how}",
+        f"look at what delivers {name}; retrain only if it is meant to stay so",
+        False,
+    )
+
+
+def _is_stuck(check: Check, finding: Finding) -> bool:
+    """Whether one known value holds nearly all of a feature, of which the reference had others."""
+    worst = next(window for window in check.judged if window.number == finding.worst)
+    name = finding.feature or ""
+    distribution = worst.expected.features[name].distribution
+    counts = worst.window.feature_counts(worst.expected)[name]
+    # What lies outside of all that was seen, or in no vocabulary, may be many values.
+    known = slice(1, None if isinstance(distribution, Categories) else -1)
+    most = counts[known].max() / counts.sum()
+    return bool(most >= STUCK and max(distribution.shares) <= VARIED)
+
+
+def _worse(check: Check, found: Sequence[Finding], since: int) -> Advice | None:
     if not found:
         return None
     return Advice(
         "model",
         "fraud that the version tells apart less well than on its holdout",
-        "retrain on transactions since then",
-        True,
+        *_learn(check, since),
     )
 
 
-def _moved(moved: Sequence[Finding], scores: Sequence[Finding]) -> Advice | None:
+def _moved(
+    check: Check, moved: Sequence[Finding], scores: Sequence[Finding], since: int
+) -> Advice | None:
     if not moved or not scores:
         return None
     return Advice(
         "population",
         f"other transactions than those learned: {_names(moved)} moved, and the scores with them",
-        "retrain on transactions since then",
-        True,
+        *_learn(check, since),
     )
+
+
+def _learn(check: Check, since: int) -> tuple[str, bool]:
+    """What to do where learning helps, and whether enough labels are known to do it now.
+
+    What was learned before teaches nothing of what has happened since the window `since`.
+    """
+    reached = check.performance
+    if reached is None:
+        return (
+            "label transactions since then, and check again with -P labels=; without their labels "
+            "there is nothing new to learn",
+            False,
+        )
+    frauds = sum(n for number, n in reached.frauds_by_window.items() if number >= since)
+    if frauds >= FRAUDS_TO_LEARN:
+        return "retrain on transactions since then", True
+    action = (
+        "wait for labels of transactions since then, and check again: windows that have matured "
+        f"hold {frauds} frauds, and retraining takes {FRAUDS_TO_LEARN}"
+    )
+    first = next(window for window in check.windows if window.number == since)
+    begin = first.window.first if first.start is None else first.start
+    known_from = begin + check.rule.delay
+    if known_from > check.overall.window.last:
+        action += f"; the first labels are known from {moment(known_from, check.in_calendar)} on"
+    return action, False
 
 
 def _unseen(found: Sequence[Finding]) -> Advice | None:

@@ -88,6 +88,8 @@ def check(
         score_rest=judge.score_rest([window for window in judged if window.scores is not None]),
         performance=performance,
         shadows=[tally.result(profile.alert_budget, together.last) for tally in shadows.values()],
+        rule=rule,
+        in_calendar=traffic.in_calendar,
     )
     done.findings.extend(findings(done))
     return replace(done, events=events(done))

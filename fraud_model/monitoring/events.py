@@ -30,9 +30,9 @@ def events(check: Check) -> list[Event]:
 
 
 def _event(check: Check, evidence: list[Finding]) -> Event:
-    advice = advise(check, evidence)
     # Labels are pooled over all windows that have matured, and say least of when it began.
     first = min(evidence, key=lambda finding: (finding.about == "performance", finding.place or 0))
+    advice = advise(check, evidence, first.place or 0)
     return Event(replace(advice, since=first.since), tuple(evidence), _sure(evidence))
 
 

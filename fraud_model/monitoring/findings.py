@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from scipy import stats
+
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
 from fraud_model.monitoring.gaps import LEAST_RISE, Gap, Kind
 from fraud_model.monitoring.maturity import MATURED_SHARE
@@ -13,8 +15,12 @@ from fraud_model.monitoring.result import Check, Finding, Judged
 from fraud_model.monitoring.score_band import BAND_LEVEL
 
 WINDOWS_IN_A_ROW = 2
+# Windows whose scores left their band.
+FEWEST_BEYOND = 2
 # As with a gap that the reference does not have.
 REFUSED_SHARE = LEAST_RISE
+# Fewer are of one client that errs.
+FEWEST_REFUSED = 10
 
 
 def findings(done: Check) -> list[Finding]:
@@ -164,7 +170,9 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
 
 
 def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
-    """An alarm where two windows left the band, or all but the worst together; else a note."""
+    """An alarm where more windows left the band than chance brings, two at least, or all but the
+    worst did together; else a note.
+    """
     beyond = [window for window in judged if window.ratio > 1]
     if not beyond and done.score_rest <= 1:
         return []
@@ -177,10 +185,15 @@ def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
     if beyond:
         labels = ", ".join(window.label for window in beyond[:5])
         text += f"; outside the band in {labels}{', …' if len(beyond) > 5 else ''}"
+    together = 1 - BAND_LEVEL if done.score_rest > 1 else 1.0
+    so_many = float(stats.binom.sf(len(beyond) - 1, len(judged), 1 - BAND_LEVEL))
     if done.score_rest > 1:
         text += f"; the other windows together {done.score_rest:.2f} times as far"
-    elif len(beyond) < WINDOWS_IN_A_ROW:
+    elif len(beyond) < FEWEST_BEYOND:
         return [Finding("note", f"{text}, one window alone", about="scores")]
+    elif so_many > 1 - BAND_LEVEL:
+        text += f"; chance alone brings that in {len(judged):,} windows"
+        return [Finding("note", text, about="scores")]
     out = beyond or judged
     return [
         Finding(
@@ -193,24 +206,32 @@ def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
             worst=worst.number,
             windows=len(out),
             judged=len(judged),
-            p_value=1 - BAND_LEVEL,
+            # Either of two tests would have alarmed.
+            p_value=2 * min(together, so_many),
         )
     ]
 
 
 def _refused(done: Check) -> list[Finding]:
-    """An alarm for requests that were refused; the reference holds none."""
-    whole = [w for w in done.windows if w.whole and w.window.arrived >= FEWEST_ROWS]
-    shares = {w.label: w.window.refused / w.window.arrived for w in whole}
-    risen = [w for w in whole if shares[w.label] >= REFUSED_SHARE]
+    """An alarm for requests that were refused; the reference holds none.
+
+    A window that is not whole counts too: of refusals alone it never becomes so.
+    """
+    windows = [w for w in done.windows if w.window.requests]
+    shares = {w.label: w.window.refused / w.window.requests for w in windows}
+    risen = [
+        w
+        for w in windows
+        if w.window.refused >= FEWEST_REFUSED and shares[w.label] >= REFUSED_SHARE
+    ]
     if not risen:
         return []
     worst = max(risen, key=lambda window: shares[window.label])
-    until = "" if risen[-1] is whole[-1] else f", last in {risen[-1].label}"
+    until = "" if risen[-1] is windows[-1] else f", last in {risen[-1].label}"
     text = (
-        f"requests are refused: {shares[worst.label]:.1%} of what arrived in {worst.label} "
-        f"({worst.window.refused:,} of {worst.window.arrived:,}), none in the reference; in "
-        f"{len(risen)} of {len(whole)} windows{until}"
+        f"requests are refused: {shares[worst.label]:.1%} of those in {worst.label} "
+        f"({worst.window.refused:,} of {worst.window.requests:,}), none in the reference; in "
+        f"{len(risen)} of {len(windows)} windows{until}"
     )
     return [
         Finding(
@@ -225,7 +246,7 @@ def _refused(done: Check) -> list[Finding]:
             last=risen[-1].number,
             worst=worst.number,
             windows=len(risen),
-            judged=len(whole),
+            judged=len(windows),
         )
     ]
 
@@ -262,7 +283,10 @@ def _performance(done: Check) -> list[Finding]:
     )
     if not compared.has_fallen:
         return [Finding("note", text, about="performance")]
-    first = next(window for window in done.windows if window.number == reached.windows[0])
+    first = next(window for window in done.windows if window.number == reached.since)
+    later = sum(number >= first.number for number in reached.windows)
+    if later < len(reached.windows):
+        text += f"; it seems to have fallen in {first.label}, and not before"
     return [
         Finding(
             "alarm",
@@ -271,7 +295,7 @@ def _performance(done: Check) -> list[Finding]:
             about="performance",
             place=first.number,
             last=reached.windows[-1],
-            windows=len(reached.windows),
+            windows=later,
             judged=len(reached.windows),
             p_value=compared.p_value,
         )

@@ -110,7 +110,7 @@ def _terms(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _code(command: str) -> str:
-    return f"<pre><code>{escape(command)}</code></pre>"
+    return f"<pre><code>{escape(command)}</code></pre>" if command else ""
 
 
 def _list(lines: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,10 +59,12 @@ class Performance:
     """What a version reached on the matured part of its traffic.
 
     `windows` are the numbers of the matured ones, and `by_window` the average precision of each
-    that holds enough frauds. `rows` and `frauds` count the labelled transactions in them.
+    that holds enough frauds. `rows` and `frauds` count the labelled transactions in them, and
+    `frauds_by_window` the frauds in each.
     `intervals` are metrics by name, each with its interval; empty if there are too few frauds.
     `held` are those of the holdout, NaN where an interval is not known. `comparison` is that with
     the holdout, None where there are too few.
+    `since` is the number of the window in which the fall seems to have begun, None without one.
     `calibration` is the frauds seen over the frauds expected from the probabilities: 1 is ideal.
     """
 
@@ -70,9 +73,11 @@ class Performance:
     frauds: int
     intervals: dict[str, Interval]
     by_window: dict[int, float]
+    frauds_by_window: dict[int, int]
     scored: Scored | None
     comparison: Comparison | None = None
     held: dict[str, Interval] = field(default_factory=dict)
+    since: int | None = None
 
 
 def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile) -> Performance:
@@ -89,8 +94,10 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
         for number, part in table.groupby("window")
         if part["label"].sum() >= FEWEST_FRAUDS and part["label"].min() == 0
     }
+    counted = table[table["label"] == 1]["window"].value_counts()
+    each = {number: int(counted.get(number, 0)) for number in matured}
     if frauds < FEWEST_FRAUDS or frauds == len(table):
-        return Performance(matured, len(table), frauds, {}, by_window, None)
+        return Performance(matured, len(table), frauds, {}, by_window, each, None)
     days = sum(windows[number].seconds or 0.0 for number in matured) / SECONDS_PER_DAY
     scored = Scored(
         labels=table["label"].to_numpy(),
@@ -102,7 +109,38 @@ def measure(labelled: pd.DataFrame, windows: dict[int, Window], profile: Profile
     intervals = _intervals(scored, profile)
     compared = compare(scored, profile)
     held = of_holdout(profile.metrics)
-    return Performance(matured, len(table), frauds, intervals, by_window, scored, compared, held)
+    since = None
+    if compared.has_fallen:
+        begun = change_point(by_window, each)
+        since = matured[0]
+        if begun is not None:
+            rows = table["window"].to_numpy() < begun
+            times = None if scored.times is None else scored.times[rows]
+            earlier = Scored(scored.labels[rows], scored.probability[rows], None, 1.0, times)
+            since = matured[0] if compare(earlier, profile).has_fallen else begun
+    return Performance(
+        matured, len(table), frauds, intervals, by_window, each, scored, compared, held, since
+    )
+
+
+def change_point(by_window: Mapping[int, float], frauds: Mapping[int, int]) -> int | None:
+    """The window from which on a value is lower, by least squares weighted with its frauds.
+
+    None where no part of the windows has a lower mean than what comes before.
+    """
+    numbers = sorted(by_window)
+    values = np.array([by_window[number] for number in numbers])
+    weights = np.array([frauds[number] for number in numbers], dtype=np.float64)
+    found: dict[int, float] = {}
+    for place in range(1, len(numbers)):
+        before, after = (
+            float(np.average(values[part], weights=weights[part]))
+            for part in (slice(place), slice(place, None))
+        )
+        if after < before:
+            means = np.where(np.arange(len(values)) < place, before, after)
+            found[numbers[place]] = float((weights * (values - means) ** 2).sum())
+    return min(found, key=lambda number: found[number]) if found else None
 
 
 def compare(scored: Scored, profile: Profile) -> Comparison:

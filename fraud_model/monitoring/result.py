@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fraud_model.data.labels import LabelRule
 from fraud_model.data.traffic import Tally
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.drift import FeatureDrift
@@ -53,7 +54,8 @@ class Finding:
 class Advice:
     """What the alarms of an event look like, since which window, and what to do about them.
 
-    `retrain` tells whether learning from transactions since then would help.
+    `retrain` tells whether learning from transactions since then would help, and can: enough of
+    their labels are known.
     """
 
     cause: Cause
@@ -108,8 +110,9 @@ class Check:
     """The outcome of a check; `version` is what the checked version is called.
 
     `overall` is all of the traffic. `score_rest` is how far the scores of all judged windows but
-    the one that moved most have moved together, in bands; 0 where there are too few. `events` are
-    the alarms among the findings by what happened, the one to see to first in front.
+    the one that moved most have moved together, in bands; 0 where there are too few. `performance`
+    is None without labels; they are known as `rule` says. Times count from 1970 if `in_calendar`.
+    `events` are the alarms among the findings by what happened, the one to see to first in front.
     """
 
     version: str
@@ -120,6 +123,8 @@ class Check:
     score_rest: float
     performance: Performance | None
     shadows: list[ShadowComparison]
+    rule: LabelRule
+    in_calendar: bool
     findings: list[Finding] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 

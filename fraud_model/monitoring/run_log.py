@@ -18,21 +18,48 @@ from fraud_model.monitoring.summary import happened, read_line
 from fraud_model.tracking import log_metrics, log_parameters
 
 EXPERIMENT = "monitoring"
+STATUS = "monitoring.status"
+# What the alarm on a version is about.
+ABOUT = "monitoring.about"
+
+
+def standing_alarm(check: Check, version: ModelVersion | None) -> frozenset[str]:
+    """What an earlier alarm on the version is about, as far as this check could not judge that.
+
+    Empty without such an alarm. Without enough labels a check says nothing of one that labels
+    raised, and one that is unknown says nothing of any.
+    """
+    if version is None:
+        return frozenset()
+    # Another check may have tagged it meanwhile.
+    tags = mlflow.MlflowClient().get_model_version(version.name, version.version).tags
+    if tags.get(STATUS) != "alarm":
+        return frozenset()
+    # Earlier releases did not say.
+    about = frozenset(tags.get(ABOUT, "").split(","))
+    if check.status == "unknown":
+        return about
+    judged_labels = check.performance is not None and check.performance.comparison is not None
+    return frozenset() if judged_labels else about & {"performance"}
 
 
 def log_check(
-    check: Check, parameters: Mapping[str, object], folder: Path, version: ModelVersion | None
+    check: Check,
+    parameters: Mapping[str, object],
+    folder: Path,
+    version: ModelVersion | None,
+    standing: frozenset[str],
 ) -> None:
     """Logs a check to the active run, with the report in `folder`; tags `version`, if there is one.
 
     Each window is a step; if its date is known, the metrics carry that time. The version's tags are
-    those of its last check, but a check that could not judge clears no alarm.
+    those of its last check, but a `standing` alarm is not cleared.
     """
     log_parameters(parameters)
     mlflow.set_tags(
         {
             MLFLOW_RUN_NAME: f"{check.status}: {check.version}",
-            "monitoring.status": check.status,
+            STATUS: check.status,
             "monitoring.version": check.version,
             "monitoring.read": read_line(check),
             "monitoring.findings": "\n".join(
@@ -42,22 +69,18 @@ def log_check(
     )
     log_metrics(_metrics(check))
     mlflow.log_artifacts(str(folder))
-    if version is not None and not _keeps_alarm(check, version):
+    if version is not None and (check.status == "alarm" or not standing):
         run = mlflow.active_run()
+        about = {finding.about or "" for finding in check.findings if finding.kind == "alarm"}
         tags = {
-            "monitoring.status": check.status,
+            STATUS: check.status,
+            ABOUT: ",".join(sorted(about | standing)),
             "monitoring.checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "monitoring.run_id": run.info.run_id if run else "",
         }
         client = mlflow.MlflowClient()
         for key, value in tags.items():
             client.set_model_version_tag(version.name, version.version, key, value)
-
-
-def _keeps_alarm(check: Check, version: ModelVersion) -> bool:
-    # Another check may have tagged it meanwhile.
-    tags = mlflow.MlflowClient().get_model_version(version.name, version.version).tags
-    return check.status == "unknown" and tags.get("monitoring.status") == "alarm"
 
 
 def _metrics(check: Check) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from fraud_model.monitoring.result import Check, Event
 class NextSteps:
     """What can be done after a check: the command that repeats it, and the one that learns anew.
 
+    `learn` is empty where no command can learn from the traffic as it is.
     `run` is the address of the check in MLflow, and `ui` the command that shows it there, None
     where a server does.
     """
@@ -50,7 +51,7 @@ def lines(check: Check, steps: NextSteps) -> list[str]:
         told += [
             f"  how sure: {event.sure}",
             f"  recommended: {event.advice.action}",
-            f"    {steps.command(event)}",
+            *(f"    {command}" for command in [steps.command(event)] if command),
             *(f"  because: {found.text}" for found in event.evidence),
         ]
     others = [f"{f.kind}: {f.text}" for f in check.findings if f.kind != "alarm"]

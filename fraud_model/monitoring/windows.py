@@ -55,11 +55,16 @@ class Span:
         """The label of the window with this number."""
         if self.rows is not None:
             return f"transactions {number * self.rows:,} to {(number + 1) * self.rows - 1:,}"
-        start = number * (self.seconds or 0)
-        if in_calendar:
-            moment = datetime.fromtimestamp(start, UTC)
-            return moment.strftime("%Y-%m-%d" if start % UNITS["d"] == 0 else "%Y-%m-%d %H:%M")
-        return f"{start / UNITS['d']:.6g} d" if start % UNITS["d"] == 0 else f"{start / 3600:.6g} h"
+        return moment(number * (self.seconds or 0), in_calendar)
+
+
+def moment(seconds: float, in_calendar: bool) -> str:
+    """A time for people: a date, or days or hours where seconds do not count from 1970."""
+    whole_days = seconds % UNITS["d"] == 0
+    if in_calendar:
+        date = datetime.fromtimestamp(seconds, UTC)
+        return date.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
+    return f"{seconds / UNITS['d']:.6g} d" if whole_days else f"{seconds / 3600:.6g} h"
 
 
 @dataclass
@@ -71,9 +76,10 @@ class Window:
     `scores` the counts of the score bins. `hours` counts the rows behind `features` by the slot of
     the reference's hours, and `score_hours` those behind `scores`, both of shape (slots + 1,), or
     (1,) where it knows no hours. `rows` were scored; `incomplete` ones could not be, because a
-    value is missing; `refused` counts requests. `unseen_hours` are rows of hours that the reference
-    has not seen, which are in none of the distributions. `first` and `last` are the seconds of the
-    earliest and the latest row; amounts are sums, and `amounts` how many were added up.
+    value is missing; `answered` and `refused` count requests. `unseen_hours` are rows of hours that
+    the reference has not seen, which are in none of the distributions. `first` and `last` are the
+    seconds of the earliest and the latest row; amounts are sums, and `amounts` how many were added
+    up.
     """
 
     features: Counts
@@ -83,6 +89,7 @@ class Window:
     score_hours: Counts
     rows: int = 0
     incomplete: int = 0
+    answered: int = 0
     refused: int = 0
     unseen_hours: int = 0
     flagged: int = 0
@@ -119,15 +126,14 @@ class Window:
         return self.last - self.first if self.last >= self.first else None
 
     @property
-    def arrived(self) -> int:
-        """Rows and refused requests."""
-        return self.rows + self.incomplete + self.refused
+    def requests(self) -> int:
+        """All requests; each row of a table counts as one."""
+        return self.answered + self.refused
 
     @property
     def refused_share(self) -> float:
-        """Share of refused requests and incomplete rows in all that arrived, 0 to 1."""
-        lost = self.refused + self.incomplete
-        return lost / max(1, lost + self.rows)
+        """Share of the requests that were refused, or of a table's rows that are incomplete."""
+        return (self.refused + self.incomplete) / max(1, self.requests)
 
     @property
     def flagged_rate(self) -> float:
@@ -234,6 +240,7 @@ class Windows:
         window.scores = self._profile.scores.count(probability[seen & whole])
         window.rows = int(whole.sum())
         window.incomplete = len(values) - window.rows
+        window.answered = len(values) if scored.opens is None else int(scored.opens[chosen].sum())
         window.flagged = int(flagged[whole].sum())
         seconds = scored.seconds[chosen]
         if self._has_time and len(seconds):

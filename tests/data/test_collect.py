@@ -73,7 +73,8 @@ def test_a_feed_of_frauds_alone_labels_what_is_older_than_the_delay(place: Place
     write_lines(place.log, [line(1, 0), line(2, 0.5), line(3, 35), line(4, 40), line(5, 41)])
     done, table = place.collect("request_id,Class\n1,1\n4,1\n")
     assert table.columns.tolist() == [
-        *("request_id", "row", "served_at", "model_version", "V1", "Amount", "Class")
+        *("request_id", "row", "served_at", "model_version"),
+        *("V1", "Amount", "labelled_at", "Class"),
     ]
     # A young fraud is not known yet either: its neighbours had no time to become frauds.
     assert classes(table) == {"1": 1, "2": 0, "3": None, "4": None, "5": None}
@@ -155,13 +156,34 @@ def test_a_table_grows_without_doubles_and_late_labels_reach_its_rows(place: Pla
     pd.testing.assert_frame_equal(same, table)
 
 
+def test_a_label_of_a_later_date_stays_whichever_file_comes_last(place: Place) -> None:
+    write_lines(place.log, [line(number) for number in range(1, 5)])
+    _, table = place.collect(
+        "request_id,Class,labelled_at\n1,1,2026-11-02\n2,0,2026-12-01 10:30\n3,1,2026-12-01\n",
+        LabelRule(),
+    )
+    assert table["labelled_at"].iloc[1] == pd.Timestamp("2026-12-01 10:30")
+    earlier = place.output.rename(place.folder / "earlier.parquet")
+    # One is corrected, one was corrected before, one has no date.
+    later = "request_id,Class,labelled_at\n1,0,2026-11-03\n2,1,2026-11-20\n3,0,\n4,1,\n"
+    done, table = place.collect(later, LabelRule(), base=earlier)
+    assert classes(table) == {"1": 0, "2": 0, "3": 1, "4": 1}
+    assert done.corrected == 1
+    assert table["labelled_at"].isna().tolist() == [False, False, False, True]
+    # A table of a release that kept no dates.
+    undated = pd.read_parquet(earlier).drop(columns="labelled_at")
+    undated.to_parquet(place.folder / "undated.parquet")
+    done, table = place.collect(later, LabelRule(), base=place.folder / "undated.parquet")
+    assert classes(table) == {"1": 0, "2": 1, "3": 0, "4": 1}
+
+
 def test_the_table_trains_as_it_is(place: Place, table: pd.DataFrame) -> None:
     sent = table.head(3_000)
     rows = sent.drop(columns="Class").to_dict("records")
     lines = [{**line(i // 50), "row": i % 50, "features": row} for i, row in enumerate(rows)]
     write_lines(place.log, lines)
     keys = pd.DataFrame({"request_id": np.arange(3_000) // 50, "row": np.arange(3_000) % 50})
-    labels = keys.assign(Class=sent["Class"].to_numpy())
+    labels = keys.assign(Class=sent["Class"].to_numpy(), labelled_at="2026-12-01")
     place.collect(labels.to_csv(index=False), LabelRule())
     dataset = load_dataset(str(place.output), target="Class", time="Time", amount="Amount")
     assert dataset.columns.features == tuple(sent.columns[:-1])

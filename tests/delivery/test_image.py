@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,22 @@ def bundle(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return assemble(tmp_path_factory.mktemp("bundle"), "", "Production", str(exported))
 
 
-def test_a_server_of_the_same_model_passes(server: Server, bundle: Bundle) -> None:
+def test_a_server_of_the_same_model_passes(
+    server: Server, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str | None] = []
+    send = requests.Session.send
+
+    def watched(
+        self: requests.Session, request: requests.PreparedRequest, **how: Any
+    ) -> requests.Response:
+        if request.method == "POST":
+            sent.append(request.headers.get("X-Request-Source"))
+        return send(self, request, **how)
+
+    monkeypatch.setattr(requests.Session, "send", watched)
     check_answers(server.url, bundle)
+    assert sent == ["test"], "known rows are nobody's transactions"
 
 
 def test_the_files_of_an_image_do_not_tell_the_machine(bundle: Bundle, tmp_path: Path) -> None:

@@ -19,24 +19,23 @@ from tests.support.project import Project
 from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
-ROWS = 6_000
 ROWS_PER_REQUEST = 100
-WINDOW = 2_000
+WINDOW = 1_400
+# As many as the table has, so that traffic that drifts comes after what was learned.
+SECONDS = 2 * 86_400
 # Standard deviations; towards where frauds are.
 MOVED = {"V4": 1.0, "V10": -1.0, "V14": -1.0}
 
 
 def moved(table: pd.DataFrame) -> pd.DataFrame:
-    """The same transactions with the means of three features moved."""
-    return table.assign(
-        **{name: table[name] + sds * table[name].std() for name, sds in MOVED.items()}
-    )
+    """The same transactions two days later, with the means of three features moved."""
+    changed = {name: table[name] + sds * table[name].std() for name, sds in MOVED.items()}
+    return table.assign(Time=table["Time"] + SECONDS, **changed)
 
 
-def traffic_of(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Transactions like those that a version trained on `table` validates and holds out."""
-    late = table.tail(round(0.4 * len(table)))
-    return late.sample(ROWS, replace=True, random_state=seed).sort_values("Time")
+def late(table: pd.DataFrame) -> pd.DataFrame:
+    """Transactions of the hours in which a version of this time validates and is held out."""
+    return table.tail(round(0.4 * len(table)))
 
 
 def wait_for_shadow(server: Server) -> None:
@@ -86,6 +85,10 @@ def test_drift_is_noticed_and_mended(
     project: Project, transactions_csv: Path, tmp_path: Path
 ) -> None:
     table = pd.read_csv(transactions_csv).sort_values("Time")
+    # What no version learns, and is like what one has learned.
+    kept, fresh = table.iloc[::2], table.iloc[1::2]
+    data = tmp_path / "kept.csv"
+    kept.to_csv(data, index=False)
     log, labels, report = tmp_path / "audit.jsonl", tmp_path / "labels.csv", tmp_path / "report"
     collected = tmp_path / "collected.parquet"
     told: list[dict[str, str]] = []
@@ -112,17 +115,18 @@ def test_drift_is_noticed_and_mended(
 
     with serve_api(hook) as url:
         project.environment["ALERT_WEBHOOK"] = url
-        project.run("-e", "train", "-P", f"data={transactions_csv}")
+        project.run("-e", "train", "-P", f"data={data}")
         project.run("-e", "promote")
-        serve_and_send(traffic_of(table, seed=1), version="1")
+        assert learned_share("1", fresh) == 0
+        serve_and_send(late(fresh), version="1")
         said = monitor()
         assert "status: quiet" in said
-        assert "6,000 scored transactions, 1 refused requests" in said
+        assert f"{len(late(fresh)):,} scored transactions, 1 refused requests" in said
         assert "note: average precision is" in said
         assert told == []
 
         log.unlink()
-        drifted = moved(table)
+        drifted, fresh = moved(kept), moved(fresh)
         serve_and_send(drifted, version="1")
         said = monitor(fails=True)
         for name in MOVED:
@@ -146,20 +150,22 @@ def test_drift_is_noticed_and_mended(
         # The rows that alarmed are what the new version has learned, and the old one has not.
         assert learned_share("1", drifted) == 0
         assert learned_share("2", drifted) == 1
+        assert learned_share("2", fresh) == 0
         log.unlink()
         shadow = "models:/fraud-detector/2"
-        serve_and_send(traffic_of(drifted, seed=3), version="1", shadow=shadow)
+        both = late(fresh)
+        serve_and_send(both, version="1", shadow=shadow)
         said = project.run("-e", "compare", "-P", f"log={log}", "-P", f"labels={labels}")
         assert "## Shadow version 2 against the champion on live traffic" in said
-        assert "| transactions that both scored | 6,000 | 6,000 |" in said
+        assert f"| transactions that both scored | {len(both):,} | {len(both):,} |" in said
         assert "Shadow version 2: average precision +" in said
-        said = project.run("-e", "promote", "-P", "min_new_days=0")
+        said = project.run("-e", "promote")
         assert "version 2 is now in Production" in said
         # The log goes on; the lines of version 1 in it are no concern of version 2.
-        serve_and_send(traffic_of(drifted, seed=4), version="2")
+        serve_and_send(both, version="2")
         said = monitor()
         assert "status: quiet" in said
-        assert "other versions: 12,001 of fraud-detector 1" in said
+        assert f"other versions: {2 * len(both) + 1:,} of fraud-detector 1" in said
         assert len(told) == 1
 
     statuses = [

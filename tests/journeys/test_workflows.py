@@ -340,6 +340,9 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
             of_day = pd.Series([line["request_id"] for line in scored])
             frauds.append(of_day[table["Class"].to_numpy() == 1])
         write_lines(tmp_path / "served.jsonl", lines)
+        # A chargeback feed: it names frauds and nothing else.
+        chargebacks = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
+        chargebacks.to_csv(tmp_path / "chargebacks.csv", index=False)
         with serve_folder(tmp_path) as url, serve_api(answer) as hook:
             done = run_job(
                 job,
@@ -347,6 +350,8 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
                 folder,
                 {
                     "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
+                    "secrets.LABELS_URL": f"{url}/chargebacks.csv",
+                    "secrets.LABELS_URL != '' && 'labels.csv' || ''": "labels.csv",
                     "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
                     "vars.LABEL_DELAY || '0'": "1h",
                     "vars.UNLABELLED || 'ignore'": "genuine",
@@ -361,9 +366,6 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
     # The workflow trains the model of that name; the exported one has a name of its own.
     named = [{**line, "model_name": "fraud-detector"} for line in lines]
     write_lines(tmp_path / "served.jsonl", named)
-    # A chargeback feed: it names frauds and nothing else.
-    chargebacks = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
-    chargebacks.to_csv(tmp_path / "chargebacks.csv", index=False)
     commit(clone)
     with serve_folder(tmp_path) as url:
         secrets = {

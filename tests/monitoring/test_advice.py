@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fraud_model.arrays import Floats
+from fraud_model.data.label_table import LabelTable
+from fraud_model.data.labels import IGNORE_UNLABELLED, LabelRule
 from fraud_model.data.traffic import Batch, Scored, Tally
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.profile import Categories, Profile
 from fraud_model.monitoring.check import check
+from fraud_model.monitoring.events import events
+from fraud_model.monitoring.findings import findings
 from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.windows import Span
 
 ROWS, DAYS = 2_000, 4
+# A day; the version finds them all.
+FRAUDS = 15
+CHARGEBACKS = LabelTable(("is",), {("fraud",): 1.0}, 0)
 Change = Callable[[pd.DataFrame, int], None]
 
 
@@ -29,7 +38,7 @@ def profile(exported: Path) -> Profile:
 class Days:
     """Days drawn from the reference itself, value by value, with a change from some day on."""
 
-    key_columns: tuple[str, ...] = ()
+    key_columns: tuple[str, ...] = ("is",)
     has_time = True
     in_calendar = False
 
@@ -49,13 +58,14 @@ class Days:
         table = pd.DataFrame(values)
         self._change(table, day)
         seconds = day * 86_400 + np.linspace(0, 86_000, ROWS)
+        worst = table["score"].rank(method="first") > ROWS - FRAUDS
         return Batch(
             Scored(
                 seconds=seconds,
                 values=table[list(self._profile.features)].to_numpy(),
                 probability=table["score"].to_numpy(),
                 flagged=np.zeros(ROWS, dtype=bool),
-                keys=(),
+                keys=[("fraud",) if is_fraud else ("genuine",) for is_fraud in worst],
                 moments=np.full(ROWS, np.nan),
             ),
             seconds[: self._refused],
@@ -70,8 +80,15 @@ def _draw(profile: Profile, name: str, random: np.random.Generator) -> Floats:
     return np.asarray(np.interp(random.random(ROWS), levels[1:], distribution.edges))
 
 
-def checked(profile: Profile, change: Change, refused: int = 0) -> Check:
-    return check(Days(profile, change, refused), "m", profile, Span(86_400, None), None)
+def checked(
+    profile: Profile,
+    change: Change,
+    refused: int = 0,
+    labels: LabelTable | None = None,
+    rule: LabelRule = IGNORE_UNLABELLED,
+) -> Check:
+    traffic = Days(profile, change, refused)
+    return check(traffic, "m", profile, Span(86_400, None), labels, rule)
 
 
 def nothing(table: pd.DataFrame, day: int) -> None:
@@ -84,6 +101,13 @@ def offset(table: pd.DataFrame, day: int) -> None:
 
 def cents(table: pd.DataFrame, day: int) -> None:
     table["Amount"] *= 3 if day else 1
+
+
+def stuck(table: pd.DataFrame, day: int) -> None:
+    if day:
+        table["V7"] = table["V7"].iloc[0]
+        cents(table, day)
+        higher_scores(table, day)
 
 
 def blank(table: pd.DataFrame, day: int) -> None:
@@ -114,6 +138,7 @@ def test_traffic_like_the_reference_needs_no_advice(profile: Profile) -> None:
     [
         (offset, "feed", "2 d", "V7 alone jumped by +4", False),
         (cents, "feed", "1 d", "Amount alone jumped to 3.1 times", False),
+        (stuck, "feed", "1 d", "one value alone is left of V7", False),
         (blank, "feed", "1 d", "values are missing (V9)", False),
         (wider, "inputs", "1 d", "changed (V7) where the scores did not", False),
         (higher_scores, "fraud", "0 d", "no feature did", False),
@@ -123,16 +148,43 @@ def test_traffic_like_the_reference_needs_no_advice(profile: Profile) -> None:
 def test_a_change_is_told_by_its_looks(
     profile: Profile, change: Change, cause: str, since: str, words: str, retrain: bool
 ) -> None:
-    advice = checked(profile, change).advice
+    rule = LabelRule(86_400, "genuine")
+    advice = checked(profile, change, labels=CHARGEBACKS, rule=rule).advice
     assert advice is not None
     assert (advice.cause, advice.since, advice.retrain) == (cause, since, retrain)
     assert words in advice.looks_like
 
 
+@pytest.mark.parametrize(
+    ("labels", "delay", "since", "action"),
+    [
+        (CHARGEBACKS, 1, 1, "retrain on transactions since then"),
+        (CHARGEBACKS, 1, 2, "hold 15 frauds, and retraining takes 20"),
+        (CHARGEBACKS, 2, 2, "hold 0 frauds, and retraining takes 20; the first labels are known "
+         "from 4 d on"),
+        (CHARGEBACKS, 30, 0, "the first labels are known from 30 d on"),
+        (None, 30, 0, "check again with -P labels="),
+    ],
+)  # fmt: skip
+def test_retraining_waits_for_labels_of_what_is_new(
+    profile: Profile, labels: LabelTable | None, delay: int, since: int, action: str
+) -> None:
+    def later(table: pd.DataFrame, day: int) -> None:
+        if day >= since:
+            both(table, day)
+
+    rule = LabelRule(delay * 86_400, "genuine")
+    done = checked(profile, later, labels=labels, rule=rule)
+    assert done.advice is not None
+    assert (done.advice.cause, done.advice.since) == ("population", f"{since} d")
+    assert action in done.advice.action
+    assert done.retrain == (action == "retrain on transactions since then")
+
+
 def test_refused_requests_are_a_broken_feed(profile: Profile) -> None:
     done = checked(profile, nothing, refused=200)
     (alarm,) = (finding for finding in done.findings if finding.kind == "alarm")
-    assert "requests are refused: 9.1% of what arrived in 0 d (200 of 2,200)" in alarm.text
+    assert "requests are refused: 9.1% of those in 0 d (200 of 2,200)" in alarm.text
     assert done.advice is not None
     assert (done.advice.cause, done.retrain) == ("feed", False)
     assert checked(profile, nothing, refused=10).status == "quiet"
@@ -142,6 +194,36 @@ def test_scores_of_one_window_are_a_note(profile: Profile) -> None:
     done = checked(profile, lambda table, day: higher_scores(table, day) if day == 1 else None)
     assert done.status == "quiet"
     assert any(f.kind == "note" and "one window alone" in f.text for f in done.findings)
+
+
+@pytest.mark.parametrize(
+    ("windows", "beyond", "kind", "sure"),
+    [
+        (4, 2, "alarm", "in 2 of 4 windows; by chance at most once in 1,000 times"),
+        (720, 2, "note", ""),
+        (720, 4, "note", ""),
+        (720, 5, "alarm", "in 5 of 720 windows; by chance at most once in 100 times"),
+    ],
+)
+def test_more_windows_leave_the_band_than_chance_brings(
+    windows: int, beyond: int, kind: str, sure: str
+) -> None:
+    def judged(number: int) -> Any:
+        counts = SimpleNamespace(requests=0, flagged_rate=0.0, rows=ROWS, unseen_hours=0, refused=0)
+        return SimpleNamespace(
+            number=number, label=f"{number} h", ratio=2.0 * (number < beyond), window=counts,
+            gaps=[], features={}, scores=True, whole=True,
+        )  # fmt: skip
+
+    all_of_them = [judged(number) for number in range(windows)]
+    done: Any = SimpleNamespace(
+        windows=all_of_them, judged=all_of_them, overall=all_of_them[0], score_rest=0.5,
+        profile=SimpleNamespace(flagged_rate=0.0), performance=None,
+    )  # fmt: skip
+    (found,) = findings(done)
+    assert (found.kind, found.about) == (kind, "scores")
+    done.findings = [found]
+    assert [event.sure for event in events(done)] == [sure] * (kind == "alarm")
 
 
 def test_alarms_of_one_time_are_one_event_with_one_date(profile: Profile) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from fraud_model.arrays import Floats
+from fraud_model.data.simulation import Rhythm, simulate
+from fraud_model.data.table_traffic import TableTraffic
 from fraud_model.data.traffic import Batch, Scored
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.feature import Feature
@@ -23,9 +25,17 @@ from fraud_model.model.hours import (
     tuples,
 )
 from fraud_model.model.profile import Distribution, Profile, Scores
+from fraud_model.monitoring.check import check
 from fraud_model.monitoring.expected import expected
+from fraud_model.monitoring.result import Check
 from fraud_model.monitoring.score_band import ScoreBand
 from fraud_model.monitoring.windows import Span, Windows
+from fraud_model.registry.export import export
+from fraud_model.registry.moves import move
+from fraud_model.tracking import open_run
+from fraud_model.training.config import Hyperparameters, TrainingConfig
+from fraud_model.training.pipeline import train
+from tests.support.store import Store
 
 HOUR = 3_600
 NIGHT, NOON = 3, 12
@@ -193,6 +203,36 @@ def test_a_night_is_compared_with_nights() -> None:
     noon = np.zeros(DAY + 1, np.int64)
     noon[NOON] = len(probability)
     assert band.shift(scores.count(probability), 3_600.0, noon).ratio > 2 * ratios[-1]
+
+
+@pytest.mark.slow
+def test_what_a_version_was_measured_on_is_quiet(store: Store, tmp_path: Path) -> None:
+    rhythm = Rhythm(swing=0.5, burst=3.5)
+    table = simulate(20_000, 100, seed=1, rhythm=rhythm).sort_values("Time")
+    table.to_parquet(tmp_path / "table.parquet")
+    config = TrainingConfig(
+        data=str(tmp_path / "table.parquet"),
+        model_name="rhythmic",
+        hyperparameters=Hyperparameters(rounds=60),
+    )
+    with open_run("train"):
+        train(config)
+    move("rhythmic", "1", "Production")
+    export("rhythmic", "Production", tmp_path / "model")
+    own = table.tail(round(0.4 * len(table))).drop(columns="Class")
+    own.to_parquet(tmp_path / "own.parquet")
+    profile = ModelDirectory(tmp_path / "model").required_profile()
+
+    def checked(profile: Profile) -> Check:
+        names, path = list(profile.features), tmp_path / "own.parquet"
+        traffic = TableTraffic(path, tmp_path / "model", names, profile.time)
+        return check(traffic, "m", profile, Span(6 * HOUR, None), None)
+
+    done = checked(profile)
+    assert len(done.judged) >= 2
+    assert {finding.kind for finding in done.findings} <= {"note"}, done.findings
+    # The hours are what makes it so.
+    assert checked(replace(profile, hours=None)).status == "alarm"
 
 
 def test_groups_hold_a_tenth_each() -> None:

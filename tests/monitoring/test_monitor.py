@@ -157,7 +157,8 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     url, told, statuses = hook
     statuses += [503, 429]
     monkeypatch.setenv("ALERT_WEBHOOK", url)
-    said = monitored.run("--log", str(monitored.log(DRIFT)), "--report", "out", status=3)
+    log = str(monitored.log(DRIFT))
+    said = monitored.run("--log", log, "--labels", "labels.csv", "--report", "out", status=3)
     first = next(line for line in said.splitlines() if line.startswith("alarm"))
     assert first.startswith("alarm since 2026-11-01: other transactions than those learned: ")
     assert said.count("since 2026") == 1, "one event has one date"
@@ -185,9 +186,10 @@ def test_drift_alarms_by_exit_status_line_and_webhook(
     run = last_check(monitored.name).info
     address = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
     assert set(re.findall(r"https?://[^\s'<]+", page)) == {address}
-    assert "<pre><code>mlflow run . -e train --env-manager local -P model_name=" in page
+    assert f"<pre><code>mlflow run . -e collect --env-manager local -P log={log} " in page
     (event,) = report["events"]
     assert (event["cause"], event["since"]) == ("population", "2026-11-01")
+    assert event["command"].endswith(f"-P labels=labels.csv -P model_name={monitored.name}")
     # What is open shows the window of the alarm, and red what alarms there.
     shown = page.split("<h2>Every feature in ")[1].split("<details>")[0]
     assert shown.startswith("2026-11-0")
@@ -244,15 +246,27 @@ def test_the_pushgateway_holds_the_last_check_of_a_model(
 ) -> None:
     with pushgateway(tmp_path) as url:
         monkeypatch.setenv("PUSHGATEWAY", url)
-        earlier: Any = SimpleNamespace(version="an earlier one", status="alarm", judged=[])
-        assert push_check(earlier, monitored.name) == "the Pushgateway at 127.0.0.1 was told"
+        version = f"{monitored.name} version 1"
+
+        def push(version: str, status: str) -> None:
+            check: Any = SimpleNamespace(version=version, status=status, judged=[])
+            told = push_check(check, monitored.name, keeps_alarm=False)
+            assert told == "the Pushgateway at 127.0.0.1 was told"
+
+        def held(name: str, version: str = version) -> str | None:
+            text = requests.get(f"{url}/metrics", timeout=30).text
+            about = f'model="{monitored.name}",version="{version}"'
+            found = re.search(rf"^fraud_monitor_{name}{{.*{about}}} (.*)$", text, re.MULTILINE)
+            return found and found[1]
+
+        push("an earlier one", "alarm")
+        push(version, "alarm")
+        assert held("alarm", "an earlier one") is None
         said = monitored.run("--log", str(monitored.log(rows=200)), status=4)
         assert "the Pushgateway at 127.0.0.1 was told" in said
-        held = requests.get(f"{url}/metrics", timeout=30).text
-    about = f'model="{monitored.name}",version="{monitored.name} version 1"'
-    assert re.search(rf"^fraud_monitor_unknown{{.*{about}}} 1$", held, re.MULTILINE)
-    assert re.search(rf"^fraud_monitor_alarm{{.*{about}}} 0$", held, re.MULTILINE)
-    assert "an earlier one" not in held
+        assert (held("unknown"), held("alarm")) == ("1", "1"), "an unknown check clears no alarm"
+        push(version, "quiet")
+        assert (held("unknown"), held("alarm")) == ("0", "0")
 
 
 def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None:
@@ -266,6 +280,24 @@ def test_too_little_traffic_is_unknown_and_no_pass(monitored: Monitored) -> None
     said = monitored.run("--log", str(nothing), status=4)
     assert f"unknown: no transaction of {monitored.name} version 1 in the traffic" in said
     assert f"other versions: 1 of {monitored.name} 9" in said
+
+
+def test_refused_requests_are_counted_among_requests(monitored: Monitored) -> None:
+    table = evening(ROWS, 50)
+    scored = [
+        {**line, "request_id": f"{i // 100}", "row": i % 100}
+        for i, line in enumerate(scored_lines(monitored.detector, table, name=monitored.name))
+    ]
+    refused = [refused_line(name=monitored.name)] * 15
+    log = write_lines(monitored.folder / "audit.jsonl", scored + refused)
+    said = monitored.run("--log", str(log), status=3)
+    assert "requests are refused: 50.0% of those in 2026-11-01 (15 of 30)" in said
+    # A window of transactions that never fills, because requests are refused.
+    said = monitored.run("--log", str(log), "--window", "10000", status=3)
+    assert "requests are refused: 50.0% of those in transactions 0 to 9,999 (15 of 30)" in said
+    assert "recommended: mend what delivers them" in said
+    few = write_lines(monitored.folder / "few.jsonl", scored + refused[:9])
+    assert "status: quiet" in monitored.run("--log", str(few))
 
 
 def test_an_unfinished_day_is_reported_and_not_judged(monitored: Monitored) -> None:
@@ -302,6 +334,18 @@ def test_labels_tell_that_the_version_got_worse(monitored: Monitored) -> None:
         r"^    mlflow run \. -e collect .* -P labels=labels.csv -P model_name=", said, re.MULTILINE
     )
     assert "V3 has moved" not in said
+    client = mlflow.MlflowClient()
+    alarm = client.get_model_version(monitored.name, "1").tags
+    # What judges no labels cannot tell that it tells fraud apart again.
+    said = monitored.run("--log", str(log))
+    assert "the alarm of an earlier check stands" in said
+    assert "status: quiet" in said
+    assert client.get_model_version(monitored.name, "1").tags == alarm
+    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    about = client.get_model_version(monitored.name, "1").tags["monitoring.about"]
+    assert about == "feature,performance,scores"
+    monitored.run("--log", str(monitored.log()), "--labels", "labels.csv")
+    assert client.get_model_version(monitored.name, "1").tags["monitoring.status"] == "quiet"
 
 
 @pytest.mark.slow
@@ -418,11 +462,21 @@ def test_a_refusal_is_one_line_and_a_failed_run(
 
 @pytest.mark.slow
 def test_a_table_is_checked_by_rows_or_by_its_own_time(monitored: Monitored) -> None:
-    table = simulate(6_000, 300, seed=9, drift=DRIFT).drop(columns="Class")
-    table.to_parquet(monitored.folder / "traffic.parquet")
+    table = simulate(6_000, 300, seed=9, drift=DRIFT)
+    table = table.assign(id=np.arange(len(table)))
+    table.drop(columns="Class").to_parquet(monitored.folder / "traffic.parquet")
+    table.to_parquet(monitored.folder / "labelled.parquet")
     for window in ("2000", "12h"):
         said = monitored.run("--log", "traffic.parquet", "--window", window, status=3)
         assert "because: V7 has moved" in said
+        assert "-e train" not in said
+    given = ("--labels", "labelled.parquet", "--window", "2000")
+    said = monitored.run("--log", "traffic.parquet", *given, status=3)
+    assert "recommended: retrain" in said
+    assert "-e train" not in said, "it holds no label"
+    said = monitored.run("--log", "labelled.parquet", *given, status=3)
+    train = "-e train --env-manager local -P data=labelled.parquet -P target=Class"
+    assert f"    mlflow run . {train} -P model_name={monitored.name}\n" in said
 
 
 @pytest.mark.slow
@@ -444,5 +498,13 @@ def test_a_workflow_learns_whether_to_retrain(
 ) -> None:
     output = monitored.folder / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
-    monitored.run("--log", str(monitored.log(DRIFT, days=2)), status=3)
+    log = str(monitored.log(DRIFT, days=2))
+    monitored.run("--log", log, "--labels", "labels.csv", status=3)
     assert output.read_text() == "retrain=true\n"
+    output.unlink()
+    # Without labels a training would learn what was learned before.
+    said = monitored.run("--log", log, status=3)
+    assert output.read_text() == "retrain=false\n"
+    assert "recommended: label transactions since then" in said
+    assert "-e train" not in said
+    assert "-e collect" not in said

@@ -83,6 +83,31 @@ def test_too_few_frauds_give_no_metrics(profile: Profile) -> None:
     assert (reached.frauds, reached.intervals) == (5, {})
 
 
+@pytest.mark.parametrize(
+    ("apart", "since"),
+    [
+        ((4.0, 4.0, 4.0, 1.5, 1.5), 3),
+        # The first windows have fallen, too.
+        ((2.0, 2.0, 2.0, 1.0, 1.0), 0),
+        ((1.5, 1.5, 1.5, 1.5, 1.5), 0),
+        ((4.0, 4.0, 4.0, 4.0, 4.0), None),
+    ],
+)
+def test_a_fall_is_dated(profile: Profile, apart: tuple[float, ...], since: int | None) -> None:
+    known = profile_of(profile, 0.02, 4.0)
+    found, windows = Labelled(IGNORE_UNLABELLED), {}
+    for number, distance in enumerate(apart):
+        labels, probability = scores_of(40, 2_000, distance, seed=number)
+        rows = len(labels)
+        seconds = number * 86_400 + np.linspace(0, 86_000, rows)
+        given = {"probability": probability}
+        found.add(labels.astype(np.float64), seconds, np.full(rows, number), given)
+        window = windows[number] = Window.empty(profile)
+        window.rows = window.labelled = rows
+        window.first, window.last = float(seconds[0]), float(seconds[-1])
+    assert measure(found.known(np.inf), windows, known).since == since
+
+
 def scores_of(
     frauds: int, genuine: int, apart: float, seed: int
 ) -> tuple[

@@ -93,6 +93,10 @@ def always(table: pd.DataFrame, random: np.random.Generator) -> None:
     table["verified"] = "yes"
 
 
+def one_country(table: pd.DataFrame, random: np.random.Generator) -> None:
+    table["country"] = "US"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -100,12 +104,17 @@ def always(table: pd.DataFrame, random: np.random.Generator) -> None:
         (unseen, "because: merchant holds values that the version does not know: 1"),
         (blank, "because: device_age is missing: 100.0% of the transactions in 2026-11-02"),
         (always, "because: verified has moved: PSI"),
+        (one_country, "because: country has moved: PSI"),
     ],
 )
 def test_what_changes_alarms_by_its_name(traffic: Traffic, change: Change, message: str) -> None:
     status, said = traffic.check(traffic.log(change))
     assert status == 3
     assert message in said
+    is_stuck = change in (always, one_country)
+    assert (
+        f"a feed that broke: one value alone is left of {message.split()[1]}" in said
+    ) == is_stuck
     alarms = [line for line in said.splitlines() if "because: " in line]
     named = message.split()[1]
     assert all(line.split()[1] in (named, "scores") for line in alarms), said
