@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -50,6 +50,10 @@ def bodies(row: Mapping[str, float], scale: float = 1.0) -> Iterator[Body]:
     yield Body("CSV, five million rows", CSV, b"a\n" + b"1\n" * times(4_900_000))
     yield Body("Parquet, 5 M x 30 compressible", PARQUET, _parquet(row, times(5_000_000)))
     yield Body("Parquet, 15 M x 30 compressible", PARQUET, _parquet(row, times(15_000_000)))
+    yield Body("Parquet, one long text for every row", PARQUET, _equal_texts(row, times(10_000)))
+    yield Body("Parquet, a list of a million numbers", PARQUET, _one_list(row, times(1_000_000)))
+    untold = _untold(row, times(300_000_000))
+    yield Body("Parquet, 300 MB of text told as 64 bytes", PARQUET, untold)
     many = [dict(row)] * times(10_000)
     explained = orjson.dumps(
         {"dataframe_records": many, "params": {"explain": len(row)}},
@@ -69,10 +73,47 @@ def _records(rows: list[dict[str, float]]) -> bytes:
 
 def _parquet(row: Mapping[str, float], rows: int) -> bytes:
     # Dictionary and run-length encoding make nearly nothing of a column of equal values.
-    column = pyarrow.array(np.zeros(rows))
-    table = pyarrow.table(dict.fromkeys(row, column))
+    return _written(dict.fromkeys(row, pyarrow.array(np.zeros(rows))), row_group_size=1 << 24)
+
+
+def _equal_texts(row: Mapping[str, float], rows: int) -> bytes:
+    # The text stands in the file once.
+    places = pyarrow.array(np.zeros(rows, np.int32))
+    texts = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(["a" * 100_000]))
+    return _written({next(iter(row)): texts}, dictionary_pagesize_limit=1 << 30)
+
+
+def _one_list(row: Mapping[str, float], values: int) -> bytes:
+    ends = pyarrow.array([0, values], pyarrow.int32())
+    lists = pyarrow.ListArray.from_arrays(ends, pyarrow.array(np.zeros(values)))
+    return _written({next(iter(row)): lists})
+
+
+def _untold(row: Mapping[str, float], length: int) -> bytes:
+    """A row of one long text, and a footer that says its page is short."""
+    texts = {next(iter(row)): pyarrow.array(["a" * length])}
+    written = _written(texts, write_statistics=False, use_dictionary=False)
+    told = pyarrow.parquet.read_metadata(io.BytesIO(written)).row_group(0).total_byte_size
+    # Eight bytes behind the footer tell its length.
+    footer = len(written) - 8 - int.from_bytes(written[-8:-4], "little")
+    true = _as_varint(told, 1)
+    return written[:footer] + written[footer:].replace(true, _as_varint(64, len(true)))
+
+
+def _as_varint(number: int, length: int) -> bytes:
+    """A number of a Parquet footer, filled up with zeros to a number of bytes."""
+    number <<= 1
+    groups: list[int] = []
+    while number or len(groups) < length:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups[-1] &= 0x7F
+    return bytes(groups)
+
+
+def _written(columns: Mapping[str, pyarrow.Array], **options: Any) -> bytes:
     output = io.BytesIO()
-    pyarrow.parquet.write_table(table, output, compression="zstd", row_group_size=1 << 24)
+    pyarrow.parquet.write_table(pyarrow.table(columns), output, compression="zstd", **options)
     return output.getvalue()
 
 

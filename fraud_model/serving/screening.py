@@ -2,8 +2,8 @@
 
 A small body can describe a huge table: a thousand rows with a column each of their own are a
 million cells, and two megabytes of Parquet can unpack to gigabytes. What is counted here needs no
-parser: the bytes that separate values and open containers, the header of a CSV, the footer of a
-Parquet file. Counts are upper bounds, since a separator inside a text counts too, so the limits
+parser: the bytes that separate values and open containers, the first lines of a CSV, the footer of
+a Parquet file. Counts are upper bounds, since a separator inside a text counts too, so the limits
 are multiples of what honest bodies hold.
 """
 
@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 import pyarrow
-import pyarrow.parquet
+
+from fraud_model.serving import parquet_screen
 
 # Columns that are no feature may travel along: keys, and what other systems know of a transaction.
 COLUMNS_PER_FEATURE = 4
@@ -116,18 +117,30 @@ class Screen:
         return None
 
     def _in_parquet(self, body: bytes) -> Excess | None:
-        try:
-            footer = pyarrow.parquet.read_metadata(pyarrow.BufferReader(body))
-        except (pyarrow.ArrowException, OSError):
+        file = parquet_screen.open_body(body)
+        if file is None:
+            # Whoever parses it says what is wrong.
             return None
+        footer = file.metadata
         if footer.num_columns > self.max_columns:
             return self._too_many_columns(footer.num_columns)
-        if footer.num_rows > self._max_rows:
+        if parquet_screen.rows_told(footer) > self._max_rows:
             return self.too_many_rows()
-        unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
-        if unpacked > self._max_values * BYTES_PER_VALUE:
-            return self._too_many_values()
-        return None
+        nested = parquet_screen.nested_column(footer)
+        if nested is not None:
+            return _unreadable(
+                f"Column {nested} of the Parquet file does not hold one value for each row: lists "
+                "are no features."
+            )
+        most = self._max_values * BYTES_PER_VALUE
+        try:
+            if parquet_screen.fits(file, most):
+                return None
+        except (pyarrow.ArrowException, OSError):
+            return _unreadable("The body cannot be read as application/vnd.apache.parquet.")
+        return Excess(
+            413, TOO_MANY_ROWS, f"The Parquet file unpacks to too much: at most {most:,} bytes."
+        )
 
     def _too_much_to_explain(self, rows: int, params: Any) -> Excess | None:
         explain = params.get("explain") if isinstance(params, dict) else None
@@ -163,6 +176,10 @@ class Screen:
             f"The body holds too many values: a request holds at most {self._max_rows:,} rows of "
             f"{self.max_columns} columns.",
         )
+
+
+def _unreadable(message: str) -> Excess:
+    return Excess(400, "bad_request", message)
 
 
 def parse_json(body: bytes) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
-from benchmarks.abuse_bodies import bodies
+from benchmarks.abuse_bodies import Body, bodies
 from fraud_model.serving.screening import Excess, Screen, parse_json
 
 FEATURES = 30
@@ -18,6 +20,11 @@ ROW = {f"V{number}": 0.5 for number in range(FEATURES)}
 MAX_ROWS = 1_000
 SCREEN = Screen(FEATURES, MAX_ROWS)
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+
+
+@pytest.fixture(scope="module")
+def hostile() -> list[Body]:
+    return list(bodies(ROW, scale=0.25))
 
 
 def as_json(payload: Any) -> bytes:
@@ -127,11 +134,60 @@ def test_what_cannot_be_counted_is_left_to_the_parser() -> None:
     assert SCREEN.excess_of(["no", "object"]) is None
 
 
-def test_every_hostile_body_of_the_benchmark_is_refused_without_a_table() -> None:
+def test_a_parquet_file_of_texts_categories_and_dates_passes() -> None:
+    rows = MAX_ROWS
+    table = pd.DataFrame(
+        {
+            "text": [f"merchant {i}" for i in range(rows)],
+            "category": pd.Categorical(["DE", "FR"] * (rows // 2)),
+            "date": pd.date_range("2024-01-01", periods=rows, tz="UTC"),
+            "gaps": pd.array([None, 1] * (rows // 2), dtype="Int64"),
+        }
+    )
+    assert SCREEN.excess(parquet(table), PARQUET) is None
+    assert SCREEN.excess(parquet(table.head(0)), PARQUET) is None
+
+
+@pytest.mark.parametrize("values", [[[1.0]], [[1.0, 2.0]], [np.ones(100_000)]])
+def test_a_list_is_no_feature(values: list[Any]) -> None:
+    found = SCREEN.excess(parquet(pd.DataFrame({"V1": [1.0], "V2": values})), PARQUET)
+    assert found is not None
+    assert found.status == 400
+    assert "Column 2 of the Parquet file" in found.message
+
+
+def test_a_category_of_long_texts_counts_as_often_as_it_stands_there() -> None:
+    texts = pd.Categorical(["a" * 10_000] * MAX_ROWS)
+    body = parquet(pd.DataFrame({"V1": texts}))
+    assert len(body) < 10_000
+    found = SCREEN.excess(body, PARQUET)
+    assert found is not None
+    assert found.status == 413
+    assert "unpacks to too much" in found.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_page_is_not_unpacked_beyond_the_limit_whatever_the_footer_tells(
+    hostile: list[Body],
+) -> None:
+    (body,) = (each for each in hostile if "told as" in each.name)
+    before, pool = pyarrow.default_memory_pool(), pyarrow.system_memory_pool()
+    pyarrow.set_memory_pool(pool)
+    try:
+        found = SCREEN.excess(body.content, PARQUET)
+    finally:
+        pyarrow.set_memory_pool(before)
+    assert found is not None
+    assert found.status == 413
+    assert pool.max_memory() < 72_000_000
+
+
+def test_every_hostile_body_of_the_benchmark_is_refused_without_a_table(
+    hostile: list[Body],
+) -> None:
     screen = Screen(FEATURES, 10_000)
-    rows = {name: float(np.float64(value)) for name, value in ROW.items()}
     refused = {}
-    for body in bodies(rows, scale=0.3):
+    for body in hostile:
         found = screen.excess(body.content, body.content_type)
         if found is None and body.content_type == JSON:
             found = screen.excess_of(parse_json(body.content))
