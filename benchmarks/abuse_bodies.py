@@ -42,11 +42,25 @@ def bodies(row: Mapping[str, float], scale: float = 1.0) -> Iterator[Body]:
         JSON,
         _records([{f"k{i}": 1} for i in range(times(10_000))]),
     )
+    narrow = {name: times(10_000) * [[1]] for name in ("index", "columns")}
+    for name, lists in narrow.items():
+        body = orjson.dumps({"dataframe_split": {name: lists, "data": [[1]]}})
+        yield Body(f"split, a level of its {name} in every list", JSON, body)
+    wide_row = orjson.dumps({"dataframe_split": {"data": [[1] * times(1_000_000)]}})
+    yield Body("split, one wide row and no columns", JSON, wide_row)
+    other_data = [{f"k{i}": 1} for i in range(times(9_000))]
+    keyed = orjson.dumps({"dataframe_split": {"data": other_data}})
+    yield Body("split, each row with other keys", JSON, keyed)
     equal = ",".join(["a"] * times(20_000))
     yield Body("CSV, one header of equal names", CSV, f"{equal}\n1\n".encode())
     wide = times(300_000)
     header = ",".join(f"c{i}" for i in range(wide))
     yield Body("CSV, a column for every value", CSV, f"{header}\n{'1,' * (wide - 1)}1\n".encode())
+    yield Body("CSV, equal names below a blank line", CSV, f"\n{equal}\n1\n".encode())
+    longest = "x" * 131_073
+    yield Body("CSV, equal names behind a long one", CSV, f"{longest},{equal}\n1\n".encode())
+    values = ",".join(["1"] * times(20_000))
+    yield Body("CSV, one name over many values", CSV, f"a\n{values}\n".encode())
     yield Body("CSV, five million rows", CSV, b"a\n" + b"1\n" * times(4_900_000))
     yield Body("Parquet, 5 M x 30 compressible", PARQUET, _parquet(row, times(5_000_000)))
     yield Body("Parquet, 15 M x 30 compressible", PARQUET, _parquet(row, times(15_000_000)))

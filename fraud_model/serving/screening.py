@@ -19,6 +19,7 @@ import orjson
 import pyarrow
 
 from fraud_model.serving import parquet_screen
+from fraud_model.serving.extent import Extent
 
 # Columns that are no feature may travel along: keys, and what other systems know of a transaction.
 COLUMNS_PER_FEATURE = 4
@@ -68,30 +69,19 @@ class Screen:
         """What is too much about a parsed JSON payload, of which no table is made yet."""
         if not isinstance(payload, dict):
             return None
-        columns: set[Any] = set()
-        rows = 0
-        for name in ("dataframe_records", "instances", "inputs", "dataframe_split"):
-            content = payload.get(name)
-            if isinstance(content, list):
-                rows = max(rows, len(content))
-                for row in content:
-                    if isinstance(row, dict):
-                        columns.update(row)
-                    elif isinstance(row, list) and len(row) > self.max_columns:
-                        return self._too_many_columns(len(row))
-            elif isinstance(content, dict) and name == "dataframe_split":
-                names, data = content.get("columns"), content.get("data")
-                rows = max(rows, len(data) if isinstance(data, list) else 0)
-                if isinstance(names, list) and len(names) > self.max_columns:
-                    return self._too_many_columns(len(names))
-            elif isinstance(content, dict):
-                columns.update(content)
-                rows = max([rows, *(len(v) for v in content.values() if isinstance(v, list))])
-        if rows > self._max_rows:
+        table = Extent()
+        for name in ("dataframe_records", "instances", "inputs"):
+            table.add(payload.get(name))
+        split = payload.get("dataframe_split")
+        if isinstance(split, dict):
+            table.add(split.get("data"))
+            table.add_names(split.get("columns"))
+            table.add_index(split.get("index"))
+        if table.rows > self._max_rows:
             return self.too_many_rows()
-        if len(columns) > self.max_columns:
-            return self._too_many_columns(len(columns))
-        return self._too_much_to_explain(rows, payload.get("params"))
+        if table.columns > self.max_columns:
+            return self._too_many_columns(table.columns)
+        return self._too_much_to_explain(table.rows, payload.get("params"))
 
     def _in_json(self, body: bytes) -> Excess | None:
         containers = body.count(b"{") + body.count(b"[")
@@ -108,12 +98,22 @@ class Screen:
         if body.count(b",") > self._max_values:
             return self._too_many_values()
         try:
-            header = next(csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")))
-        except (StopIteration, csv.Error, UnicodeDecodeError):
-            # Whoever parses it says what is wrong.
+            header, first = _first_two(body)
+        except UnicodeDecodeError:
+            # MLflow says what is wrong, before pandas sees it.
             return None
+        except csv.Error:
+            return _unreadable(
+                "The CSV cannot be read: a value of its first two lines has more than "
+                f"{csv.field_size_limit():,} characters, or its quotes do not end."
+            )
         if len(header) > self.max_columns:
             return self._too_many_columns(len(header))
+        if len(first) > len(header):
+            # pandas makes a level of an index of each value too many, and shifts the others.
+            return _unreadable(
+                f"Row 1 has {len(first):,} values, and the header names {len(header):,} columns."
+            )
         return None
 
     def _in_parquet(self, body: bytes) -> Excess | None:
@@ -176,6 +176,18 @@ class Screen:
             f"The body holds too many values: a request holds at most {self._max_rows:,} rows of "
             f"{self.max_columns} columns.",
         )
+
+
+def _first_two(body: bytes) -> tuple[list[str], list[str]]:
+    """The header of a CSV and its first row; like pandas, without blank lines before them.
+
+    Raises:
+        csv.Error: a field is too long.
+        UnicodeDecodeError: it is not in UTF-8.
+    """
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""))
+    filled = (line for line in lines if line and (len(line) > 1 or line[0].strip(" \t")))
+    return next(filled, []), next(filled, [])
 
 
 def _unreadable(message: str) -> Excess:

@@ -112,6 +112,60 @@ def test_the_columns_of_a_csv_are_those_of_its_quoted_header() -> None:
     assert f"{SCREEN.max_columns + 1:,} columns" in found.message
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "\n{wide}\n1\n",
+        " \t \r\n\r\n{wide}\n1\n",
+        "{wide}\n{wide}\n",
+        "a\n{wide}\n",
+        "\n\na\n\n{wide}\n",
+        "a,a\n1,2,3\n",
+        "x" * 131_073 + ",{wide}\n1\n",
+        '"{wide}\n' + "\n1" * 131_073,
+    ],
+)
+def test_the_first_lines_of_a_csv_are_those_that_pandas_reads(lines: str) -> None:
+    screen = Screen(FEATURES, 1_000_000)
+    wide = ",".join(["a"] * (screen.max_columns + 1))
+    found = screen.excess(lines.replace("{wide}", wide).encode(), CSV)
+    assert found is not None
+    assert found.status == 400
+
+
+@pytest.mark.parametrize("text", ["\na,b\n1,2\n", "a,b\n1\n", " \na,b\n", '"a\nb",c\n1,"2\n3"'])
+def test_a_csv_with_a_name_for_every_value_passes(text: str) -> None:
+    assert SCREEN.excess(text.encode(), CSV) is None
+
+
+MANY = SCREEN.max_columns + 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"dataframe_split": {"data": [[1] * MANY]}},
+        {"dataframe_split": {"columns": ["a"], "data": [[1], [1] * MANY]}},
+        {"dataframe_split": {"data": [{f"k{i}": 1} for i in range(MANY)]}},
+        {"dataframe_split": {"data": {f"k{i}": [1] for i in range(MANY)}}},
+        {"dataframe_split": {"columns": [["a"]] * MANY, "data": [[1]]}},
+        {"dataframe_split": {"columns": [["a"] * MANY], "data": [[1]]}},
+        {"dataframe_split": {"index": [[1]] * MANY, "data": [[1]]}},
+        {"dataframe_records": [[1] * MANY]},
+        {"inputs": [[1], [1] * MANY]},
+        {"inputs": {f"k{i}": 1 for i in range(MANY)}},
+        {"instances": [[1] * MANY]},
+        {"instances": [{"a": 1}, {f"k{i}": 1 for i in range(MANY)}]},
+        {"inputs": {"V1": {f"k{i}": 1 for i in range(MAX_ROWS + 1)}}},
+        {"dataframe_split": {"index": [0] * (MAX_ROWS + 1), "columns": ["a"], "data": 1}},
+    ],
+)
+def test_json_is_counted_wherever_pandas_makes_rows_or_columns_of_it(payload: Any) -> None:
+    found = SCREEN.excess_of(payload)
+    assert found is not None
+    assert found.kind == ("too_many_columns" if found.status == 400 else "too_many_rows")
+
+
 def test_few_rows_may_be_explained_and_many_may_not() -> None:
     screen = Screen(FEATURES, 10_000)
     for rows, explain in ((1_000, FEATURES), (1_000, 1), (10_000, 0)):
