@@ -17,6 +17,21 @@ class Extent:
         self._width = 0
         self._names: set[Any] = set()
 
+    @classmethod
+    def of(cls, payload: Any) -> Extent:
+        """That of a whole payload."""
+        table = cls()
+        if not isinstance(payload, dict):
+            return table
+        for name in ("dataframe_records", "instances", "inputs"):
+            table.add(payload.get(name))
+        split = payload.get("dataframe_split")
+        if isinstance(split, dict):
+            table.add(split.get("data"))
+            table.add_names(split.get("columns"))
+            table.add_index(split.get("index"))
+        return table
+
     @property
     def columns(self) -> int:
         """The names over all rows, or the length of the longest row."""

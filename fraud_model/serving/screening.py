@@ -69,14 +69,7 @@ class Screen:
         """What is too much about a parsed JSON payload, of which no table is made yet."""
         if not isinstance(payload, dict):
             return None
-        table = Extent()
-        for name in ("dataframe_records", "instances", "inputs"):
-            table.add(payload.get(name))
-        split = payload.get("dataframe_split")
-        if isinstance(split, dict):
-            table.add(split.get("data"))
-            table.add_names(split.get("columns"))
-            table.add_index(split.get("index"))
+        table = Extent.of(payload)
         if table.rows > self._max_rows:
             return self.too_many_rows()
         if table.columns > self.max_columns:
@@ -192,6 +185,19 @@ def _first_two(body: bytes) -> tuple[list[str], list[str]]:
 
 def _unreadable(message: str) -> Excess:
     return Excess(400, "bad_request", message)
+
+
+def may_have_more_rows(body: bytes, mime_type: str, most: int) -> bool:
+    """Whether a body may have more rows than that; parses JSON, so for short bodies only."""
+    if mime_type == "text/csv":
+        return max(body.count(b"\n"), body.count(b"\r")) > most
+    if mime_type != "application/json":
+        # A few bytes of Parquet may be many rows; what else there is, is refused.
+        return mime_type == "application/vnd.apache.parquet"
+    try:
+        return Extent.of(parse_json(body)).rows > most
+    except (ValueError, RecursionError):
+        return False
 
 
 def parse_json(body: bytes) -> Any:

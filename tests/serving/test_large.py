@@ -97,8 +97,10 @@ def test_a_request_that_takes_too_long_is_ended_and_the_next_is_answered(
 def test_a_killed_process_costs_its_request_alone(running: Server, rows: pd.DataFrame) -> None:
     first = apart(running)
     os.kill(first, signal.SIGSTOP)
+    # Few bytes may be many rows.
+    some = {"index": [0] * ROWS, "columns": [*rows.columns], "data": 1}
     with ThreadPoolExecutor(1) as beside:
-        lost = beside.submit(running.post, large(rows))
+        lost = beside.submit(running.post, {"dataframe_split": some})
         wait_until(
             lambda: "fraud_requests_in_flight 1.0" in running.get("/metrics").text,
             what="the request is in hand",

@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 
 from benchmarks.abuse_bodies import Body, bodies
-from fraud_model.serving.screening import Excess, Screen, parse_json
+from fraud_model.serving.screening import Excess, Screen, may_have_more_rows, parse_json
 
 FEATURES = 30
 ROW = {f"V{number}": 0.5 for number in range(FEATURES)}
@@ -164,6 +164,29 @@ def test_json_is_counted_wherever_pandas_makes_rows_or_columns_of_it(payload: An
     found = SCREEN.excess_of(payload)
     assert found is not None
     assert found.kind == ("too_many_columns" if found.status == 400 else "too_many_rows")
+
+
+@pytest.mark.parametrize(
+    ("body", "mime_type", "expected"),
+    [
+        (as_json({"dataframe_records": [ROW] * 2}), JSON, False),
+        (as_json({"dataframe_records": [ROW] * 3}), JSON, True),
+        (
+            as_json({"dataframe_split": {"index": [0] * 3, "columns": ["V1"], "data": 1}}),
+            JSON,
+            True,
+        ),
+        (as_json({"inputs": {"V1": [1, 2, 3], "V2": 1}}), JSON, True),
+        (as_json({"instances": {"V1": {"a": 1, "b": 2, "c": 3}}}), JSON, True),
+        (b"[" * 10_000, JSON, False),
+        (b"a\r1\r2\r3\r", CSV, True),
+        (b"a\n1\n", CSV, False),
+        (b"", PARQUET, True),
+        (b"a\n" * 9, "text/plain", False),
+    ],
+)
+def test_rows_of_short_bodies_are_counted(body: bytes, mime_type: str, expected: bool) -> None:
+    assert may_have_more_rows(body, mime_type, 2) == expected
 
 
 def test_few_rows_may_be_explained_and_many_may_not() -> None:
