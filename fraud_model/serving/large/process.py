@@ -58,13 +58,13 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
     output.flush()
     while question := frames.read_question(stream):
         try:
-            reply = scoring.score(*question)
+            answer = frames.pack_answer(scoring.score(*question))
         except Exception as error:
             log.error("request %s failed: %s", question.request_id, describe(error))
-            reply = FAILED
-        output.write(frames.pack_answer(reply))
+            answer = frames.pack_answer(FAILED)
+        output.write(answer)
         output.flush()
-        del question, reply
+        del question, answer
         give_back_memory()
 
 
