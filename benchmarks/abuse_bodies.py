@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -78,6 +79,23 @@ def bodies(row: Mapping[str, float], scale: float = 1.0) -> Iterator[Body]:
     yield Body("3.3 million empty lists", JSON, b'{"inputs":[' + b"[]," * times(3_300_000) + b"1]}")
     yield Body("five million numbers", JSON, b'{"inputs":[' + b"1," * times(4_900_000) + b"1]}")
     yield Body("nested ten million deep", JSON, b"[" * times(9_900_000))
+    half = json.dumps({"dataframe_records": [{**row, next(iter(row)): "\ud800"}]})
+    yield Body("half a surrogate pair", JSON, half.encode())
+    # The dearest that are let in.
+    some = {"dataframe_records": many[: times(1_000)], "params": {"explain": len(row)}}
+    yield Body("1,000 rows with every reason", JSON, orjson.dumps(some))
+    named = orjson.dumps(
+        {
+            "dataframe_split": {"index": [0] * times(1_000), "columns": [*row], "data": 1},
+            "params": {"explain": len(row)},
+        }
+    )
+    yield Body("1,000 rows without values, with every reason", JSON, named)
+    by_mlflow = orjson.dumps({"dataframe_records": many, "params": {"threshold": 0.5}})
+    yield Body("10,000 rows through MLflow's route", JSON, by_mlflow)
+    columns = [*row, *(f"other{i}" for i in range(3 * len(row) + 64))]
+    lines = [",".join(columns), *[",".join(["0"] * len(columns))] * times(10_000)]
+    yield Body("CSV, 10,000 rows of as many columns as go", CSV, "\n".join(lines).encode())
     yield Body("the largest honest body", JSON, _records(many))
 
 

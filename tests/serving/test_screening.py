@@ -271,6 +271,11 @@ def test_every_hostile_body_of_the_benchmark_is_refused_without_a_table(
         refused[body.name] = found is not None
     honest = {name for name, is_refused in refused.items() if not is_refused}
     assert honest == {
+        "half a surrogate pair",
+        "1,000 rows with every reason",
+        "1,000 rows without values, with every reason",
+        "10,000 rows through MLflow's route",
+        "CSV, 10,000 rows of as many columns as go",
         "the largest honest body",
         "records, each with all features and a key of its own",
     }
