@@ -7,7 +7,8 @@ the bodies of `abuse_bodies` one after the other while a second client sends one
 prints, for each body, the answers and their time, the processor time and the memory that all of the
 server's processes took for it, and the longest wait of a one-row request; then the latency of
 one-row requests, alone and beside a client that sends 1,000 rows at a time; at the end how long the
-server takes to stop, and its memory compared with that at the start.
+server takes to stop, and its memory: at the start, before anything is sent; once the process for
+large requests is loaded; and after all of it.
 """
 
 from __future__ import annotations
@@ -68,17 +69,21 @@ def main() -> None:
         row = example(ModelDirectory(model).required_known_rows().rows)
         with serving(model) as (port, process):
             url = f"http://127.0.0.1:{port}"
+            first = usage(process.pid)[1]
             # The first large request starts the process that answers it.
             send(url, Body("large", JSON, orjson.dumps({"dataframe_records": [row] * LARGE_ROWS})))
             time.sleep(REST_SECONDS)
-            first = usage(process.pid)[1]
+            loaded = usage(process.pid)[1]
             print(HEAD)
             for body in bodies(row, scale):
                 print(line(body, measure(url, process.pid, body, row)), flush=True)
                 time.sleep(REST_SECONDS)
             print_latency(url, row, round(LATENCIES * scale))
             last = usage(process.pid)[1]
-            print(f"memory: {first:,.0f} MiB at the start, {last:,.0f} MiB after all of it")
+            print(
+                f"memory: {first:,.0f} MiB at the start, {loaded:,.0f} MiB with the process for "
+                f"large requests, {last:,.0f} MiB after all of it"
+            )
             start = time.perf_counter()
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)

@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from fraud_model.data.audit_log import rotated_files
+from fraud_model.serving import any_json
 from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
 from fraud_model.serving.origin import Origin
 
@@ -79,7 +80,7 @@ class AuditLog:
         )
         marked = _mark(source)
         lines = [
-            orjson.dumps(
+            any_json.dumps(
                 {
                     "time": now,
                     "request_id": request_id,
@@ -89,8 +90,7 @@ class AuditLog:
                     "features": dict(zip(rows.features, values, strict=True)),
                     **dict(zip(names, answer, strict=True)),
                 },
-                default=str,
-                option=orjson.OPT_APPEND_NEWLINE,
+                orjson.OPT_APPEND_NEWLINE,
             )
             for row, (values, answer) in enumerate(zip(rows.values.tolist(), answers, strict=True))
         ]

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from mlflow.types import ColSpec, DataType
 
+from fraud_model.serving import any_json
 from fraud_model.serving.model import NUMBERS
 
 # The columns of a row, of types that are in `EXPECTED`.
@@ -186,7 +187,8 @@ def _is_value(value: Any, kind: DataType) -> bool:
     if kind == DataType.datetime:
         return isinstance(value, str) and _is_date(value)
     if kind not in NUMBERS:
-        return isinstance(value, bool if kind == DataType.boolean else str)
+        known = isinstance(value, bool if kind == DataType.boolean else str)
+        return known and any_json.has_an_equal(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -233,6 +235,8 @@ def _kind(value: Any) -> str:
             return "null"
         case bool():
             return "a boolean"
+        case str() if not any_json.has_an_equal(value):
+            return "text with half a surrogate pair, which is no Unicode"
         case str():
             return "text"
         case list():

@@ -12,7 +12,9 @@ from typing import Any
 
 from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from mlflow.pyfunc.utils.serving_data_parser import SUPPORTED_LLM_FORMATS
+from mlflow.types import DataType
 
+from fraud_model.serving import any_json
 from fraud_model.serving.adapters import Observed, Plain
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
@@ -37,6 +39,7 @@ class Scoring:
         self._settings = settings
         self._audit = audit
         self._scorer = served.scorer
+        self._has_texts = any(each.type == DataType.string for each in served.value_columns)
         self._recogniser = Recogniser(served.features)
         self._screen = Screen(len(served.features) or UNKNOWN_FEATURES, settings.max_rows)
 
@@ -75,7 +78,8 @@ class Scoring:
         rows = None
         if self._scorer is not None and content_type.startswith(CONTENT_TYPE_JSON):
             rows = self._recogniser.read(payload)
-        if rows is not None:
+        # Half a surrogate pair is no text to MLflow's tables, whatever the version makes of it.
+        if rows is not None and (not self._has_texts or any_json.has_an_equal(rows)):
             reply = self._score_rows(rows, content_type, request_id, source)
             if reply:
                 return reply

@@ -2,8 +2,8 @@
 
 A small body can describe a huge table: a thousand rows with a column each of their own are a
 million cells, and two megabytes of Parquet can unpack to gigabytes. What is counted here needs no
-parser: the bytes that separate values and open containers, the header of a CSV, the footer of a
-Parquet file. Counts are upper bounds, since a separator inside a text counts too, so the limits
+parser: the bytes that separate values and open containers, the first lines of a CSV, the footer of
+a Parquet file. Counts are upper bounds, since a separator inside a text counts too, so the limits
 are multiples of what honest bodies hold.
 """
 
@@ -17,7 +17,9 @@ from typing import Any
 
 import orjson
 import pyarrow
-import pyarrow.parquet
+
+from fraud_model.serving import parquet_screen
+from fraud_model.serving.extent import Extent
 
 # Columns that are no feature may travel along: keys, and what other systems know of a transaction.
 COLUMNS_PER_FEATURE = 4
@@ -67,30 +69,12 @@ class Screen:
         """What is too much about a parsed JSON payload, of which no table is made yet."""
         if not isinstance(payload, dict):
             return None
-        columns: set[Any] = set()
-        rows = 0
-        for name in ("dataframe_records", "instances", "inputs", "dataframe_split"):
-            content = payload.get(name)
-            if isinstance(content, list):
-                rows = max(rows, len(content))
-                for row in content:
-                    if isinstance(row, dict):
-                        columns.update(row)
-                    elif isinstance(row, list) and len(row) > self.max_columns:
-                        return self._too_many_columns(len(row))
-            elif isinstance(content, dict) and name == "dataframe_split":
-                names, data = content.get("columns"), content.get("data")
-                rows = max(rows, len(data) if isinstance(data, list) else 0)
-                if isinstance(names, list) and len(names) > self.max_columns:
-                    return self._too_many_columns(len(names))
-            elif isinstance(content, dict):
-                columns.update(content)
-                rows = max([rows, *(len(v) for v in content.values() if isinstance(v, list))])
-        if rows > self._max_rows:
+        table = Extent.of(payload)
+        if table.rows > self._max_rows:
             return self.too_many_rows()
-        if len(columns) > self.max_columns:
-            return self._too_many_columns(len(columns))
-        return self._too_much_to_explain(rows, payload.get("params"))
+        if table.columns > self.max_columns:
+            return self._too_many_columns(table.columns)
+        return self._too_much_to_explain(table.rows, payload.get("params"))
 
     def _in_json(self, body: bytes) -> Excess | None:
         containers = body.count(b"{") + body.count(b"[")
@@ -107,27 +91,49 @@ class Screen:
         if body.count(b",") > self._max_values:
             return self._too_many_values()
         try:
-            header = next(csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")))
-        except (StopIteration, csv.Error, UnicodeDecodeError):
-            # Whoever parses it says what is wrong.
+            header, first = _first_two(body)
+        except UnicodeDecodeError:
+            # MLflow says what is wrong, before pandas sees it.
             return None
+        except csv.Error:
+            return _unreadable(
+                "The CSV cannot be read: a value of its first two lines has more than "
+                f"{csv.field_size_limit():,} characters, or its quotes do not end."
+            )
         if len(header) > self.max_columns:
             return self._too_many_columns(len(header))
+        if len(first) > len(header):
+            # pandas makes a level of an index of each value too many, and shifts the others.
+            return _unreadable(
+                f"Row 1 has {len(first):,} values, and the header names {len(header):,} columns."
+            )
         return None
 
     def _in_parquet(self, body: bytes) -> Excess | None:
-        try:
-            footer = pyarrow.parquet.read_metadata(pyarrow.BufferReader(body))
-        except (pyarrow.ArrowException, OSError):
+        file = parquet_screen.open_body(body)
+        if file is None:
+            # Whoever parses it says what is wrong.
             return None
+        footer = file.metadata
         if footer.num_columns > self.max_columns:
             return self._too_many_columns(footer.num_columns)
-        if footer.num_rows > self._max_rows:
+        if parquet_screen.rows_told(footer) > self._max_rows:
             return self.too_many_rows()
-        unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
-        if unpacked > self._max_values * BYTES_PER_VALUE:
-            return self._too_many_values()
-        return None
+        nested = parquet_screen.nested_column(footer)
+        if nested is not None:
+            return _unreadable(
+                f"Column {nested} of the Parquet file does not hold one value for each row: lists "
+                "are no features."
+            )
+        most = self._max_values * BYTES_PER_VALUE
+        try:
+            if parquet_screen.fits(file, most):
+                return None
+        except (pyarrow.ArrowException, OSError):
+            return _unreadable("The body cannot be read as application/vnd.apache.parquet.")
+        return Excess(
+            413, TOO_MANY_ROWS, f"The Parquet file unpacks to too much: at most {most:,} bytes."
+        )
 
     def _too_much_to_explain(self, rows: int, params: Any) -> Excess | None:
         explain = params.get("explain") if isinstance(params, dict) else None
@@ -163,6 +169,35 @@ class Screen:
             f"The body holds too many values: a request holds at most {self._max_rows:,} rows of "
             f"{self.max_columns} columns.",
         )
+
+
+def _first_two(body: bytes) -> tuple[list[str], list[str]]:
+    """The header of a CSV and its first row; like pandas, without blank lines before them.
+
+    Raises:
+        csv.Error: a field is too long.
+        UnicodeDecodeError: it is not in UTF-8.
+    """
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""))
+    filled = (line for line in lines if line and (len(line) > 1 or line[0].strip(" \t")))
+    return next(filled, []), next(filled, [])
+
+
+def _unreadable(message: str) -> Excess:
+    return Excess(400, "bad_request", message)
+
+
+def may_have_more_rows(body: bytes, mime_type: str, most: int) -> bool:
+    """Whether a body may have more rows than that; parses JSON, so for short bodies only."""
+    if mime_type == "text/csv":
+        return max(body.count(b"\n"), body.count(b"\r")) > most
+    if mime_type != "application/json":
+        # A few bytes of Parquet may be many rows; what else there is, is refused.
+        return mime_type == "application/vnd.apache.parquet"
+    try:
+        return Extent.of(parse_json(body)).rows > most
+    except (ValueError, RecursionError):
+        return False
 
 
 def parse_json(body: bytes) -> Any:

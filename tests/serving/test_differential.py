@@ -69,7 +69,7 @@ ODD_VALUES: list[Any] = [
     None, True, False, "1.5", " 2 ", "", "nan", "text", "1_000", "0x10", "1e5", "-0", "1e400",
     "Infinity", "+1", "1.", "1\n", "٣", [], [1.0], ["1"], [None], [1, 2], [[]], {}, {"a": 1},
     math.nan, math.inf, -math.inf, 10**30, 2**53 + 1, 2**63, 2**64, -(2**64), 10**400, 1e308,
-    5e-324, -0.0, "\ud83d\ude00", "²",
+    5e-324, -0.0, "\ud83d\ude00", "²", "\ud800", "1\udfff",
 ]  # fmt: skip
 
 
@@ -85,7 +85,9 @@ def odd_row(row: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
         case 1:
             del row[feature]
         case 2:
-            row[draw(st.sampled_from(["extra", "", feature + " ", feature.lower()]))] = 1.0
+            row[draw(st.sampled_from(["extra", "", feature + " ", feature.lower(), "\ud800"]))] = (
+                1.0
+            )
         case 3:
             row = dict(reversed(row.items()))
         case 4:

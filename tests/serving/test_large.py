@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pandas as pd
 import pytest
@@ -18,6 +22,13 @@ from benchmarks.abuse_bodies import bodies
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.large import lane
 from fraud_model.serving.large import process as scoring_process
+from fraud_model.serving.large.frames import Question
+from fraud_model.serving.large.lane import LargeLane
+from fraud_model.serving.loading import load_served
+from fraud_model.serving.model import ServedModel
+from fraud_model.serving.origin import resolve
+from fraud_model.serving.reply import Reply
+from fraud_model.serving.settings import Settings
 from tests.serving.test_shadow import children
 from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
@@ -55,6 +66,62 @@ def apart(server: Server) -> int:
 
 def answers(server: Server, rows: pd.DataFrame) -> bool:
     return server.post(large(rows)).status_code == 200
+
+
+class Scripted(LargeLane):
+    """A lane whose process is not there: it loads and answers when it is told to."""
+
+    def __init__(self, served: ServedModel) -> None:
+        super().__init__(served, Settings(request_timeout=30))
+        self.loaded, self.answered = asyncio.Event(), asyncio.Event()
+        self.process = Mock(Process, kill=Mock(), wait=AsyncMock())
+
+    async def _load(self) -> Process:
+        await self.loaded.wait()
+        return self.process
+
+    async def _exchange(self, process: Process, question: Question) -> Reply:
+        await self.answered.wait()
+        return Reply(200, b"{}")
+
+
+def test_a_request_has_all_its_time_from_its_turn_and_ends_nothing_before(exported: Path) -> None:
+    served = load_served(resolve(str(exported)))
+    now = 0.0
+
+    async def later(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def send() -> None:
+        large = Scripted(served)
+        first, second = (
+            asyncio.create_task(large.score(b"", "application/json", name)) for name in "ab"
+        )
+        await later(0)
+        await later(28)
+        large.loaded.set()
+        await later(0)
+        await later(28)
+        assert not first.done()
+        assert second.result().status == 429
+        large.answered.set()
+        await later(0)
+        assert first.result().status == 200
+        large.process.kill.assert_not_called()
+        large.answered.clear()
+        third = asyncio.create_task(large.score(b"", "application/json", "c"))
+        await later(0)
+        await later(31)
+        assert third.result().status == 504
+        large.process.kill.assert_called_once()
+
+    loop = asyncio.new_event_loop()
+    loop.time = lambda: now  # type: ignore[method-assign]
+    with closing(loop):
+        loop.run_until_complete(send())
 
 
 @pytest.mark.slow
@@ -97,8 +164,10 @@ def test_a_request_that_takes_too_long_is_ended_and_the_next_is_answered(
 def test_a_killed_process_costs_its_request_alone(running: Server, rows: pd.DataFrame) -> None:
     first = apart(running)
     os.kill(first, signal.SIGSTOP)
+    # Few bytes may be many rows.
+    some = {"index": [0] * ROWS, "columns": [*rows.columns], "data": 1}
     with ThreadPoolExecutor(1) as beside:
-        lost = beside.submit(running.post, large(rows))
+        lost = beside.submit(running.post, {"dataframe_split": some})
         wait_until(
             lambda: "fraud_requests_in_flight 1.0" in running.get("/metrics").text,
             what="the request is in hand",

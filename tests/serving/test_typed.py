@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from fraud_model.model.directory import ModelDirectory
-from fraud_model.serving import openapi
+from fraud_model.serving import any_json, openapi
 from fraud_model.serving.app import build
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.large import frames as large_frames
@@ -104,6 +105,46 @@ def test_the_audit_log_holds_the_features_as_they_were_sent(
     again = scoring.score_plain(body_of(written), "application/json", "2")
     assert again is not None
     assert json.loads(again.body) == json.loads(reply.body)
+
+
+@pytest.mark.parametrize("extra", [{}, {"not_a_feature": 1}], ids=["plain", "by-mlflow"])
+def test_half_a_surrogate_pair_is_refused_by_name(
+    served: ServedModel, row: Record, tmp_path: Path, extra: Record
+) -> None:
+    log = tmp_path / "audit.jsonl"
+    scoring = Scoring(served, Settings(), AuditLog(log, 10**9, served.origin))
+    body = body_of(row, {**row, "merchant": "\ud800", **extra})
+    assert scoring.score_plain(body, "application/json", "1") is None
+    reply = scoring.score(body, "application/json", "1")
+    assert reply.status == 400
+    assert b"row 2, column 'merchant' is text with half a surrogate pair" in reply.body
+
+
+def test_what_json_cannot_hold_as_it_is_is_logged_and_sent_on_as_something_near(
+    served: ServedModel, row: Record, tmp_path: Path
+) -> None:
+    log = tmp_path / "audit.jsonl"
+    scoring = Scoring(served, Settings(), AuditLog(log, 10**9, served.origin))
+    # Beside a number MLflow takes half a surrogate pair.
+    odd = [10**20, "\ud800", -(10**400)]
+    body = body_of(*({**row, "merchant": value, "not_a_feature": 1} for value in odd))
+    reply = scoring.score(body, "application/json", "1")
+    assert reply.status == 200
+    assert reply.rows is not None
+    written = [orjson.loads(line)["features"] for line in log.read_bytes().splitlines()]
+    assert [each["merchant"] for each in written] == [1e20, "\ufffd", str(-(10**400))]
+    assert written[0] == {**row, "merchant": 1e20, "paid_at": written[0]["paid_at"]}
+    assert large_frames.pack_answer(reply)
+    frame = frames.read(io.BytesIO(frames.pack([("1", reply.rows)])), len(served.features))
+    assert frame is not None
+    assert frame.values[:, served.features.index("merchant")].tolist()[:2] == [1e20, "\ufffd"]
+
+
+def test_what_is_nested_too_deeply_is_left_out() -> None:
+    deep: Any = 1
+    for _ in range(1_000):
+        deep = [deep]
+    assert orjson.loads(any_json.dumps({"a": deep, "b": 2.5}))["b"] == 2.5
 
 
 def test_the_document_has_the_types_gaps_and_values(served: ServedModel) -> None:

@@ -19,12 +19,15 @@ from mlflow.pyfunc import scoring_server
 from starlette.types import ASGIApp
 
 from fraud_model.model.directory import ModelDirectory
+from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.large import frames as large_frames
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.reply import Reply
 from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.shadow import frames as shadow_frames
 from tests.support import generated
 from tests.support.asgi import call
 from tests.support.store import Store
@@ -46,21 +49,22 @@ ODD: Mapping[str, list[Any]] = {
         "2024-02-03T04:05", "20240203", "2024-2-3", "03/02/2024", "1500-01-01", "2262-12-31",
         "0001-01-01T00:00:00", "2024-02-30", " 2024-02-03", "2024-02-03 ", "now", "NaT", "",
         1_706_933_106, 1_706_933_106.5, True, None, "text", "2024-W05-1", "2024-02-03t04:05:06",
-        "2024-02-03T24:00:00", "2024-02-03T04:05:60", [], {},
+        "2024-02-03T24:00:00", "2024-02-03T04:05:60", "2024-02-03\ud800", [], {},
     ],
     "merchant": [
         "never seen", "Merchant 1", " merchant 1 ", "merchant 1\n", "", "NA", "null", "nan", "None",
-        "é😀", "a" * 300, 1, 1.5, True, None, [], {},
+        "é😀", "\ud800", "a\udfff", "a" * 300, 1, 10**20, 10**400, 1.5, True, None, [], {},
     ],
     "amount": ["1.5", " 2 ", "1e3", "", "text", True, None, -1, 10**30, 10**400, 1e308, []],
     "limit": [
         "$1,234.50", "1.234,50", "(12)", "-12", " 7 ", "12 EUR", "USD 12", "", "text", "nan", "inf",
-        "Infinity", "1e400", "1_000", "٣", 12, 12.5, True, None, [], {},
+        "Infinity", "1e400", "1_000", "٣", "\ud800", 12, 12.5, True, None, [], {},
     ],
-    "home": ["XX", "", "NA", "DE ", "de", None, 5, 5.0, False, []],
+    "home": ["XX", "\ud800", "", "NA", "DE ", "de", None, 5, 5.0, False, []],
     "mcc": [5411, 5411.0, 5411.5, "5411", "x", 1, -1, 10**20, True, None, 1e300],
     "recurring": [True, False, 0, 1, 1.0, 0.0, 2, "true", "false", "yes", "", None, "no", []],
-    "verified": ["yes", "no", "Y", " YES ", "1", "true", "f", "maybe", "", "NA", True, 1, None],
+    "verified": ["yes", "no", "Y", " YES ", "1", "true", "f", "maybe", "\ud800", "", "NA", True, 1,
+                 None],
     "device_age": [None, 0, "1.5", "", "nan", "text", True, -5, []],
     "born": ["01/02/1990", "31/12/1999", "1990-02-01", "31/02/1990", "1/2/1990", "", None, 5, "NA",
              "01/01/0001", " 01/02/1990", "01/02/1990 00:00"],
@@ -78,17 +82,23 @@ def records(typed_exported: Path) -> list[Record]:
 
 
 class Both:
-    """Our scoring and MLflow's application around the same version."""
+    """Our scoring, with an audit log, and MLflow's application around the same version."""
 
-    def __init__(self, served: ServedModel) -> None:
-        self.ours = Scoring(served, Settings(), None)
+    def __init__(self, served: ServedModel, folder: Path) -> None:
+        audit = AuditLog(folder / "audit.jsonl", 10**9, served.origin)
+        self.ours = Scoring(served, Settings(), audit)
         self.known = ModelDirectory(Path(served.origin.path)).required_known_rows()
         self.plain: ASGIApp = scoring_server.init(served.pyfunc)
 
     def answer(self, body: bytes, content_type: str = JSON) -> Reply:
         """Our answer, as a worker gives it."""
         plain = self.ours.score_plain(body, content_type, "1")
-        return plain or self.ours.score(body, content_type, "1")
+        reply = plain or self.ours.score(body, content_type, "1")
+        # As the process for large requests and the worker send it on.
+        assert large_frames.pack_answer(reply)
+        if reply.rows is not None and reply.rows.has_probabilities:
+            assert shadow_frames.pack([("1", reply.rows)])
+        return reply
 
     def alike(self, body: bytes, content_type: str = JSON) -> tuple[bool, Any]:
         """Whether both take it, and the answer that they share.
@@ -109,8 +119,8 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(served: ServedModel) -> Both:
-    return Both(served)
+def both(served: ServedModel, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    return Both(served, tmp_path_factory.mktemp("audit"))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +129,7 @@ def text_dates(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Both:
     table = typed_table(rows=3_000)
     table[TIME] = pd.to_datetime(table[TIME]).dt.strftime("%d/%m/%Y %H:%M:%S")
     folder = export_typed(table, "typed-text", tmp_path_factory.mktemp("text"))
-    return Both(load_served(resolve(str(folder))))
+    return Both(load_served(resolve(str(folder))), folder.parent)
 
 
 def forms(rows: list[Record]) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import orjson
 
+from fraud_model.serving import any_json
 from fraud_model.serving.frame_values import cells_of, pack_values, unpack_values
 from fraud_model.serving.model import FLAG, PREDICTION, PROBABILITY, ScoredRows
 from fraud_model.serving.reply import Reply
@@ -80,7 +81,7 @@ def pack_answer(reply: Reply) -> bytes:
         "numbers": sum(map(len, numbers)),
         "values": values,
     }
-    return b"".join([_with_length(orjson.dumps(header, default=str)), reply.body, *numbers])
+    return b"".join([_with_length(any_json.dumps(header)), reply.body, *numbers])
 
 
 def unpack_answer(header: dict[str, Any], content: bytes, features: Sequence[str]) -> Reply:

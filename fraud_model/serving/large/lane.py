@@ -1,7 +1,9 @@
 """Hands large requests to a process of its own, one after the other, and ends it when it is late.
 
 What costs much is scored where it holds up nobody: the worker's event loop only passes bytes on. A
-request that is not answered in time ends the process; the next one waits until another is loaded.
+request that is not answered in time, counted from its turn, ends the process; the next one waits
+until another is loaded. One that waits too long for its turn is refused and ends nothing, or those
+that queue would end one process after the other.
 """
 
 from __future__ import annotations
@@ -79,28 +81,40 @@ class LargeLane:
     async def score(
         self, body: bytes, content_type: str, request_id: str, source: str = ""
     ) -> Reply:
-        """Answers a request in its turn; 429 where too many wait, 504 where it takes too long."""
+        """Answers a request in its turn.
+
+        429 where too many wait, or it waits too long, and 504 where the answer takes too long.
+        """
         if self._waiting > MOST_WAITING:
             return busy()
         self._waiting += 1
+        has_begun = False
         try:
-            async with asyncio.timeout(self._timeout), self._turn:
-                return await self._ask(Question(body, content_type, request_id, source))
+            async with asyncio.timeout(self._timeout) as limit, self._turn:
+                process = await self._ready()
+                if process is None:
+                    return FAILED
+                has_begun = True
+                limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
+                return await self._ask(process, Question(body, content_type, request_id, source))
         except TimeoutError:
-            return too_slow(self._timeout)
+            return too_slow(self._timeout) if has_begun else busy()
         finally:
             self._waiting -= 1
 
-    async def _ask(self, question: Question) -> Reply:
+    async def _ready(self) -> Process | None:
+        """The process, once it is loaded; None where it cannot be."""
         # The first large request starts the process: most servers never see one.
         starting = self._starting or self._start()
         try:
             # Whoever gives up waiting does not stop the start that others wait for.
-            process = await asyncio.shield(starting)
+            return await asyncio.shield(starting)
         except (Ended, OSError) as error:
             log.error("large requests: %s", error)
             self._starting = None
-            return FAILED
+            return None
+
+    async def _ask(self, process: Process, question: Question) -> Reply:
         try:
             return await self._exchange(process, question)
         except (Ended, OSError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import orjson
+import pyarrow
 
 from fraud_model.serving import child
 from fraud_model.serving.audit import AuditLog
@@ -50,18 +51,20 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
         )
     scoring = Scoring(load_served(origin), settings, audit)
     silence_libraries()
+    # Arrow's own allocator reserves a gigabyte, which a limit of memory would take for used.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     reading.set()
     output.write(b"\n")
     output.flush()
     while question := frames.read_question(stream):
         try:
-            reply = scoring.score(*question)
+            answer = frames.pack_answer(scoring.score(*question))
         except Exception as error:
             log.error("request %s failed: %s", question.request_id, describe(error))
-            reply = FAILED
-        output.write(frames.pack_answer(reply))
+            answer = frames.pack_answer(FAILED)
+        output.write(answer)
         output.flush()
-        del question, reply
+        del question, answer
         give_back_memory()
 
 

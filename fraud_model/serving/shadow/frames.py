@@ -18,6 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from fraud_model.arrays import Floats
+from fraud_model.serving import any_json
 from fraud_model.serving.frame_values import cells_of, pack_values, unpack_values
 from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows
 
@@ -65,13 +66,12 @@ class Frame:
 def pack(answered: Sequence[Answered]) -> bytes:
     """The bytes of a frame."""
     values, own = pack_values(np.concatenate([rows.values for _, rows in answered]))
-    header = orjson.dumps(
+    header = any_json.dumps(
         {
             "time": datetime.now(UTC),
             "requests": [(request_id, len(rows.values)) for request_id, rows in answered],
             "values": values,
-        },
-        default=str,
+        }
     )
     numbers = [own]
     for name, kind in ((PROBABILITY, np.float64), (FLAG, np.bool_)):
