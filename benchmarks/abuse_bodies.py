@@ -18,6 +18,10 @@ CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 
 
+# Reading it ends the process that does.
+UNUSED = "Parquet, a long text in each of many dictionaries"
+
+
 class Body(NamedTuple):
     """A body: its name, its content type, and how often it is sent at once."""
 
@@ -69,6 +73,8 @@ def bodies(row: Mapping[str, float], scale: float = 1.0) -> Iterator[Body]:
     yield Body("Parquet, a list of a million numbers", PARQUET, _one_list(row, times(1_000_000)))
     untold = _untold(row, times(300_000_000))
     yield Body("Parquet, 300 MB of text told as 64 bytes", PARQUET, untold)
+    unused = _unused(row, times(1_000), 50_000_000)
+    yield Body(UNUSED, PARQUET, unused)
     many = [dict(row)] * times(10_000)
     explained = orjson.dumps(
         {"dataframe_records": many, "params": {"explain": len(row)}},
@@ -124,7 +130,19 @@ def _one_list(row: Mapping[str, float], values: int) -> bytes:
 def _untold(row: Mapping[str, float], length: int) -> bytes:
     """A row of one long text, and a footer that says its page is short."""
     texts = {next(iter(row)): pyarrow.array(["a" * length])}
-    written = _written(texts, write_statistics=False, use_dictionary=False)
+    return _told_as_short(_written(texts, write_statistics=False, use_dictionary=False))
+
+
+def _unused(row: Mapping[str, float], rows: int, length: int) -> bytes:
+    """Rows in groups of their own, each with a long text in its dictionary that no row has."""
+    places = pyarrow.array(np.zeros(rows, np.int32))
+    texts = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(["a", "b" * length]))
+    options = {"write_statistics": False, "dictionary_pagesize_limit": 1 << 30}
+    return _told_as_short(_written({next(iter(row)): texts}, row_group_size=1, **options))
+
+
+def _told_as_short(written: bytes) -> bytes:
+    """The file, with a footer that says its row groups hold 64 bytes each."""
     told = pyarrow.parquet.read_metadata(io.BytesIO(written)).row_group(0).total_byte_size
     # Eight bytes behind the footer tell its length.
     footer = len(written) - 8 - int.from_bytes(written[-8:-4], "little")

@@ -42,6 +42,11 @@ def too_slow(seconds: float) -> Reply:
     return refuse(504, "timeout", f"Scoring took longer than {seconds:g} s.")
 
 
+def too_much_to_unpack() -> Reply:
+    """The refusal of a body that takes too much of the processor before anything is scored."""
+    return refuse(413, "too_many_rows", "The Parquet file takes too long to unpack.")
+
+
 async def send_reply(reply: Reply, send: Send, *more: tuple[bytes, bytes]) -> None:
     """Sends a reply with these additional headers."""
     headers = [

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from fraud_model.serving.large import frames
 from fraud_model.serving.large import process as scoring_process
 from fraud_model.serving.large.frames import LENGTH, Question
 from fraud_model.serving.model import ServedModel
-from fraud_model.serving.reply import FAILED, Reply, busy, too_slow
+from fraud_model.serving.reply import FAILED, Reply, busy, too_much_to_unpack, too_slow
 from fraud_model.serving.settings import Settings
 
 log = logging.getLogger("fraud_model.serving")
@@ -36,6 +37,10 @@ CHUNK_BYTES = 1 << 20
 
 class Ended(Exception):
     """The process ended before it answered."""
+
+
+class TooDear(Ended):
+    """It was ended because the body took too much of the processor before anything was scored."""
 
 
 class LargeLane:
@@ -117,6 +122,10 @@ class LargeLane:
     async def _ask(self, process: Process, question: Question) -> Reply:
         try:
             return await self._exchange(process, question)
+        except TooDear as error:
+            log.error("request %s: %s", question.request_id, error)
+            await self._begin_anew(process)
+            return too_much_to_unpack()
         except (Ended, OSError) as error:
             log.error("request %s failed: %s", question.request_id, error)
             await self._begin_anew(process)
@@ -139,6 +148,8 @@ class LargeLane:
             content = await process.stdout.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             status = await process.wait()
+            if status == -signal.SIGPROF:
+                raise TooDear("its body took too long to unpack; its process was ended") from error
             raise Ended(f"the process for large requests ended with status {status}") from error
         return frames.unpack_answer(header, content, self._features)
 

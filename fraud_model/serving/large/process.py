@@ -17,8 +17,8 @@ from fraud_model.serving import child
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe, silence_libraries
 from fraud_model.serving.large import frames
+from fraud_model.serving.limits import give_back_memory
 from fraud_model.serving.loading import load_served
-from fraud_model.serving.memory import give_back_memory
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.reply import FAILED
 from fraud_model.serving.scoring import Scoring, log

@@ -14,9 +14,9 @@ from functools import partial
 
 from fraud_model.errors import FraudModelError
 from fraud_model.serving.failure import describe
+from fraud_model.serving.limits import give_back_memory
 from fraud_model.serving.live import Live, Version
 from fraud_model.serving.loading import load_beside
-from fraud_model.serving.memory import give_back_memory
 from fraud_model.serving.origin import Origin
 from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.refresh.board import Board, Report, Wanted

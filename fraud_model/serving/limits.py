@@ -1,10 +1,11 @@
-"""Keeps a process's memory small: gives back what is not needed, and limits what a task takes."""
+"""Limits what a task takes of memory and processor, and gives back memory that is not needed."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,20 @@ def give_back_memory() -> None:
 
 
 @contextlib.contextmanager
-def at_most(more: int) -> Iterator[None]:
+def processor_at_most(seconds: float) -> Iterator[None]:
+    """Ends this process with SIGPROF if it takes more seconds of processor time.
+
+    Nothing else stops a library that does not come back.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@contextlib.contextmanager
+def memory_at_most(more: int) -> Iterator[None]:
     """Lets this process take that many bytes beyond what it has; above it, MemoryError is raised.
 
     Linux only; elsewhere there is no limit. Memory that an allocator has reserved counts as had, so
