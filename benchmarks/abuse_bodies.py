@@ -137,8 +137,15 @@ def _unused(row: Mapping[str, float], rows: int, length: int) -> bytes:
     """Rows in groups of their own, each with a long text in its dictionary that no row has."""
     places = pyarrow.array(np.zeros(rows, np.int32))
     texts = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(["a", "b" * length]))
-    options = {"write_statistics": False, "dictionary_pagesize_limit": 1 << 30}
-    return _told_as_short(_written({next(iter(row)): texts}, row_group_size=1, **options))
+    # Without the schema of Arrow it is read as plain texts.
+    written = _written(
+        {next(iter(row)): texts},
+        row_group_size=1,
+        store_schema=False,
+        write_statistics=False,
+        dictionary_pagesize_limit=1 << 30,
+    )
+    return _told_as_short(written)
 
 
 def _told_as_short(written: bytes) -> bytes:
