@@ -40,7 +40,7 @@ def move(name: str, version: str, stage: Stage) -> State:
 
 
 def finish(name: str, version: str, stage: Stage) -> State:
-    """Finishes a move that was interrupted after it had set the alias of `stage` to `version`."""
+    """Finishes a move after it had set the alias of `stage` to `version`; see `move`."""
     return _settle(name, _scope(State.of(name), version, stage))
 
 

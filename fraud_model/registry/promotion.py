@@ -161,7 +161,9 @@ def _move(
     # whichever is written first.
     stood = datetime.now(UTC)
     try:
-        _require(State.of(name), name, stage, number)
+        # No mere look: a late write of a move that this one has overtaken is set right by its
+        # command in the end, and would be taken for another that came later.
+        _require(moves.finish(name, number, stage), name, stage, number)
     except Overtaken:
         ledger.write(action, name, stage, before, number, "overtaken")
         raise
@@ -169,7 +171,7 @@ def _move(
     # First the entry, then another look: a command that comes in between finds it, and starts from
     # it.
     ledger.write(action, name, stage, before, number, "done", stood)
-    _require(State.of(name), name, stage, number)
+    _require(moves.finish(name, number, stage), name, stage, number)
     rename_run(f"{name} version {number} now in {stage}")
     return Moved(name, stage, number, before, checks)
 
