@@ -69,14 +69,14 @@ def against_champion(pair: Pair, tolerance: float) -> Check:
 def workload_against_champion(pair: Pair, budget: float) -> Check:
     """Whether the challenger flags much more than the champion, or expects much less aptly.
 
-    Alerts within the budget, more alerts that are no less often right, and expected frauds within
-    chance of those that were, are no loss.
+    Alerts within the budget, more alerts that catch more frauds, and expected frauds within chance
+    of those that were, are no loss.
     """
     mine, theirs = pair.challenger.metrics, pair.champion.metrics
     chance = _chance(pair.challenger)
     most = MOST_OF_CHAMPION
     few = mine.alerts_per_day <= max(budget, most * theirs.alerts_per_day)
-    alerts = few or mine.precision >= theirs.precision
+    alerts = few or mine.recall > theirs.recall
     apt = chance.low <= mine.expected_frauds <= chance.high or (_off(mine) <= most * _off(theirs))
     return Check(
         WORKLOAD,
@@ -84,7 +84,7 @@ def workload_against_champion(pair: Pair, budget: float) -> Check:
         f"{mine.expected_frauds:,.1f} frauds expected to its {theirs.expected_frauds:,.1f}, where "
         f"{mine.frauds:,} were"
         + ("" if alerts else ". If people can review so many, say so with -P alert_budget="),
-        f"alerts <= {budget:g} or {most:g} times the champion's, or as precise; frauds within "
+        f"alerts <= {budget:g} or {most:g} times the champion's, or more caught; frauds within "
         f"chance ({chance.low:,.1f} to {chance.high:,.1f}), or off by <= {most:g} times its factor",
         alerts and apt,
     )

@@ -52,7 +52,7 @@ def test_frauds_that_nobody_saw_are_refused(expected: float) -> None:
         ({"alerts": 200}, {"alerts": 20}, True),
         ({"alerts": 500}, {"alerts": 400}, True),
         ({"alerts": 510}, {"alerts": 400}, False),
-        # More alerts, more of which are right.
+        # More alerts that catch more.
         ({"alerts": 510}, {"alerts": 400, "missed": 50}, True),
         # Within chance of a hundred.
         ({"expected": 115.0}, {"expected": 100.0}, True),

@@ -250,7 +250,7 @@ def test_an_exported_classifier_is_compared_and_proposed(
     compared = compare(
         versions.find_version(store.new_model(), "1"), Opponents(champion), GateThresholds()
     )
-    assert compared.better, compared.verdict
+    assert compared.better, [c for c in compared.gate.checks if not c.passed]
     assert set(compared.sides) == {"challenger", "champion"}
     assert "| flagged where | probability >= " in markdown(compared)
 
