@@ -34,8 +34,9 @@ def tell_unfinished(name: str) -> None:
     try:
         found = ledger.unfinished(name)
     except MlflowException as error:
-        # What stands in a stage can be read without the ledger.
-        log.warning("%s: its ledger cannot be read: %s", name, str(error).splitlines()[0])
+        # What stands in a stage can be read without the ledger. MLflow's message quotes the
+        # request, with user and password where the address holds them.
+        log.warning("%s: its ledger cannot be read (%s)", name, error.error_code)
         return
     for entry in found:
         log.warning(

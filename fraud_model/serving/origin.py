@@ -207,13 +207,14 @@ def _version(registered: re.Match[str]) -> ModelVersion:
     reach_databases()
     name, which, alias = registered["name"], registered["which"], registered["alias"]
     stages = {stage.lower(): stage for stage in get_args(versions.Stage)}
-    if alias or which.lower() in stages:
-        tell_unfinished(name)
     if alias:
-        return mlflow.MlflowClient().get_model_version_by_alias(name, alias)
-    if which.lower() in stages:
-        return versions.require_current(name, stages[which.lower()], "serve")
-    return versions.find_version(name, which)
+        version = mlflow.MlflowClient().get_model_version_by_alias(name, alias)
+    elif which.lower() in stages:
+        version = versions.require_current(name, stages[which.lower()], "serve")
+    else:
+        return versions.find_version(name, which)
+    tell_unfinished(name)
+    return version
 
 
 def _stage(version: ModelVersion) -> str:
