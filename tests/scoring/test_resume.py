@@ -64,10 +64,12 @@ def test_a_killed_run_goes_on_after_its_last_whole_part(
     scored = Table(exported, tmp_path, table)
     parts = tmp_path / "killed"
     killed = scored.start("killed")
-    wait_until(lambda: (parts / "part-00000.parquet").exists(), what="the first part")
+    manifest = parts / "_manifest.json"
+    named = "part-00000.parquet"
+    wait_until(lambda: manifest.exists() and named in manifest.read_text(), what="the first part")
     killed.send_signal(signal.SIGKILL)
     killed.wait(60)
-    left = json.loads((parts / "_manifest.json").read_text())
+    left = json.loads(manifest.read_text())
     whole = {path: path.stat().st_mtime_ns for path in sorted(parts.glob("part-*"))}
     for path in whole:
         assert pyarrow.parquet.ParquetFile(path).metadata.num_rows
