@@ -85,6 +85,8 @@ def test_drift_is_noticed_and_mended(
     project: Project, transactions_csv: Path, tmp_path: Path
 ) -> None:
     table = pd.read_csv(transactions_csv).sort_values("Time")
+    # Alike to seven digits, two of the sample are one transaction.
+    table = table[~table.drop(columns="Class").astype("float32").duplicated()]
     # What no version learns, and is like what one has learned.
     kept, fresh = table.iloc[::2], table.iloc[1::2]
     data = tmp_path / "kept.csv"

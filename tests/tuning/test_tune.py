@@ -240,6 +240,7 @@ def test_killed_and_shared_by_two_processes_a_study_has_as_many_trials_as_asked(
     runs = nested(parent.info.run_id)
     status = Counter(run.info.status for run in runs)
     assert status["FINISHED"] + status["KILLED"] == 7
-    assert status["FAILED"] == states[TrialState.FAIL] == 1
+    # None, where it was killed between two trials.
+    assert status["FAILED"] == states[TrialState.FAIL] <= 1
     assert not status["RUNNING"]
     assert parent.info.status == "FINISHED"
