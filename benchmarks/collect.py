@@ -18,11 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.audit_lines import write_lines
 from benchmarks.entry_point import cost
 from fraud_model.data.simulation import simulate
-from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.model import ScoredRows
-from fraud_model.serving.origin import Origin
 
 NAME = "fraud-detector"
 ROWS_PER_REQUEST = 100
@@ -63,15 +61,11 @@ def write(log: Path, labels: Path, lines: int) -> None:
     """Writes a log and its labels."""
     table = simulate(50_000, 86).drop(columns="Class")
     values, features = table.to_numpy(), tuple(table.columns)
-    audit = AuditLog(log, 10**12, Origin("", "local", NAME, "1"))
     answered = {
-        "fraud_probability": np.full(ROWS_PER_REQUEST, 0.001),
-        "is_fraud": np.zeros(ROWS_PER_REQUEST, dtype=bool),
+        "fraud_probability": np.full(len(values), 0.001),
+        "is_fraud": np.zeros(len(values), dtype=bool),
     }
-    for first in range(0, lines, ROWS_PER_REQUEST):
-        start = first % len(values)
-        piece = values[start : start + ROWS_PER_REQUEST]
-        audit.write(str(first), ScoredRows(features, piece, answered))
+    write_lines(log, NAME, features, values, answered, lines, ROWS_PER_REQUEST)
     frauds = np.arange(0, lines, ONE_FRAUD_IN)
     pd.DataFrame({"request_id": frauds, "row": 0, "Class": 1}).to_csv(labels, index=False)
 

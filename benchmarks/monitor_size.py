@@ -19,18 +19,16 @@ from pathlib import Path
 import mlflow
 
 from benchmarks import entry_point
+from benchmarks.audit_lines import write_lines
 from benchmarks.monitoring import NAME, make_model
 from fraud_model.data.simulation import simulate
 from fraud_model.model.detector import FraudDetector
 from fraud_model.parallel import cores
-from fraud_model.serving.audit import AuditLog
-from fraud_model.serving.model import ScoredRows
-from fraud_model.serving.origin import Origin
 
 LINES = (250_000, 1_000_000, 2_000_000, 10_000_000)
-LINES_PER_WRITE = 1_000
 # What the lines repeat.
 TRANSACTIONS, FRAUDS = 50_000, 86
+ROWS_PER_REQUEST = 1_000
 
 
 def main() -> None:
@@ -58,15 +56,11 @@ def write(path: Path, model: Path, lines: int) -> None:
     """Writes an audit log of so many lines."""
     detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
     features = detector.features
-    audit = AuditLog(path, 10**12, Origin("", "local", NAME, "1"))
     table = simulate(TRANSACTIONS, FRAUDS)
-    values = table[list(features)].to_numpy()
     scored = detector.score(detector.encoder.encode(table))
-    for first in range(0, lines, LINES_PER_WRITE):
-        piece = slice(first % len(values), first % len(values) + LINES_PER_WRITE)
-        columns = {name: column[piece] for name, column in scored.items()}
-        audit.write(str(first), ScoredRows(features, values[piece], columns))
-    audit.close()
+    write_lines(
+        path, NAME, features, table[list(features)].to_numpy(), scored, lines, ROWS_PER_REQUEST
+    )
 
 
 def measure(log: Path, model: Path, lines: int, count: int, repeats: int) -> tuple[float, float]:

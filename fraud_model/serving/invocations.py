@@ -21,7 +21,7 @@ from fraud_model.serving.live import Live, Version
 from fraud_model.serving.model import ScoredRows
 from fraud_model.serving.prometheus import Metrics
 from fraud_model.serving.reply import FAILED, Reply, busy, refuse, send_reply, too_slow
-from fraud_model.serving.screening import may_have_more_rows
+from fraud_model.serving.screening import may_have_more_rows, mime_type_of
 from fraud_model.serving.settings import Settings
 
 log = logging.getLogger("fraud_model.serving")
@@ -124,8 +124,7 @@ class Invocations:
             reply = version.scoring.score_plain(body, content_type, request_id, source)
             if reply is not None:
                 return reply
-            mime_type = content_type.partition(";")[0].strip().lower()
-            if not may_have_more_rows(body, mime_type, SHORT_ROWS):
+            if not may_have_more_rows(body, mime_type_of(content_type), SHORT_ROWS):
                 return await self._score_in_thread(version, body, content_type, request_id, source)
         return await version.large.score(body, content_type, request_id, source)
 

@@ -22,7 +22,7 @@ from fraud_model.serving.fast_path import Recogniser, Rows
 from fraud_model.serving.model import ScoredRows, ServedModel
 from fraud_model.serving.refusal import FORMATS, explain_refusal
 from fraud_model.serving.reply import Reply, refuse
-from fraud_model.serving.screening import Excess, Screen, parse_json
+from fraud_model.serving.screening import Excess, Screen, mime_type_of, parse_json
 from fraud_model.serving.settings import Settings
 
 log = logging.getLogger("fraud_model.serving")
@@ -48,7 +48,7 @@ class Scoring:
 
         `source` is what its header says of where it comes from, for the audit log.
         """
-        mime_type = content_type.partition(";")[0].strip().lower()
+        mime_type = mime_type_of(content_type)
         excess = self._screen.excess(body, mime_type)
         if excess:
             return _refused(excess)

@@ -171,6 +171,11 @@ class Screen:
         )
 
 
+def mime_type_of(content_type: str) -> str:
+    """A content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _first_two(body: bytes) -> tuple[list[str], list[str]]:
     """The header of a CSV and its first row; like pandas, without blank lines before them.
 

@@ -123,6 +123,15 @@ def meets_at(number: int, command: Callable[[], object], other: Callable[[], obj
     return [said["command"], said["other"]] if "other" in said else []
 
 
+def written(name: str, version: str, stage: str, *, archive: bool = False) -> None:
+    """Writes a stage into the registry, as a hand or a late move does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        mlflow.MlflowClient().transition_model_version_stage(
+            name, version, stage, archive_existing_versions=archive
+        )
+
+
 def assert_settled(name: str) -> None:
     state = State.of(name)
     assert len(state.standing["Production"]) == 1
@@ -245,11 +254,7 @@ def test_a_late_write_of_an_overtaken_move_does_not_end_the_one_that_overtook_it
     def met(*arguments: Any) -> State:
         state = move(*arguments)
         # Decided upon when the alias was on version 3, and set right by its command in the end.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            mlflow.MlflowClient().transition_model_version_stage(
-                name, "3", "Production", archive_existing_versions=True
-            )
+        written(name, "3", "Production", archive=True)
         return state
 
     monkeypatch.setattr("fraud_model.registry.moves.move", met)
@@ -330,9 +335,7 @@ def test_production_that_a_late_promotion_to_staging_emptied_is_told_and_filled(
         ledger.write("promote", name, "Staging", None, "2", "moving")
     # … Production gets that version meanwhile, and then the write comes, and a kill.
     promoted(name, "2")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        mlflow.MlflowClient().transition_model_version_stage(name, "2", "Staging")
+    written(name, "2", "Staging")
     assert State.of(name).standing["Production"] == set()
 
     with caplog.at_level(logging.WARNING):
@@ -353,9 +356,7 @@ def test_a_version_archived_by_hand_is_not_put_back_by_a_move_that_once_was_inte
     with open_run("promote"):
         ledger.write("promote", name, "Staging", None, "2", "moving")
     promoted(name, "2")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        mlflow.MlflowClient().transition_model_version_stage(name, "2", "Archived")
+    written(name, "2", "Archived")
     promoted(name, "3", "Staging")
     assert State.of(name).standing == {"Production": set(), "Staging": {"3"}}
 
