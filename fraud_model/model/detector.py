@@ -259,7 +259,11 @@ class FraudDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def probability(self, model_input: pd.DataFrame) -> Floats:
         """Calibrated fraud probabilities, shape (rows,), without the rest of the answer."""
         *_, decision = self.parts
-        return decision.probability(self._log_odds(self.encoder.encode(model_input)))
+        return decision.probability(self.log_odds(model_input))
+
+    def log_odds(self, model_input: pd.DataFrame) -> Floats:
+        """The booster's raw scores, shape (rows,), before calibration."""
+        return self._log_odds(self.encoder.encode(model_input))
 
     def contributions(self, model_input: pd.DataFrame) -> Floats:
         """SHAP values in log-odds, shape (rows, features)."""

@@ -16,6 +16,7 @@ from fraud_model.evaluation.intervals import Interval
 from fraud_model.evaluation.slices import Slice
 from fraud_model.model.metrics import shown_rows
 from fraud_model.tracking import active_run_id
+from fraud_model.training.hand_over import HandOver
 from fraud_model.training.result import TrainingResult
 
 PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "time": "times"}
@@ -253,26 +254,34 @@ def _refit(result: TrainingResult) -> str:
             "The model that is served is the one that was measured: it learned from the train "
             "part, and was calibrated on the validation part."
         )
-    handed = result.hand_over
-    tried = (
-        "One step earlier in time the same hand-over"
-        if result.parts.how == "time"
-        else "The same hand-over from a model of the first 60 % of the train part was tried on the "
-        "validation part: it"
-    )
-    carried = (
-        "How well that carries over could not be checked: the train part has too few frauds."
-        if handed is None
-        else f"{tried} expected {handed.expected_frauds:,.1f} frauds where "
-        f"{handed.frauds.value:,.0f} came, "
-        f"{'within' if handed.agrees else 'beyond'} chance (95 % interval "
-        f"{handed.frauds.low:,.1f} to {handed.frauds.high:,.1f}), and was to flag "
-        f"{handed.planned:.3%} of the transactions where it flagged {handed.came:.3%}."
-    )
+    steps = result.hand_over
+    carried = "How well that carries over could not be checked: the train part has too few frauds."
+    if steps:
+        place = "earlier in time" if result.parts.how == "time" else "on shares of the train part"
+        carried = "\n".join(
+            [
+                f"The same hand-over was tried {place}, from a model of fewer rows to one of more. "
+                "What it expected on rows that neither has learned, and what came there:",
+                "",
+                "| from | to | on the | frauds expected | came | share to be flagged | flagged |",
+                "|---|---|---|---|---|---|---|",
+                *(_hand_over_row(each) for each in steps),
+            ]
+        )
     return (
         "These metrics are those of the evaluation model, which learned from the train part. The "
         "model that is served was then fitted on all rows with the same hyperparameters and "
         f"rounds, and took calibration and decision over. {carried}"
+    )
+
+
+def _hand_over_row(step: HandOver) -> str:
+    return (
+        f"| {step.from_rows:,} rows | {step.to_rows:,} | {step.part} part "
+        f"| {step.expected_frauds:,.1f}, "
+        f"{'within' if step.agrees else '**beyond**'} chance "
+        f"| {step.frauds.value:,.0f} [{step.frauds.low:,.1f}, {step.frauds.high:,.1f}] "
+        f"| {step.planned:.3%} | {step.came:.3%} |"
     )
 
 

@@ -26,7 +26,7 @@ from fraud_model.training.card import write_card
 from fraud_model.training.config import TrainingConfig
 from fraud_model.training.fit import fit, refit
 from fraud_model.training.fraud_rates import question_fraud_rates
-from fraud_model.training.hand_over import check_hand_over
+from fraud_model.training.hand_over import HandOver, check_hand_over
 from fraud_model.training.known_rows import make_known_rows
 from fraud_model.training.place import Place, opened
 from fraud_model.training.result import TrainingResult
@@ -132,9 +132,11 @@ def _fit_and_evaluate(config: TrainingConfig, place: Place) -> TrainingResult:
     fitted = fit(parts.train, parts.validation, columns, hyperparameters, weight, place)
     warnings += [fitted.leaks.message()] if fitted.leaks else []
     warnings += [fitted.doubt] if fitted.doubt else []
+    *_, calibration = fitted.detector.parts
+    holdout_log_odds = place.raw_scores(fitted.detector, parts.holdout)
     probabilities = {
         "validation": fitted.validation_probability,
-        "holdout": place.probability(fitted.detector, parts.holdout),
+        "holdout": calibration.probability(holdout_log_odds),
     }
     scored = {
         name: Scored.from_part(
@@ -147,16 +149,18 @@ def _fit_and_evaluate(config: TrainingConfig, place: Place) -> TrainingResult:
         )
         for name, probability in probabilities.items()
     }
-    *_, calibration = fitted.detector.parts
     bounds = parse_risk_bounds(config.risk_bounds)
     decision = decide(policy, calibration, scored["validation"], columns.amount, bounds)
-    detector, hand_over = fitted.detector.with_decision(decision), None
+    detector = fitted.detector.with_decision(decision)
+    hand_over: tuple[HandOver, ...] = ()
     known = np.full(len(dataset.table), np.nan)
     for name, part in scored.items():
         known[parts.places[name]] = part.probability
     if config.refit:
         print("checking how calibration and decision carry over to a model of more rows")
-        hand_over = check_hand_over(dataset, parts, fitted, hyperparameters, policy, weight, place)
+        hand_over = check_hand_over(
+            dataset, parts, fitted, holdout_log_odds, hyperparameters, policy, weight, place
+        )
         print(f"fitting the model to serve on all {len(dataset.table):,} transactions")
         detector, log_odds = refit(
             dataset.table, columns, hyperparameters, detector, fitted.rounds, place

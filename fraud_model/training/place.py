@@ -70,8 +70,8 @@ class Place(Protocol):
         """Raw scores, shape (rows,)."""
         ...
 
-    def probability(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
-        """Calibrated probabilities of a table's rows, shape (rows,)."""
+    def raw_scores(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
+        """A detector's raw scores of a table's rows, shape (rows,)."""
         ...
 
 
@@ -96,9 +96,9 @@ class Here:
         """See `Place`."""
         return log_odds_of(booster, values)
 
-    def probability(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
+    def raw_scores(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
         """See `Place`."""
-        return np.concatenate([detector.probability(piece) for _, piece in pieces(table)])
+        return np.concatenate([detector.log_odds(piece) for _, piece in pieces(table)])
 
 
 HERE: Place = Here()

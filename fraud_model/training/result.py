@@ -41,7 +41,7 @@ class TrainingResult:
     have the keys `validation` and `holdout`. `table_probability` is what the served model gives the
     rows of the table, shape (rows,); NaN for the train part of a model that was not refitted, which
     knows those rows better than any others. `alert_budget` is in alerts a day. Each
-    genuine transaction of the table stands for `genuine_weight` of them. `hand_over` is None where
+    genuine transaction of the table stands for `genuine_weight` of them. `hand_over` is empty where
     nothing was handed over, or it could not be checked. `warnings` are for somebody to look at.
     """
 
@@ -55,7 +55,7 @@ class TrainingResult:
     scored: dict[str, Scored]
     table_probability: Floats
     metrics: dict[str, Metrics]
-    hand_over: HandOver | None
+    hand_over: tuple[HandOver, ...]
     warnings: tuple[str, ...] = ()
 
     @property

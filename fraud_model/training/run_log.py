@@ -89,19 +89,21 @@ def log_result(result: TrainingResult) -> None:
         "model/rounds": fitted.rounds[0],
         "validation/average_precision_of_baseline": fitted.baseline_average_precision,
     }
-    decision, handed = result.decision, result.hand_over
+    decision, steps = result.decision, result.hand_over
     if decision.threshold is not None:
         own["model/threshold"] = decision.threshold
     if decision.review_cost is not None:
         own["model/review_cost"] = decision.review_cost
-    if handed is not None:
-        own["hand_over/frauds"] = handed.frauds.value
-        own["hand_over/expected_frauds"] = handed.expected_frauds
-        own["hand_over/flagged_share_planned"] = handed.planned
-        own["hand_over/flagged_share"] = handed.came
     mlflow.log_metrics({**metrics, **own})
     log_curve(fitted.curve.rounds, fitted.curve.metrics, "learning_curve/")
     log_curve(fitted.curve.rounds, fitted.curve.training, "learning_curve/training_")
+    handed = {
+        "frauds": [step.frauds.value for step in steps],
+        "expected_frauds": [step.expected_frauds for step in steps],
+        "flagged_share_planned": [step.planned for step in steps],
+        "flagged_share": [step.came for step in steps],
+    }
+    log_curve(range(1, len(steps) + 1), handed, "hand_over/")
     _log_plots(result)
 
 

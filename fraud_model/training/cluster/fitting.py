@@ -78,10 +78,10 @@ class Cluster:
         with self._parts(values) as parts:
             return parts.predict(parts.send(booster))
 
-    def probability(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
+    def raw_scores(self, detector: FraudDetector, table: pd.DataFrame) -> Floats:
         """See `Place`."""
-        booster, encoder, scaler, decision = detector.parts
-        return decision.probability(self.log_odds(booster, scaled_inputs(table, encoder, scaler)))
+        booster, encoder, scaler, _ = detector.parts
+        return self.log_odds(booster, scaled_inputs(table, encoder, scaler))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
