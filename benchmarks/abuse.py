@@ -8,7 +8,8 @@ prints, for each body, the answers and their time, the processor time and the me
 server's processes took for it, and the longest wait of a one-row request; then the latency of
 one-row requests, alone and beside a client that sends 1,000 rows at a time; at the end how long the
 server takes to stop, and its memory: at the start, before anything is sent; once the process for
-large requests is loaded; and after all of it.
+large requests is loaded; after all of it; and once that process has ended, since it had nothing to
+do for a minute.
 """
 
 from __future__ import annotations
@@ -80,9 +81,14 @@ def main() -> None:
                 time.sleep(REST_SECONDS)
             print_latency(url, row, round(LATENCIES * scale))
             last = usage(process.pid)[1]
+            while requests.get(f"{url}/health", timeout=120).json()["large_requests"] != "idle":
+                time.sleep(REST_SECONDS)
+            time.sleep(REST_SECONDS)
+            rest = usage(process.pid)[1]
             print(
                 f"memory: {first:,.0f} MiB at the start, {loaded:,.0f} MiB with the process for "
-                f"large requests, {last:,.0f} MiB after all of it"
+                f"large requests, {last:,.0f} MiB after all of it, {rest:,.0f} MiB without that "
+                "process"
             )
             start = time.perf_counter()
             process.send_signal(signal.SIGTERM)

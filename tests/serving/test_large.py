@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -74,7 +74,7 @@ class Scripted(LargeLane):
     def __init__(self, served: ServedModel) -> None:
         super().__init__(served, Settings(request_timeout=30))
         self.loaded, self.answered = asyncio.Event(), asyncio.Event()
-        self.process = Mock(Process, kill=Mock(), wait=AsyncMock())
+        self.process = Mock(Process, kill=Mock(), wait=AsyncMock(), stdin=Mock())
 
     async def _load(self) -> Process:
         await self.loaded.wait()
@@ -118,10 +118,51 @@ def test_a_request_has_all_its_time_from_its_turn_and_ends_nothing_before(export
         assert third.result().status == 504
         large.process.kill.assert_called_once()
 
+    run_at(lambda: now, send())
+
+
+def test_a_process_that_is_not_needed_ends(exported: Path) -> None:
+    served = load_served(resolve(str(exported)))
+    now = 0.0
+
+    async def later(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def send() -> None:
+        large = Scripted(served)
+        large.loaded.set()
+        for name in "ab":
+            large.answered.clear()
+            request = asyncio.create_task(large.score(b"", "application/json", name))
+            await later(0)
+            await later(20)
+            large.answered.set()
+            await later(0)
+            assert request.result().status == 200
+            await later(lane.IDLE_SECONDS - 1)
+            assert large.state == "ok"
+            large.process.stdin.close.assert_not_called()
+        await later(2)
+        assert large.state == "idle"
+        large.process.stdin.close.assert_called_once()
+        again = asyncio.create_task(large.score(b"", "application/json", "c"))
+        await later(0)
+        assert again.result().status == 200
+        await large.stop()
+        assert large.process.stdin.close.call_count == 2
+
+    run_at(lambda: now, send())
+
+
+def run_at(clock: Callable[[], float], work: Coroutine[None, None, None]) -> None:
+    """Runs it in an event loop that goes by a clock of the test's own."""
     loop = asyncio.new_event_loop()
-    loop.time = lambda: now  # type: ignore[method-assign]
+    loop.time = clock  # type: ignore[method-assign]
     with closing(loop):
-        loop.run_until_complete(send())
+        loop.run_until_complete(work)
 
 
 @pytest.mark.slow

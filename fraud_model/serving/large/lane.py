@@ -3,7 +3,8 @@
 What costs much is scored where it holds up nobody: the worker's event loop only passes bytes on. A
 request that is not answered in time, counted from its turn, ends the process; the next one waits
 until another is loaded. One that waits too long for its turn is refused and ends nothing, or those
-that queue would end one process after the other.
+that queue would end one process after the other. Where no large request comes for a while, the
+process ends as well, and its memory is the machine's again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ log = logging.getLogger("fraud_model.serving")
 # Requests that may wait for the one in hand; each holds its body.
 MOST_WAITING = 8
 END_SECONDS = 5.0
+# The process takes two seconds or three to start, and as much memory as the worker.
+IDLE_SECONDS = 60.0
 # The pipe's buffer; an answer is read in pieces of this size.
 CHUNK_BYTES = 1 << 20
 
@@ -53,17 +56,32 @@ class LargeLane:
         self._waiting = 0
         self._turn = asyncio.Lock()
         self._starting: asyncio.Task[Process] | None = None
+        self._rest: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> str:
-        """`idle` until the first large request; then `ok`, or `starting` while a process loads."""
+        """`idle` where no process runs, `starting` while one loads, `ok` once it has."""
         if self._starting is None:
             return "idle"
         return "ok" if self._starting.done() else "starting"
 
     def _start(self) -> asyncio.Task[Process]:
         self._starting = asyncio.get_running_loop().create_task(self._load())
+        self._rest_later()
         return self._starting
+
+    def _rest_later(self) -> None:
+        if self._rest:
+            self._rest.cancel()
+        self._rest = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_unused)
+
+    def _end_unused(self) -> None:
+        # At once, so that a request that comes meanwhile starts another one.
+        starting = self._starting
+        if starting is not None and not self._waiting:
+            self._starting = None
+            self._ending = asyncio.get_running_loop().create_task(_stop(starting))
 
     async def warm(self) -> None:
         """Loads a process before the first large request; one that fails is tried again by it."""
@@ -76,12 +94,13 @@ class LargeLane:
 
     async def stop(self) -> None:
         """Ends the process."""
+        if self._rest:
+            self._rest.cancel()
         starting, self._starting = self._starting, None
         if starting is not None:
-            starting.cancel()
-            await asyncio.wait([starting], timeout=END_SECONDS)
-            if not starting.cancelled() and starting.exception() is None:
-                await _end(starting.result())
+            await _stop(starting)
+        if self._ending is not None:
+            await self._ending
 
     async def score(
         self, body: bytes, content_type: str, request_id: str, source: str = ""
@@ -106,6 +125,7 @@ class LargeLane:
             return too_slow(self._timeout) if has_begun else busy()
         finally:
             self._waiting -= 1
+            self._rest_later()
 
     async def _ready(self) -> Process | None:
         """The process, once it is loaded; None where it cannot be."""
@@ -183,6 +203,13 @@ class LargeLane:
             status = await process.wait()
             raise Ended(f"the process for large requests ended with status {status}; see the log")
         return process
+
+
+async def _stop(starting: asyncio.Task[Process]) -> None:
+    starting.cancel()
+    await asyncio.wait([starting], timeout=END_SECONDS)
+    if not starting.cancelled() and starting.exception() is None:
+        await _end(starting.result())
 
 
 async def _end(process: Process) -> None:
