@@ -20,6 +20,10 @@ FEWEST_VALUES = 250
 # The usual threshold, like 0.1 for a shift worth a look (N. Siddiqi, Credit Risk Scorecards).
 PSI_THRESHOLD = 0.2
 
+# Beyond so many values the exact distribution of the distance takes seconds for a window, and its
+# limit says the same.
+MOST_EXACT = 10_000
+
 MEDIAN = "median"
 
 
@@ -131,6 +135,8 @@ def kolmogorov_smirnov(counts: Counts, known: Distribution, rows: int) -> tuple[
         return 0.0, 1.0
     distance = np.abs(np.cumsum(counts) / seen - np.cumsum(known.shares)).max()
     effective = max(1, round(seen * rows / (seen + rows)))
+    if effective > MOST_EXACT:
+        return float(distance), float(stats.kstwobign.sf(distance * np.sqrt(effective)))
     return float(distance), float(stats.kstwo.sf(distance, effective))
 
 

@@ -40,14 +40,17 @@ def test_a_value_never_seen_moves_a_constant_feature() -> None:
     assert psi(constant.count(np.ones(1_000)), constant) > 1
 
 
+@pytest.mark.parametrize("rows", [5_000, 20_000])
 @pytest.mark.parametrize("shift", [0.0, 0.02, 0.3])
-def test_kolmogorov_smirnov_agrees_with_scipy(shift: float) -> None:
-    now = draw(20_000) + shift
+def test_kolmogorov_smirnov_agrees_with_scipy(shift: float, rows: int) -> None:
+    now = draw(rows) + shift
     distance, p_value = kolmogorov_smirnov(KNOWN.count(now), KNOWN, len(REFERENCE))
     exact = stats.ks_2samp(now, REFERENCE, method="asymp")
     # Read at the reference's hundredths, it can only be smaller.
     assert exact.statistic - 0.01 <= distance <= exact.statistic + 1e-9
     assert p_value >= exact.pvalue * 0.99
+    effective = round(rows * len(REFERENCE) / (rows + len(REFERENCE)))
+    assert p_value == pytest.approx(stats.kstwo.sf(distance, effective), rel=0.1, abs=1e-9)
 
 
 def test_the_median_before_and_now() -> None:
