@@ -1,4 +1,4 @@
-"""Runs an entry point as a user would, and says what it cost."""
+"""Runs an entry point as a user would, or another command, and says what it cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[1]
 def cost(
     name: str, *options: str, folder: Path, good: Collection[int] = (0,)
 ) -> tuple[float, float]:
-    """Seconds and mebibytes of one run of an entry point in `folder`; Linux only.
+    """Seconds and mebibytes of one run of an entry point in `folder`; Linux only."""
+    return cost_of(sys.executable, "-m", f"entrypoints.{name}", *options, folder=folder, good=good)
+
+
+def cost_of(*command: str, folder: Path, good: Collection[int] = (0,)) -> tuple[float, float]:
+    """Seconds and mebibytes of a command in `folder`; Linux only.
 
     The memory is the most resident one of the process, or together with those that it has started.
 
@@ -26,7 +31,7 @@ def cost(
     """
     start, most = time.perf_counter(), 0.0
     process = subprocess.Popen(
-        [sys.executable, "-m", f"entrypoints.{name}", *options],
+        command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
@@ -36,7 +41,7 @@ def cost(
         most = max(most, _memory(process.pid))
         time.sleep(0.05)
     if process.returncode not in good:
-        raise RuntimeError(f"{name} ended with status {process.returncode}")
+        raise RuntimeError(f"{command} ended with status {process.returncode}")
     return time.perf_counter() - start, most
 
 

@@ -82,6 +82,7 @@ SHORT = {
     "gate": ("--draws 1 --chains 1", "| `even` |"),
     "overhead": ("--repeats 1 --scale 0.1", "| scoring |"),
     "serving": ("--rounds 1 --seconds 0.2", "| latency / MLServer, one tensor |"),
+    "serving_before": ("--turns 1 --seconds 0.2", "| `dataframe_records`, 1,000 rows |"),
     "abuse": ("--scale 0.1", "s after SIGTERM"),
     "soak": ("--minutes 0.3", "whose rows or refusal are not all in the audit log: 0"),
     "refresh": ("--minutes 0.1", "| errors | 0 |"),
