@@ -85,7 +85,8 @@ HELP = {
     "log": "the server's audit log, or a CSV, CSV.gz or Parquet table of transactions",
     "labels": "table of labels, matched by request_id and row, or by the table's own key columns",
     "test_requests": "true counts what came from the server's page or a test as traffic",
-    "base": "table of an earlier collect to go on from",
+    "base": "table of an earlier collect to go on from, a file or an address; may be missing where "
+    "it is the output",
     "window": "1d, 12h, 30m, or a number of transactions",
     "report": "directory to write the report to",
     "keys": "names of columns to carry over beside the scores, with commas between",
@@ -102,7 +103,10 @@ HELP = {
 
 
 # What a parameter means to one entry point alone.
-OWN_HELP = {("tune", "space"): "YAML file with the search space; empty for the built-in one"}
+OWN_HELP = {
+    ("tune", "space"): "YAML file with the search space; empty for the built-in one",
+    ("collect", "output"): "file to write, or its address in an object store (s3, gs, abfss)",
+}
 
 # Parameters that name what is written.
 OUTPUTS = frozenset({"output", "report", "comparison", "proposal"})

@@ -3,7 +3,8 @@
 FraudModelError
 ├── ParameterError        an entry point parameter that cannot be used
 ├── DataError             a table, log or labels that cannot be used
-│   └── DownloadError     a file that could not be fetched whole and unchanged
+│   ├── DownloadError     a file that could not be fetched whole and unchanged
+│   └── NothingThere      an address at which an object store holds nothing
 ├── NotInstalled          a package that only some entry points need
 ├── TrainingError         a model that is no better than a plain baseline
 │   └── ClusterError      a Dask cluster that cannot be used, or loses a worker
@@ -38,6 +39,10 @@ class DataError(FraudModelError):
 
 class DownloadError(DataError):
     """A file that could not be fetched whole and unchanged."""
+
+
+class NothingThere(DataError):
+    """An address at which an object store holds nothing."""
 
 
 class NotInstalled(FraudModelError):

@@ -40,21 +40,21 @@ def collect(
     rule: LabelRule,
     target: str,
     output: Path,
-    base: Path | None,
+    base: tuple[Path, str] | None,
 ) -> Collected:
     """Writes the table to `output`, which is replaced at the end, whole.
 
     The columns are those of `OWN`, the features of all versions, since when the label is known, if
-    that was said, and the label in `target`: 1, 0, or null while it is not known. The rows of
-    `base`, an earlier table, come first; labels that have arrived since are theirs too, unless the
-    table holds one of a later date. Of several rows with the same request id and row, the first
-    stays.
+    that was said, and the label in `target`: 1, 0, or null while it is not known. `base` is the
+    file of an earlier table, and what messages call it. Its rows come first; labels that have
+    arrived since are theirs too, unless the table holds one of a later date. Of several rows with
+    the same request id and row, the first stays.
 
     Raises:
         DataError: the log holds no row of the model, `base` is no such table, columns have the same
             name, or the output cannot be written.
     """
-    earlier = _Earlier(base, target) if base else None
+    earlier = _Earlier(*base, target) if base else None
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
             return _collect(sent, labels, rule, target, output, earlier, Path(folder))
@@ -119,18 +119,18 @@ def _collect(
 class _Earlier:
     """A table that was collected before."""
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Path, place: str, target: str) -> None:
         try:
             self._file = parquet_in_batches(path)
         except (pyarrow.ArrowException, OSError) as error:
-            raise _damaged(path, error) from error
-        self._path = path
+            raise _damaged(place, error) from error
+        self._place = place
         self.schema = self._file.schema_arrow
         missing = [name for name in (*OWN, target) if name not in self.schema.names]
         if missing:
             raise DataError(
-                f"base={path} lacks the columns {', '.join(map(repr, missing))}. Give a table that "
-                "collect wrote with the same target."
+                f"base={place} lacks the columns {', '.join(map(repr, missing))}. Give a table "
+                "that collect wrote with the same target."
             )
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
@@ -138,12 +138,12 @@ class _Earlier:
             for batch in self._file.iter_batches(ROWS_PER_BATCH, columns=columns):
                 yield pyarrow.Table.from_batches([batch])
         except (pyarrow.ArrowException, OSError) as error:
-            raise _damaged(self._path, error) from error
+            raise _damaged(self._place, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def _damaged(place: str, error: Exception) -> DataError:
     return DataError(
-        f"base={path} cannot be read as a Parquet file ({first_line(error)}). Give a table that "
+        f"base={place} cannot be read as a Parquet file ({first_line(error)}). Give a table that "
         "collect wrote, or leave base out."
     )
 

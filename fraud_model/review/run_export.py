@@ -1,6 +1,6 @@
 """A training run as files that may leave the tracking store.
 
-Left out are its transactions, the user, and the folders of this machine.
+Left out are its transactions, the user, the folders of this machine, and the secrets in addresses.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import mlflow
 import mlflow.artifacts
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE, MLFLOW_USER
 
+from fraud_model.data.download import public
 from fraud_model.evaluation import holdout, learned
 
 RUN_FILE = "run.json"
@@ -22,7 +23,8 @@ def write_run(run_id: str, folder: Path) -> None:
     """Writes parameters, metrics and tags of a run as JSON, and its artifacts but the holdout
     and what it has learned.
 
-    Of a local path, the JSON holds the last part alone.
+    Of a local path, the JSON holds the last part alone, and of an address no user, password and
+    options.
     """
     folder.mkdir(parents=True, exist_ok=True)
     client = mlflow.MlflowClient()
@@ -49,4 +51,6 @@ def _without_places(texts: Mapping[str, str]) -> dict[str, str]:
         path = PurePath(text.removeprefix("file://"))
         if path.is_absolute():
             shown[name] = path.name
+        elif "://" in text and " " not in text:
+            shown[name] = public(text)
     return shown

@@ -55,7 +55,8 @@ class Place:
         (self.folder / "labels.csv").write_text(labels)
         known = read_label_table(self.folder / "labels.csv", "Class", ("request_id", "row"))
         sent = SentRows(self.log, "fraud-detector", **more)
-        done = collect(sent, known, rule, "Class", self.output, base)
+        earlier = (base, str(base)) if base else None
+        done = collect(sent, known, rule, "Class", self.output, earlier)
         return done, pd.read_parquet(self.output)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
+from fraud_model.data.cloud import without_secrets
 from fraud_model.data.sources import read_source
 from fraud_model.errors import DataError, ParameterError
 from tests.support.file_server import serve
@@ -96,6 +97,20 @@ def test_a_query_reads_postgresql(tmp_path: Path, shop: pd.DataFrame) -> None:
         assert "wr0ng" not in message
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("t.parquet", "t.parquet"),
+        ("s3://bank/t.parquet?region=eu", "s3://bank/t.parquet?region=eu"),
+        (f"s3://key:{PASSWORD}@bank/t.parquet?region=eu", "s3://bank/t.parquet?region=eu"),
+        ("abfss://bank@host.net/t.parquet", "abfss://bank@host.net/t.parquet"),
+        (f"abfss://bank@host.net/t.parquet?sig={PASSWORD}", "abfss://bank@host.net/t.parquet"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
+    assert without_secrets(address) == shown
+
+
 @pytest.mark.slow
 def test_s3_gives_files_folders_and_patterns(
     shop: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
@@ -138,7 +153,7 @@ def test_a_public_bucket_needs_no_credentials(
         use_store(store.endpoint, monkeypatch, credentials=False)
         assert len(read_source("s3://bank/public/x.parquet").frame) == len(shop)
         message = refusal("s3://bank/private/x.parquet")
-        assert "-P data=s3://anonymous@bank/private/x.parquet" in message
+        assert "without credentials: s3://anonymous@bank/private/x.parquet" in message
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -25,7 +26,8 @@ from tests.support.audit_lines import scored_lines, write_lines
 from tests.support.environment import REPOSITORY, copy_checkout, own_environment
 from tests.support.fake_github import TOKEN, GitHub, running_github
 from tests.support.file_server import serve, serve_api, serve_folder
-from tests.support.workflow_runner import WORKFLOWS, Job, load, run_job
+from tests.support.object_store import ACCESS, object_store
+from tests.support.workflow_runner import WORKFLOWS, Job, holds, load, run_job
 
 NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
 ENTRY_POINTS = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
@@ -36,6 +38,8 @@ STEPS = [
     for step in job.get("steps", [])
 ]
 RUNS = [(name, step["run"]) for name, step in STEPS if "run" in step]
+TRAFFIC_TABLE = "s3://bank/traffic.parquet"
+NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def tool(*command: str) -> subprocess.CompletedProcess[str]:
@@ -192,8 +196,8 @@ def train_on(source: str, clone: Path, secrets: dict[str, str], **environment: s
     values = {
         "inputs.source || 'mirror'": source,
         "inputs.source == 'simulated' && 'simulated' || "
-        "inputs.source == 'traffic' && 'collected.parquet' || 'auto'": (
-            "collected.parquet" if of_traffic else "auto"
+        "inputs.source != 'traffic' && 'auto' || secrets.TRAFFIC_TABLE": (
+            TRAFFIC_TABLE if of_traffic else "auto"
         ),
         "inputs.source == 'traffic' && vars.LABEL_DELAY || '0'": "1h" if of_traffic else "0",
         "inputs.source == 'traffic' && vars.UNLABELLED || 'ignore'": (
@@ -203,6 +207,16 @@ def train_on(source: str, clone: Path, secrets: dict[str, str], **environment: s
     }
     job: dict[str, Any] = load("model-training.yml")["jobs"]["train"]
     return run_job(job, clone, clone.parent, values | secrets, **environment)
+
+
+def started_after(monitored: Job) -> list[str]:
+    """The jobs of the monitoring that start once its first one has ended."""
+    outputs = {f"needs.monitor.outputs.{name}": text for name, text in monitored.outputs.items()}
+    return [
+        name
+        for name, job in load("monitoring.yml")["jobs"].items()
+        if "needs" in job and holds(job["if"], monitored.failed, lambda name: outputs.get(name, ""))
+    ]
 
 
 def follow(name: str, clone: Path, github_url: str) -> Job:
@@ -308,6 +322,14 @@ def test_broken_data_fails_and_is_reported_as_one_issue(
     assert len(hub.comments) == 1
 
 
+@pytest.mark.parametrize("table", ["", TRAFFIC_TABLE])
+def test_traffic_is_collected_where_a_table_is_named(table: str) -> None:
+    steps = load("monitoring.yml")["jobs"]["monitor"]["steps"]
+    (collect,) = (step for step in steps if step.get("id") == "collect")
+    names = {"steps.monitor.outputs.retrain": "true", "env.TRAFFIC_TABLE": table}
+    assert holds(collect["if"], True, names.__getitem__) == bool(table)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the workflow fetches with curl")
 @pytest.mark.long
@@ -315,69 +337,86 @@ def test_an_alarm_starts_a_training_on_the_traffic_that_alarmed(
     clone: Path, exported: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(exported, clone / "model")
+    # The workflow collects and trains the model of this name.
+    origin = clone / "model" / "origin.json"
+    content = json.loads(origin.read_text()) | {"model_name": "fraud-detector"}
+    origin.write_text(json.dumps(content))
+    commit(clone)
     detector = mlflow.pyfunc.load_model(str(exported)).unwrap_python_model()
-    name = json.loads((exported / "origin.json").read_text())["model_name"]
     hooked: list[bytes] = []
+    frauds: list[pd.Series] = []
 
     def answer(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
         hooked.append(body)
         return 200, {}
 
-    job = load("monitoring.yml")["jobs"]["monitor"]
-    nothing = run_job(job, clone, tmp_path / "nothing", {})
-    assert not nothing.failed
-    assert nothing.outputs == {}
-    # A column that jumps by itself is a broken feed: an alarm against which learning does not help.
-    feed = Drift(shift={"V3": 1.0})
-    moved = Drift(shift={"V3": 1.0, "V7": 1.0, "Amount": 1.0})
-    for number, (drift, retrain) in enumerate(((None, "false"), (feed, "false"), (moved, "true"))):
-        folder = tmp_path / f"{number}"
-        lines, frauds = [], []
-        for day in range(2):
+    def serve_days(first: int, drift: Drift | None) -> None:
+        lines = []
+        for day in (first, first + 1):
             table = simulate(5_000, 250, seed=day, drift=drift).tail(2_000)
-            scored = scored_lines(detector, table, day=day, name=name)
+            scored = scored_lines(detector, table, day=day)
             lines += scored
             of_day = pd.Series([line["request_id"] for line in scored])
             frauds.append(of_day[table["Class"].to_numpy() == 1])
         write_lines(tmp_path / "served.jsonl", lines)
         # A chargeback feed: it names frauds and nothing else.
-        chargebacks = pd.DataFrame({"request_id": pd.concat(frauds), "Class": 1})
+        chargebacks = pd.DataFrame({"request_id": pd.concat(frauds).unique(), "Class": 1})
         chargebacks.to_csv(tmp_path / "chargebacks.csv", index=False)
-        with serve_folder(tmp_path) as url, serve_api(answer) as hook:
-            done = run_job(
-                job,
-                clone,
-                folder,
-                {
-                    "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
-                    "secrets.LABELS_URL": f"{url}/chargebacks.csv",
-                    "secrets.LABELS_URL != '' && 'labels.csv' || ''": "labels.csv",
-                    "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
-                    "vars.LABEL_DELAY || '0'": "1h",
-                    "vars.UNLABELLED || 'ignore'": "genuine",
-                    "secrets.ALERT_WEBHOOK": hook,
-                },
-            )
-        assert done.failed == (drift is not None), done.log
-        assert done.outputs == {"retrain": retrain}
-        assert (folder / "monitoring" / "report.html").is_file()
-        assert len(hooked) == number
 
-    # The workflow trains the model of that name; the exported one has a name of its own.
-    named = [{**line, "model_name": "fraud-detector"} for line in lines]
-    write_lines(tmp_path / "served.jsonl", named)
-    commit(clone)
-    with serve_folder(tmp_path) as url:
-        secrets = {
-            "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
-            "secrets.LABELS_URL": f"{url}/chargebacks.csv",
-        }
-        trained = train_on("traffic", clone, secrets)
+    def monitor(folder: Path, table: str, access: dict[str, str]) -> Job:
+        with serve_folder(tmp_path) as url, serve_api(answer) as hook:
+            given = {
+                "secrets.AUDIT_LOG_URL": f"{url}/served.jsonl",
+                "secrets.LABELS_URL": f"{url}/chargebacks.csv",
+                "secrets.LABELS_URL != '' && 'labels.csv' || ''": "labels.csv",
+                "secrets.MLFLOW_TRACKING_URI == '' && 'model' || ''": "model",
+                "vars.LABEL_DELAY || '0'": "1h",
+                "vars.UNLABELLED || 'ignore'": "genuine",
+                "secrets.ALERT_WEBHOOK": hook,
+                "secrets.TRAFFIC_TABLE": table,
+            }
+            return run_job(job, clone, folder, given | access, **NO_METADATA)
+
+    job = load("monitoring.yml")["jobs"]["monitor"]
+    nothing = run_job(job, clone, tmp_path / "nothing", {})
+    assert not nothing.failed
+    assert nothing.outputs == {"collected": "false"}
+    assert started_after(nothing) == []
+    # A column that jumps by itself is a broken feed: an alarm against which learning does not help.
+    feed = Drift(shift={"V3": 1.0})
+    moved = Drift(shift={"V3": 1.0, "V7": 1.0, "Amount": 1.0})
+    with object_store("bank") as store:
+        secrets = ACCESS | {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": store.endpoint}
+        access = {f"secrets.{name}": text for name, text in secrets.items()}
+        checks = (
+            (0, None, TRAFFIC_TABLE, False),
+            (0, feed, TRAFFIC_TABLE, False),
+            (0, moved, "s3://absent/traffic.parquet", False),
+            (0, moved, TRAFFIC_TABLE, True),
+            (2, moved, TRAFFIC_TABLE, True),
+        )
+        for number, (first, drift, table, collected) in enumerate(checks):
+            serve_days(first, drift)
+            folder = tmp_path / f"{number}"
+            hooked.clear()
+            done = monitor(folder, table, access)
+            assert done.failed == (drift is not None), done.log
+            assert done.outputs == {"collected": str(collected).lower()}, done.log
+            assert (folder / "monitoring" / "report.html").is_file()
+            assert len(hooked) == (drift is not None)
+            assert started_after(done) == ["retrain" if collected else "report"] * done.failed
+            assert ("$ mlflow run . -e collect" in done.log) == (drift is moved)
+        # The log of the first days is gone.
+        assert f"{TRAFFIC_TABLE}: 8,000 rows, 4,000 of them new" in done.log
+        kept = pd.read_parquet(io.BytesIO(store.get("traffic.parquet")))
+        assert {"0-0", "1-1999", "2-0", "3-1999"} <= set(kept["request_id"])
+        trained = train_on("traffic", clone, access, **NO_METADATA)
     assert not trained.failed, trained.log
-    assert "collected.parquet: 4,000 rows, 4,000 of them new" in trained.log
-    assert "trained on real data (collected.parquet)" in trained.log
+    assert f"trained on real data ({TRAFFIC_TABLE})" in trained.log
+    assert re.search(r"data: \S+ \(real\), 7,\d{3} transactions", trained.log)
     assert set(trained.outputs) == {"better"}
     # Others could download it.
-    kept = {path.name for path in (tmp_path / "comparison").rglob("*")}
-    assert kept
-    assert not kept & {"collected.parquet", "audit.jsonl", "transactions.parquet"}
+    uploaded = {path.name for path in (tmp_path / "comparison").rglob("*")}
+    uploaded |= {path.name for path in folder.rglob("*")}
+    assert {"comparison.md", "report.html"} <= uploaded
+    assert not [name for name in uploaded if name.endswith((".parquet", ".jsonl"))]

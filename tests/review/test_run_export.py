@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import mlflow
+
 from fraud_model.registry import versions
 from fraud_model.review.run_export import write_run
 from tests.support.machine import traces
@@ -23,3 +25,16 @@ def test_a_run_leaves_without_its_transactions_and_this_machine(
     written = json.loads((tmp_path / "run.json").read_text())
     assert written["params"]["data"] == written["tags"]["data_source"] == table_csv.name
     assert written["metrics"]["holdout/average_precision"] > 0
+
+
+def test_a_run_leaves_without_the_secrets_of_an_address(run: str, tmp_path: Path) -> None:
+    mlflow.log_params(
+        {
+            "data": "s3://key:s3cret@bank/traffic.parquet?region=eu",
+            "base": "abfss://bank@account.dfs.core.windows.net/t.parquet?sig=s3cret",
+        }
+    )
+    write_run(run, tmp_path)
+    text = (tmp_path / "run.json").read_text()
+    assert json.loads(text)["params"]["data"] == "s3://bank/traffic.parquet"
+    assert "s3cret" not in text

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import yaml
 from tests.support.environment import REPOSITORY, own_environment
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
-ALWAYS = "always() && "
 EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
+COMPARISON = re.compile(r"(\S+) (==|!=) '([^']*)'")
 
 
 def load(name: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def load(name: str) -> dict[str, Any]:
 
 @dataclass
 class Job:
-    """A job that was run: did it fail, its steps' outputs and its summary."""
+    """A job that was run: did it fail, its outputs and its summary."""
 
     failed: bool = False
     outputs: dict[str, str] = field(default_factory=dict)
@@ -49,12 +50,17 @@ def run_job(
     another one finds again in `artifacts`.
     """
     done = Job()
+    outputs: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     temporary = artifacts / "runner"
     temporary.mkdir(parents=True, exist_ok=True)
 
     def value(expression: str) -> str:
+        if COMPARISON.fullmatch(expression):
+            return str(holds(expression, False, value)).lower()
         if expression.startswith("steps."):
-            return done.outputs.get(expression.rpartition(".")[2], "")
+            _, step, *_, name = expression.split(".")
+            return outcomes.get(step, "") if name == "outcome" else outputs.get(name, "")
         return values.get(expression, "")
 
     def fill(text: str) -> str:
@@ -63,10 +69,12 @@ def run_job(
     job_variables = {key: fill(text) for key, text in job.get("env", {}).items()}
     for step in job["steps"]:
         variables = job_variables | {key: fill(text) for key, text in step.get("env", {}).items()}
-        condition = step.get("if", "")
-        if done.failed and not condition.startswith(ALWAYS):
-            continue
-        if condition and not _holds(condition.removeprefix(ALWAYS), variables, value):
+        of_environment = {f"env.{key}": text for key, text in variables.items()}
+
+        def known(name: str, own: dict[str, str] = of_environment) -> str:
+            return own.get(name, "") if name.startswith("env.") else value(name)
+
+        if not holds(step.get("if", ""), done.failed, known):
             continue
         action = step.get("uses", "").partition("@")[0]
         options = step.get("with", {})
@@ -99,15 +107,32 @@ def run_job(
         done.summary += summary.read_text()
         for line in output.read_text().splitlines():
             name, _, text = line.partition("=")
-            done.outputs[name] = text
+            outputs[name] = text
         for line in later.read_text().splitlines():
             name, _, text = line.partition("=")
             job_variables[name] = text
         done.failed = done.failed or process.returncode != 0
+        outcomes[step.get("id", "")] = "failure" if process.returncode else "success"
+    done.outputs = {name: fill(text) for name, text in job.get("outputs", {}).items()}
     return done
 
 
-def _holds(condition: str, variables: dict[str, str], value: Any) -> bool:
-    left, operator, right = re.fullmatch(r"(\S+) (==|!=) '(.*)'", condition).groups()  # type: ignore[union-attr]
-    found = variables.get(left.removeprefix("env."), "") if left.startswith("env.") else value(left)
-    return (found == right) == (operator == "==")
+def holds(condition: str, failed: bool, value: Callable[[str], str]) -> bool:
+    """Whether something starts, after a failure or not, whose condition has && between its terms.
+
+    Without `always()` or `failure()` it starts after successes alone. `value` says what a name
+    stands for.
+    """
+    terms = condition.split(" && ") if condition else []
+    if failed and not {"always()", "failure()"} & set(terms):
+        return False
+    return all(_is_true(term, failed, value) for term in terms)
+
+
+def _is_true(term: str, failed: bool, value: Callable[[str], str]) -> bool:
+    if term in ("always()", "failure()"):
+        return failed or term == "always()"
+    compared = COMPARISON.fullmatch(term)
+    assert compared, term
+    left, operator, right = compared.groups()
+    return (value(left) == right) == (operator == "==")
