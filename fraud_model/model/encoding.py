@@ -108,10 +108,10 @@ class Encoder:
         Each row holds values in the order of `names`. None where a value is not plainly what the
         signature asks for, or cannot be scored.
         """
-        if any(len(row) != len(self.features) for row in rows):
-            return None
         if self._are_numbers:
             return self._encode_numbers(rows)
+        if any(len(row) != len(self.features) for row in rows):
+            return None
         columns: list[list[float]] = []
         for feature, values in zip(self.features, zip(*rows, strict=True), strict=True):
             if not feature.is_plain(values):
@@ -129,6 +129,9 @@ class Encoder:
         try:
             values = np.array(rows, dtype=np.float64)
         except (ValueError, OverflowError):
+            # Among others, rows of different lengths.
+            return None
+        if values.shape[1:] != (len(self.features),):
             return None
         if self._are_inputs:
             return self._with_parts(values, values.T) if self._can_score(values.T) else None

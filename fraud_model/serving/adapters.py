@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from inspect import Parameter, Signature
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,6 @@ from fraud_model.serving.model import (
     ScoredRows,
     ServedModel,
 )
-
-NUMBERS_OR_NONE = frozenset((int, float, type(None)))
 
 
 class Plain:
@@ -69,7 +66,7 @@ class Plain:
 
     def scored_rows(self) -> ScoredRows:
         """What was scored."""
-        return ScoredRows(self._scorer.features, _values_of(self._rows), self._columns)
+        return ScoredRows(self._scorer.features, self._rows, self._columns)
 
 
 class Observed:
@@ -133,11 +130,6 @@ class Observed:
 
 def _is_number(dtype: Any) -> bool:
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-
-
-def _values_of(rows: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
-    types = set(map(type, chain.from_iterable(rows)))
-    return np.array(rows, dtype=np.float64 if types <= NUMBERS_OR_NONE else object)
 
 
 def _as_table(data: Any) -> pd.DataFrame:

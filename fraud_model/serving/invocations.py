@@ -96,7 +96,7 @@ class Invocations:
     def _count_rows(self, rows: ScoredRows, first: int = 0) -> None:
         end = first + ROWS_COUNTED_AT_ONCE
         self._metrics.scored(rows.part(first, end))
-        if end < len(rows.values):
+        if end < len(rows):
             loop = asyncio.get_running_loop()
             loop.call_later(COUNT_SECONDS, self._count_rows, rows, end)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 import mlflow.pyfunc
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -24,26 +26,39 @@ FLAG = "is_fraud"
 PREDICTION = "prediction"
 
 NUMBERS = frozenset((DataType.double, DataType.float, DataType.long, DataType.integer))
+NUMBERS_OR_NONE = frozenset((int, float, type(None)))
 VALUES = NUMBERS | {DataType.string, DataType.boolean, DataType.datetime}
 
 # The columns of an answer by name, each of shape (rows,).
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoredRows:
     """The rows of one request and what was answered to them.
 
     Attributes:
         features: names of the values' columns.
-        values: of shape (rows, features), as a request has them, and None or NaN for a missing one;
-            float64 where every one of them is a number.
+        rows: values as a request has them, and None or NaN for a missing one: an array of shape
+            (rows, features), or a list for each row.
         columns: the answer. Without fraud probabilities and flags it is one column `prediction`.
     """
 
     features: Sequence[str]
-    values: npt.NDArray[Any]
+    rows: npt.NDArray[Any] | Sequence[Sequence[Any]]
     columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    # Not every request needs them: without audit log and shadow only some features are looked at.
+    @cached_property
+    def values(self) -> npt.NDArray[Any]:
+        """The rows as an array, shape (rows, features); float64 where all values are numbers."""
+        if isinstance(self.rows, np.ndarray):
+            return self.rows
+        types = set(map(type, chain.from_iterable(self.rows)))
+        return np.array(self.rows, dtype=np.float64 if types <= NUMBERS_OR_NONE else object)
 
     @property
     def has_probabilities(self) -> bool:
@@ -52,10 +67,10 @@ class ScoredRows:
 
     def part(self, first: int, end: int) -> ScoredRows:
         """The rows from `first` up to `end`, which may lie beyond the last."""
-        if first == 0 and end >= len(self.values):
+        if first == 0 and end >= len(self):
             return self
         columns = {name: column[first:end] for name, column in self.columns.items()}
-        return ScoredRows(self.features, self.values[first:end], columns)
+        return ScoredRows(self.features, self.rows[first:end], columns)
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class Metrics:
 
     def scored(self, rows: ScoredRows) -> None:
         """Rows were scored; flags and probabilities are counted where the answer has them."""
-        self._rows.inc(len(rows.values))
+        self._rows.inc(len(rows))
         for unusual in self._watch.unusual(rows):
             self._unusual[unusual].inc()
         if not rows.has_probabilities:

@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow
 
@@ -77,10 +78,10 @@ class Screen:
         return self._too_much_to_explain(table.rows, payload.get("params"))
 
     def _in_json(self, body: bytes) -> Excess | None:
-        containers = body.count(b"{") + body.count(b"[")
+        containers = _count(body, b"{") + _count(body, b"[")
         if containers > self._max_rows + self.max_columns + SPARE_CONTAINERS:
             return self.too_many_rows()
-        if body.count(b",") + containers > self._max_values:
+        if _count(body, b",") + containers > self._max_values:
             return self._too_many_values()
         return None
 
@@ -174,6 +175,11 @@ class Screen:
 def mime_type_of(content_type: str) -> str:
     """A content type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def _count(body: bytes, character: bytes) -> int:
+    # bytes.count takes four times as long where there are many.
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == character[0]))
 
 
 def _first_two(body: bytes) -> tuple[list[str], list[str]]:

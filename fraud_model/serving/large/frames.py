@@ -77,7 +77,7 @@ def pack_answer(reply: Reply) -> bytes:
         "media_type": reply.media_type,
         "unlogged": reply.unlogged,
         "bytes": len(reply.body),
-        "rows": None if rows is None else len(rows.values),
+        "rows": None if rows is None else len(rows),
         "numbers": sum(map(len, numbers)),
         "values": values,
     }

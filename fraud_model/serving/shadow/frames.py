@@ -69,7 +69,7 @@ def pack(answered: Sequence[Answered]) -> bytes:
     header = any_json.dumps(
         {
             "time": datetime.now(UTC),
-            "requests": [(request_id, len(rows.values)) for request_id, rows in answered],
+            "requests": [(request_id, len(rows)) for request_id, rows in answered],
             "values": values,
         }
     )

@@ -115,12 +115,12 @@ class Shadow:
         if self._share < 1 and random.random() >= self._share:
             return
         if self._input is None or not rows.has_probabilities:
-            self._drop(len(rows.values))
+            self._drop(len(rows))
             return
         waiting = self._gathered_bytes + self._input.transport.get_write_buffer_size()
         if waiting > MOST_BYTES:
             self._last_overflow = time.monotonic()
-            self._drop(len(rows.values))
+            self._drop(len(rows))
             return
         if not self._gathered:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
@@ -131,7 +131,7 @@ class Shadow:
         gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
         if not gathered:
             return
-        rows = sum(len(scored.values) for _, scored in gathered)
+        rows = sum(len(scored) for _, scored in gathered)
         if self._input is None or self._input.is_closing():
             self._drop(rows)
             return
