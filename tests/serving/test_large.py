@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +68,24 @@ def answers(server: Server, rows: pd.DataFrame) -> bool:
     return server.post(large(rows)).status_code == 200
 
 
+class Clock:
+    """The time of an event loop, which passes when a test says so."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    async def later(self, seconds: float) -> None:
+        self._now += seconds
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        loop = asyncio.new_event_loop()
+        loop.time = lambda: self._now  # type: ignore[method-assign]
+        with closing(loop):
+            loop.run_until_complete(work)
+
+
 class Scripted(LargeLane):
     """A lane whose process is not there: it loads and answers when it is told to."""
 
@@ -86,50 +104,36 @@ class Scripted(LargeLane):
 
 
 def test_a_request_has_all_its_time_from_its_turn_and_ends_nothing_before(exported: Path) -> None:
-    served = load_served(resolve(str(exported)))
-    now = 0.0
-
-    async def later(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        for _ in range(20):
-            await asyncio.sleep(0)
+    served, clock = load_served(resolve(str(exported))), Clock()
 
     async def send() -> None:
         large = Scripted(served)
         first, second = (
             asyncio.create_task(large.score(b"", "application/json", name)) for name in "ab"
         )
-        await later(0)
-        await later(28)
+        await clock.later(0)
+        await clock.later(28)
         large.loaded.set()
-        await later(0)
-        await later(28)
+        await clock.later(0)
+        await clock.later(28)
         assert not first.done()
         assert second.result().status == 429
         large.answered.set()
-        await later(0)
+        await clock.later(0)
         assert first.result().status == 200
         large.process.kill.assert_not_called()
         large.answered.clear()
         third = asyncio.create_task(large.score(b"", "application/json", "c"))
-        await later(0)
-        await later(31)
+        await clock.later(0)
+        await clock.later(31)
         assert third.result().status == 504
         large.process.kill.assert_called_once()
 
-    run_at(lambda: now, send())
+    clock.run(send())
 
 
 def test_a_process_that_is_not_needed_ends(exported: Path) -> None:
-    served = load_served(resolve(str(exported)))
-    now = 0.0
-
-    async def later(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        for _ in range(20):
-            await asyncio.sleep(0)
+    served, clock = load_served(resolve(str(exported))), Clock()
 
     async def send() -> None:
         large = Scripted(served)
@@ -137,32 +141,24 @@ def test_a_process_that_is_not_needed_ends(exported: Path) -> None:
         for name in "ab":
             large.answered.clear()
             request = asyncio.create_task(large.score(b"", "application/json", name))
-            await later(0)
-            await later(20)
+            await clock.later(0)
+            await clock.later(20)
             large.answered.set()
-            await later(0)
+            await clock.later(0)
             assert request.result().status == 200
-            await later(lane.IDLE_SECONDS - 1)
+            await clock.later(lane.IDLE_SECONDS - 1)
             assert large.state == "ok"
             large.process.stdin.close.assert_not_called()
-        await later(2)
+        await clock.later(2)
         assert large.state == "idle"
         large.process.stdin.close.assert_called_once()
         again = asyncio.create_task(large.score(b"", "application/json", "c"))
-        await later(0)
+        await clock.later(0)
         assert again.result().status == 200
         await large.stop()
         assert large.process.stdin.close.call_count == 2
 
-    run_at(lambda: now, send())
-
-
-def run_at(clock: Callable[[], float], work: Coroutine[None, None, None]) -> None:
-    """Runs it in an event loop that goes by a clock of the test's own."""
-    loop = asyncio.new_event_loop()
-    loop.time = clock  # type: ignore[method-assign]
-    with closing(loop):
-        loop.run_until_complete(work)
+    clock.run(send())
 
 
 @pytest.mark.slow
