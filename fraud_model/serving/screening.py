@@ -87,9 +87,9 @@ class Screen:
 
     def _in_csv(self, body: bytes) -> Excess | None:
         # One line is the header, and the last may end the file.
-        if max(body.count(b"\n"), body.count(b"\r")) > self._max_rows + 2:
+        if max(_count(body, b"\n"), _count(body, b"\r")) > self._max_rows + 2:
             return self.too_many_rows()
-        if body.count(b",") > self._max_values:
+        if _count(body, b",") > self._max_values:
             return self._too_many_values()
         try:
             header, first = _first_two(body)
@@ -201,7 +201,7 @@ def _unreadable(message: str) -> Excess:
 def may_have_more_rows(body: bytes, mime_type: str, most: int) -> bool:
     """Whether a body may have more rows than that; parses JSON, so for short bodies only."""
     if mime_type == "text/csv":
-        return max(body.count(b"\n"), body.count(b"\r")) > most
+        return max(_count(body, b"\n"), _count(body, b"\r")) > most
     if mime_type != "application/json":
         # A few bytes of Parquet may be many rows; what else there is, is refused.
         return mime_type == "application/vnd.apache.parquet"
