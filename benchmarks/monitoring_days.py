@@ -2,8 +2,9 @@
 
     python -m benchmarks.monitoring_days
 
-In the environment of requirements.txt. A model is trained on two simulated days whose features move
-over the day and whose frauds come in bursts, and is given days of the same kind, of other seeds.
+In the environment of requirements.txt. Versions are trained on two simulated days each, whose
+features move over the day and whose frauds come in bursts, and are given days of the same kind, of
+other seeds, in turn: how many bursts a version has seen, and how large they were, is chance.
 
 - quiet: checks of four windows, of a day or of six hours each; windows whose scores leave the band,
   and checks that alarm. The reference "none" is the same one without its hours.
@@ -58,6 +59,8 @@ TABLE_DAYS = 2
 # Of the real rows: bursts of frauds last less.
 BLOCK_SECONDS = 600
 
+Version = tuple[FraudDetector, Profile]
+
 
 @dataclass
 class Days:
@@ -83,7 +86,9 @@ class Days:
         *_, decision = self.detector.parts
         for start in range(0, self.seconds, TABLE_DAYS * SECONDS_PER_DAY):
             seed = self.seed + start // SECONDS_PER_DAY
-            table = simulate(TABLE_DAYS * self.rows, self._frauds(seed), seed, self.drift, RHYTHM)
+            rows = TABLE_DAYS * self.rows
+            frauds = frauds_of(rows, self.rate, seed)
+            table = simulate(rows, frauds, seed, self.drift, RHYTHM)
             table = table[table["Time"] + start < self.seconds]
             probability = self.detector.probability(table)
             moments = table["Time"].to_numpy()
@@ -99,12 +104,12 @@ class Days:
                 np.empty(0),
             )
 
-    def _frauds(self, seed: int) -> int:
-        """As many as bursts bring, whose number is drawn."""
-        random = np.random.default_rng(seed)
-        mean = self.rate * TABLE_DAYS * self.rows * FULL_FRAUDS / FULL_ROWS
-        bursts = random.poisson(mean / RHYTHM.burst)
-        return int(random.geometric(1 / RHYTHM.burst, bursts).sum())
+
+def frauds_of(rows: int, rate: float, seed: int) -> int:
+    """As many frauds as bursts bring among so many transactions; their number is drawn."""
+    random = np.random.default_rng(seed)
+    bursts = random.poisson(rate * rows * FULL_FRAUDS / FULL_ROWS / RHYTHM.burst)
+    return int(random.geometric(1 / RHYTHM.burst, bursts).sum())
 
 
 def main() -> None:
@@ -117,19 +122,28 @@ def main() -> None:
     parser.add_argument("--halves", type=int, default=10, help="versions of real rows")
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
     parser.add_argument("--reference", type=int, default=FULL_ROWS, help="rows to learn from")
+    parser.add_argument("--versions", type=int, default=5, help="that learn from rows of their own")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         mlflow.create_experiment(NAME, artifact_location=f"file://{folder}/artifacts")
-        table = simulate(
-            arguments.reference, arguments.reference * FULL_FRAUDS // FULL_ROWS, 0, None, RHYTHM
-        )
-        model = make_model(table, Path(folder) / "simulated")
-        quiet(model, arguments.rows, arguments.checks)
-        drift(model, arguments.rows, arguments.repeats)
+        versions = [
+            simulated_version(arguments.reference, seed, Path(folder) / f"simulated-{seed}")
+            for seed in range(arguments.versions)
+        ]
+        quiet(versions, arguments.rows, arguments.checks)
+        drift(versions, arguments.rows, arguments.repeats)
         sample = Path(os.environ.get("FRAUD_SAMPLE_DATA", "")) / "creditcard_sample.csv.gz"
         if sample.is_file():
             real(pd.read_csv(sample), Path(folder), arguments.halves)
+
+
+def simulated_version(rows: int, seed: int, folder: Path) -> Version:
+    """A version that has learned two simulated days."""
+    table = simulate(rows, frauds_of(rows, 1.0, seed), seed, None, RHYTHM)
+    model = make_model(table, folder)
+    detector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
+    return detector, ModelDirectory(model, NAME).required_profile()
 
 
 def make_model(table: pd.DataFrame, folder: Path) -> Path:
@@ -145,19 +159,20 @@ def make_model(table: pd.DataFrame, folder: Path) -> Path:
     return folder / "model"
 
 
-def quiet(model: Path, sizes: Sequence[int], checks: int) -> None:
+def quiet(versions: Sequence[Version], sizes: Sequence[int], checks: int) -> None:
     """Prints how many checks of traffic like the reference alarm."""
-    detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
-    profile = ModelDirectory(model, NAME).required_profile()
     print("| transactions a day | window | reference | windows out of band | features | alarms |")
     print("|---|---|---|---|---|---|")
     for rows in sizes:
         for span, seconds in SPANS.items():
-            for label, known in (("hours", profile), ("none", replace(profile, hours=None))):
-                done = [
-                    run(detector, known, rows, seconds, None, 1.0, seed)
-                    for seed in range(10_000, 10_000 + 10 * checks, 10)
-                ]
+            for label in ("hours", "none"):
+                done = []
+                for number in range(checks):
+                    detector, known = versions[number % len(versions)]
+                    if label == "none":
+                        known = replace(known, hours=None)
+                    seed = 10_000 + 10 * number
+                    done.append(run(detector, known, rows, seconds, None, 1.0, seed))
                 print(f"| {rows:,} | {span} | {label} | {_counts(done)} |", flush=True)
 
 
@@ -172,18 +187,16 @@ def _counts(done: Sequence[Check]) -> str:
     return f"{beyond} {of} | {moved} {of} | {alarms} of {len(done)}"
 
 
-def drift(model: Path, sizes: Sequence[int], repeats: int) -> None:
+def drift(versions: Sequence[Version], sizes: Sequence[int], repeats: int) -> None:
     """Prints how many changes are caught, in four days."""
-    detector: FraudDetector = mlflow.pyfunc.load_model(str(model)).unwrap_python_model()
-    profile = ModelDirectory(model, NAME).required_profile()
     print("\n| change | transactions a day | caught by drift | caught by labels |")
     print("|---|---|---|---|")
     for change, (changed, rate) in CHANGES.items():
         for rows in sizes:
-            caught = [
-                by_what(run(detector, profile, rows, SECONDS_PER_DAY, changed, rate, seed))
-                for seed in range(20_000, 20_000 + 10 * repeats, 10)
-            ]
+            caught = []
+            for number in range(repeats):
+                version, seed = versions[number % len(versions)], 20_000 + 10 * number
+                caught.append(by_what(run(*version, rows, SECONDS_PER_DAY, changed, rate, seed)))
             by_drift, by_labels = (sum(column) for column in zip(*caught, strict=True))
             of = f"of {repeats}"
             print(f"| {change} | {rows:,} | {by_drift} {of} | {by_labels} {of} |", flush=True)

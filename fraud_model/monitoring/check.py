@@ -18,11 +18,12 @@ from fraud_model.monitoring.drift import FEWEST_ROWS, feature_drifts
 from fraud_model.monitoring.events import events
 from fraud_model.monitoring.expected import expected
 from fraud_model.monitoring.findings import findings
+from fraud_model.monitoring.flagged import FlaggedRange, FlaggedShift
 from fraud_model.monitoring.gaps import gaps
 from fraud_model.monitoring.maturity import Labelled
 from fraud_model.monitoring.performance import measure
 from fraud_model.monitoring.result import OVERALL, Check, Judged
-from fraud_model.monitoring.score_band import ScoreBand
+from fraud_model.monitoring.score_band import ScoreBand, ScoreShift
 from fraud_model.monitoring.shadow_comparison import ShadowTally
 from fraud_model.monitoring.windows import Span, Window, Windows
 
@@ -79,13 +80,15 @@ def check(
         for number, count in known["window"].value_counts().items():
             windows.by_number[int(str(number))].labelled = int(count)
         performance = measure(known, windows.by_number, profile)
+    together_ratio, rest_ratio = judge.together([one for one in judged if one.scores is not None])
     done = Check(
         version=version,
         profile=profile,
         tally=traffic.tally,
         windows=judged,
         overall=judge.judge(-1, OVERALL, None, together, whole=True),
-        score_rest=judge.score_rest([window for window in judged if window.scores is not None]),
+        score_together=together_ratio,
+        score_rest=rest_ratio,
         performance=performance,
         shadows=[tally.result(profile.alert_budget, together.last) for tally in shadows.values()],
         rule=rule,
@@ -113,6 +116,7 @@ class Judge:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._band = ScoreBand(profile.scores, profile.hours)
+        self._flagged = FlaggedRange(profile, profile.hours) if profile.hours else None
 
     def judge(
         self, number: int, label: str, start: float | None, window: Window, whole: bool
@@ -125,17 +129,31 @@ class Judge:
         found = gaps(window, known)
         if window.score_hours.sum() < FEWEST_ROWS:
             return replace(nothing, gaps=found)
-        shift = self._band.shift(window.scores, window.seconds, window.score_hours)
+        scores, flagged = self._moved(window)
         drifts = feature_drifts(window, known)
-        return replace(nothing, features=drifts, scores=shift, gaps=found)
+        return replace(nothing, features=drifts, scores=scores, flagged=flagged, gaps=found)
 
-    def score_rest(self, judged: Sequence[Judged]) -> float:
-        """How far the scores of all windows but the one that moved most have moved together."""
+    def together(self, judged: Sequence[Judged]) -> tuple[float, float]:
+        """How far the scores of all windows have moved together, and without the one that moved
+        most; 0 without any.
+        """
         worst = max(judged, key=lambda window: window.ratio, default=None)
-        rest = Window.empty(self._profile)
+        both = Window.empty(self._profile), Window.empty(self._profile)
         for one in judged:
+            both[0].add(one.window)
             if one is not worst:
-                rest.add(one.window)
-        if not rest.rows:
+                both[1].add(one.window)
+        everything, rest = (self._ratio(window) for window in both)
+        return everything, rest
+
+    def _ratio(self, window: Window) -> float:
+        if not window.rows:
             return 0.0
-        return self._band.shift(rest.scores, rest.seconds, rest.score_hours).ratio
+        return max(shift.ratio for shift in self._moved(window) if shift)
+
+    def _moved(self, window: Window) -> tuple[ScoreShift, FlaggedShift | None]:
+        """How far the scores of a window moved, and how many are flagged."""
+        scores = self._band.shift(window.scores, window.seconds, window.score_hours)
+        if self._flagged is None:
+            return scores, None
+        return scores, self._flagged.shift(window.decided, window.score_hours)

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from scipy import stats
-
 from fraud_model.monitoring.drift import FEWEST_ROWS, PSI_THRESHOLD
 from fraud_model.monitoring.gaps import LEAST_RISE, Gap, Kind
 from fraud_model.monitoring.maturity import MATURED_SHARE
 from fraud_model.monitoring.performance import FEWEST_FRAUDS, POWER
 from fraud_model.monitoring.result import Check, Finding, Judged
-from fraud_model.monitoring.score_band import BAND_LEVEL
+from fraud_model.monitoring.score_findings import moved_scores
 
 WINDOWS_IN_A_ROW = 2
-# Windows whose scores left their band.
-FEWEST_BEYOND = 2
 # As with a gap that the reference does not have.
 REFUSED_SHARE = LEAST_RISE
 # Fewer are of one client that errs.
@@ -30,7 +26,7 @@ def findings(done: Check) -> list[Finding]:
         *_refused(done),
         *_risen_gaps(done.windows),
         *_moved_features(judged),
-        *_moved_scores(done, judged),
+        *moved_scores(done),
         *_performance(done),
     ]
     return found + _not_judged(done)
@@ -167,49 +163,6 @@ def _moved_features(judged: Sequence[Judged]) -> list[Finding]:
             text = f"{where}, never {WINDOWS_IN_A_ROW} in a row"
             found.append((0.0, Finding("note", text, name, about="feature")))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
-
-
-def _moved_scores(done: Check, judged: Sequence[Judged]) -> list[Finding]:
-    """An alarm where more windows left the band than chance brings, two at least, or all but the
-    worst did together; else a note.
-    """
-    beyond = [window for window in judged if window.ratio > 1]
-    if not beyond and done.score_rest <= 1:
-        return []
-    worst = max(judged, key=lambda window: window.ratio)
-    text = (
-        f"scores have moved {worst.ratio:.2f} times as far as their band allows in "
-        f"{worst.label}: {worst.window.flagged_rate:.3%} flagged, "
-        f"{done.profile.flagged_rate:.3%} in the reference"
-    )
-    if beyond:
-        labels = ", ".join(window.label for window in beyond[:5])
-        text += f"; outside the band in {labels}{', …' if len(beyond) > 5 else ''}"
-    together = 1 - BAND_LEVEL if done.score_rest > 1 else 1.0
-    so_many = float(stats.binom.sf(len(beyond) - 1, len(judged), 1 - BAND_LEVEL))
-    if done.score_rest > 1:
-        text += f"; the other windows together {done.score_rest:.2f} times as far"
-    elif len(beyond) < FEWEST_BEYOND:
-        return [Finding("note", f"{text}, one window alone", about="scores")]
-    elif so_many > 1 - BAND_LEVEL:
-        text += f"; chance alone brings that in {len(judged):,} windows"
-        return [Finding("note", text, about="scores")]
-    out = beyond or judged
-    return [
-        Finding(
-            "alarm",
-            text,
-            since=out[0].label,
-            about="scores",
-            place=out[0].number,
-            last=out[-1].number,
-            worst=worst.number,
-            windows=len(out),
-            judged=len(judged),
-            # Either of two tests would have alarmed.
-            p_value=2 * min(together, so_many),
-        )
-    ]
 
 
 def _refused(done: Check) -> list[Finding]:

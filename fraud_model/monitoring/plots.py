@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -93,8 +95,19 @@ def _timeline(check: Check) -> Figure:
             panel.axhline(reference, color=ACCENT, linestyle=":", label="reference")
             panel.legend(loc="upper left")
         panel.grid(alpha=0.3)
+    _range_of_flagged(panels[1], windows)
     tick(panels[-1], windows)
     return figure
+
+
+def _range_of_flagged(panel: Axes, windows: Sequence[Judged]) -> None:
+    known = [(place, w.flagged) for place, w in enumerate(windows) if w.flagged]
+    if known:
+        places = [place for place, _ in known]
+        low = [100 * flagged.low / flagged.rows for _, flagged in known]
+        high = [100 * flagged.high / flagged.rows for _, flagged in known]
+        panel.fill_between(places, low, high, color=ACCENT, alpha=0.15, label="by chance")
+        panel.legend(loc="upper left")
 
 
 def _scores(window: Judged, profile: Profile) -> Figure:

@@ -9,6 +9,7 @@ from fraud_model.data.labels import LabelRule
 from fraud_model.data.traffic import Tally
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.drift import FeatureDrift
+from fraud_model.monitoring.flagged import FlaggedShift
 from fraud_model.monitoring.gaps import Gap
 from fraud_model.monitoring.performance import Performance
 from fraud_model.monitoring.score_band import ScoreShift
@@ -83,7 +84,8 @@ class Judged:
 
     `gaps` counts rows that could not be scored as well, and is empty if all of them are too few.
     A window that is not `whole` is not judged: the traffic ends, or begins, in its midst.
-    `expected` is the reference at the window's hours.
+    `expected` is the reference at the window's hours. `flagged` is None of a version that does not
+    know its hours.
 
     `number` counts windows from time 0, or from the first row; `start` is in seconds since 1970, or
     None if that is unknown.
@@ -98,20 +100,25 @@ class Judged:
     gaps: list[Gap]
     expected: Profile
     whole: bool = True
+    flagged: FlaggedShift | None = None
 
     @property
     def ratio(self) -> float:
-        """How far the scores moved, in bands; 0 if the window is too small."""
-        return self.scores.ratio if self.scores else 0.0
+        """How far the scores, or the number that is flagged, moved beside what chance brings.
+
+        Above 1 they have moved; 0 if the window is too small.
+        """
+        return max((shift.ratio for shift in (self.scores, self.flagged) if shift), default=0.0)
 
 
 @dataclass(frozen=True)
 class Check:
     """The outcome of a check; `version` is what the checked version is called.
 
-    `overall` is all of the traffic. `score_rest` is how far the scores of all judged windows but
-    the one that moved most have moved together, in bands; 0 where there are too few. `performance`
-    is None without labels; they are known as `rule` says. Times count from 1970 if `in_calendar`.
+    `overall` is all of the traffic. `score_together` is how far the scores of all judged windows
+    have moved together, as `ratio` of a window, and `score_rest` how far without the window that
+    moved most; 0 where there are too few. `performance` is None without labels; they are known as
+    `rule` says. Times count from 1970 if `in_calendar`.
     `events` are the alarms among the findings by what happened, the one to see to first in front.
     """
 
@@ -120,6 +127,7 @@ class Check:
     tally: Tally
     windows: list[Judged]
     overall: Judged
+    score_together: float
     score_rest: float
     performance: Performance | None
     shadows: list[ShadowComparison]

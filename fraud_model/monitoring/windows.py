@@ -75,11 +75,12 @@ class Window:
     shape (bins of all features,); `missing` how often each has no value, shape (features,);
     `scores` the counts of the score bins. `hours` counts the rows behind `features` by the slot of
     the reference's hours, and `score_hours` those behind `scores`, both of shape (slots + 1,), or
-    (1,) where it knows no hours. `rows` were scored; `incomplete` ones could not be, because a
-    value is missing; `answered` and `refused` count requests. `unseen_hours` are rows of hours that
-    the reference has not seen, which are in none of the distributions. `first` and `last` are the
-    seconds of the earliest and the latest row; amounts are sums, and `amounts` how many were added
-    up.
+    (1,) where it knows no hours; of the latter, the version's own decision flags `decided`,
+    whatever threshold a request asked for. `rows` were scored; `incomplete` ones could not be,
+    because a value is missing; `answered` and `refused` count requests. `unseen_hours` are rows of
+    hours that the reference has not seen, which are in none of the distributions. `first` and
+    `last` are the seconds of the earliest and the latest row; amounts are sums, and `amounts` how
+    many were added up.
     """
 
     features: Counts
@@ -87,6 +88,7 @@ class Window:
     scores: Counts
     hours: Counts
     score_hours: Counts
+    decided: int = 0
     rows: int = 0
     incomplete: int = 0
     answered: int = 0
@@ -223,11 +225,12 @@ class Windows:
     def _count(self, scored: Scored, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Window:
         values, probability = scored.values[chosen], scored.probability[chosen]
         flagged = scored.flagged[chosen]
-        whole = ~np.isnan(probability)
         window = Window.empty(self._profile)
         slots, seen = self._slots(scored.moments[chosen])
+        whole = ~np.isnan(probability)
+        kept = seen & whole
         window.hours = np.bincount(slots[seen], minlength=len(window.hours))
-        window.score_hours = np.bincount(slots[seen & whole], minlength=len(window.hours))
+        window.score_hours = np.bincount(slots[kept], minlength=len(window.hours))
         window.unseen_hours = len(seen) - int(seen.sum())
         first = 0
         for column, reference in enumerate(self._profile.features.values()):
@@ -237,7 +240,9 @@ class Windows:
             window.features[first : first + len(known.shares)] = known.count(present)
             window.missing[column] = len(given) - len(present)
             first += len(known.shares)
-        window.scores = self._profile.scores.count(probability[seen & whole])
+        window.scores = self._profile.scores.count(probability[kept])
+        paid = None if self._amount is None else values[kept, self._amount]
+        window.decided = int(self._profile.flags(probability[kept], paid).sum())
         window.rows = int(whole.sum())
         window.incomplete = len(values) - window.rows
         window.answered = len(values) if scored.opens is None else int(scored.opens[chosen].sum())

@@ -196,30 +196,53 @@ def test_scores_of_one_window_are_a_note(profile: Profile) -> None:
     assert any(f.kind == "note" and "one window alone" in f.text for f in done.findings)
 
 
+def moved(ratios: Sequence[float], together: float, rest: float) -> Any:
+    """A check whose windows' scores, and nothing else, moved so far."""
+    counts = SimpleNamespace(requests=0, flagged_rate=0.0, rows=ROWS, unseen_hours=0, refused=0)
+    windows = [
+        SimpleNamespace(
+            number=number, label=f"{number} h", ratio=ratio, window=counts,
+            gaps=[], features={}, scores=True, flagged=None, whole=True,
+        )
+        for number, ratio in enumerate(ratios)
+    ]  # fmt: skip
+    return SimpleNamespace(
+        windows=windows, judged=windows, overall=windows[0], score_together=together,
+        score_rest=rest, profile=SimpleNamespace(flagged_rate=0.0), performance=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ratios", "together", "rest", "kinds"),
+    [
+        # None by itself, and all of them together.
+        ([0.6, 0.7, 0.8, 0.9], 1.3, 1.1, ["alarm"]),
+        ([0.6, 0.7, 0.8, 0.9], 0.9, 0.8, []),
+        # One has moved so far that it moves all of them together.
+        ([0.1, 0.2, 0.1, 1.9], 1.3, 0.2, ["note"]),
+        ([0.7, 0.8, 0.7, 1.9], 1.3, 0.9, ["alarm"]),
+    ],
+)
+def test_windows_that_moved_together(
+    ratios: Sequence[float], together: float, rest: float, kinds: Sequence[str]
+) -> None:
+    found = findings(moved(ratios, together, rest))
+    assert [finding.kind for finding in found] == kinds
+
+
 @pytest.mark.parametrize(
     ("windows", "beyond", "kind", "sure"),
     [
         (4, 2, "alarm", "in 2 of 4 windows; by chance at most once in 1,000 times"),
         (720, 2, "note", ""),
-        (720, 4, "note", ""),
-        (720, 5, "alarm", "in 5 of 720 windows; by chance at most once in 100 times"),
+        (720, 6, "note", ""),
+        (720, 7, "alarm", "in 7 of 720 windows; by chance at most once in 100 times"),
     ],
 )
 def test_more_windows_leave_the_band_than_chance_brings(
     windows: int, beyond: int, kind: str, sure: str
 ) -> None:
-    def judged(number: int) -> Any:
-        counts = SimpleNamespace(requests=0, flagged_rate=0.0, rows=ROWS, unseen_hours=0, refused=0)
-        return SimpleNamespace(
-            number=number, label=f"{number} h", ratio=2.0 * (number < beyond), window=counts,
-            gaps=[], features={}, scores=True, whole=True,
-        )  # fmt: skip
-
-    all_of_them = [judged(number) for number in range(windows)]
-    done: Any = SimpleNamespace(
-        windows=all_of_them, judged=all_of_them, overall=all_of_them[0], score_rest=0.5,
-        profile=SimpleNamespace(flagged_rate=0.0), performance=None,
-    )  # fmt: skip
+    done = moved([2.0] * beyond + [0.0] * (windows - beyond), together=0.5, rest=0.5)
     (found,) = findings(done)
     assert (found.kind, found.about) == (kind, "scores")
     done.findings = [found]
