@@ -93,7 +93,7 @@ def _timeline(check: Check) -> Figure:
         panel.set_ylim(bottom=0)
         if reference is not None:
             panel.axhline(reference, color=ACCENT, linestyle=":", label="reference")
-            panel.legend(loc="upper left")
+            panel.legend(loc="best")
         panel.grid(alpha=0.3)
     _range_of_flagged(panels[1], windows)
     tick(panels[-1], windows)
@@ -107,7 +107,8 @@ def _range_of_flagged(panel: Axes, windows: Sequence[Judged]) -> None:
         low = [100 * flagged.low / flagged.rows for _, flagged in known]
         high = [100 * flagged.high / flagged.rows for _, flagged in known]
         panel.fill_between(places, low, high, color=ACCENT, alpha=0.15, label="by chance")
-        panel.legend(loc="upper left")
+        panel.set_ylim(0, 1.1 * max(panel.get_ylim()[1], *high))
+        panel.legend(loc="best")
 
 
 def _scores(window: Judged, profile: Profile) -> Figure:
