@@ -1,14 +1,12 @@
 """What stands where `mlflow.pyfunc.scoring_server.invocations` expects a model.
 
-MLflow's function parses a request, calls a model and encodes the answer. For a plain request, whose
-rows the fast path has read already, it only encodes. Every other request it sees in full.
+MLflow's function parses a request, calls a model and encodes the answer. It sees every request that
+is not plain.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from fraud_model.arrays import Floats
 from fraud_model.model.json_values import as_json
-from fraud_model.model.protocol import Scorer
 from fraud_model.serving.model import (
     FLAG,
     PREDICTION,
@@ -27,46 +23,6 @@ from fraud_model.serving.model import (
     ScoredRows,
     ServedModel,
 )
-
-
-class Plain:
-    """The rows of a plain request, in place of a model.
-
-    It says that its signature comes from type hints, because MLflow then hands `inputs` over as
-    they are. MLflow also inspects the signature of `predict` with every request. Working it out
-    takes as long as scoring a row, so `predict` is the object itself, with a signature made once.
-    """
-
-    __signature__ = Signature([Parameter("data", Parameter.POSITIONAL_OR_KEYWORD)])
-
-    def __init__(self, scorer: Scorer, rows: Sequence[Sequence[Any]], inputs: Floats) -> None:
-        self.metadata = self
-        self._scorer = scorer
-        self._rows = rows
-        self._inputs = inputs
-        self._columns: Columns = {}
-
-    def get_params_schema(self) -> None:
-        """Requests with parameters take the other route."""
-
-    def _is_signature_from_type_hint(self) -> bool:
-        return True
-
-    @property
-    def predict(self) -> Plain:
-        """What MLflow calls."""
-        return self
-
-    def __call__(self, data: object) -> list[dict[str, Any]]:
-        """Scores the inputs; returns what the pyfunc's table becomes in JSON."""
-        self._columns = self._scorer.score(self._inputs)
-        names = self._columns.keys()
-        columns = (column.tolist() for column in self._columns.values())
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-    def scored_rows(self) -> ScoredRows:
-        """What was scored."""
-        return ScoredRows(self._scorer.features, self._rows, self._columns)
 
 
 class Observed:

@@ -55,7 +55,7 @@ class Recogniser:
             if type(record) is not dict or len(record) != width:
                 return None
             try:
-                rows.append([record[feature] for feature in features])
+                rows.append([*map(record.__getitem__, features)])
             except KeyError:
                 return None
         return rows

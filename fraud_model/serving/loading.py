@@ -20,7 +20,7 @@ from fraud_model.model.directory import KnownRows, ModelDirectory
 from fraud_model.model.profile import Distribution
 from fraud_model.model.protocol import Scorer, announced_scorer
 from fraud_model.registry.smoke import TOLERANCE
-from fraud_model.serving.adapters import Plain
+from fraud_model.serving import answer
 from fraud_model.serving.failure import describe, first_line
 from fraud_model.serving.fast_path import Recogniser
 from fraud_model.serving.model import PROBABILITY, ServedModel
@@ -150,12 +150,11 @@ def _fault_of(scorer: Scorer, served: ServedModel, records: list[dict[str, Any]]
         inputs = scorer.encode_rows(rows)
         if inputs is None:
             return "the scorer does not take the version's known rows"
-        plain = Plain(scorer, rows, inputs)
-        answer = invocations({"inputs": None}, CONTENT_TYPE_JSON, plain, None).response
+        found = answer.encode(scorer.score(inputs))
         if scorer.threshold is not None and not 0 <= scorer.threshold <= 1:
             return f"the scorer's threshold={scorer.threshold} does not lie from 0 to 1"
     except Exception as error:
         return f"the scorer failed on the version's known rows: {describe(error)}"
-    if json.loads(answer) != json.loads(expected):
+    if found != expected:
         return "the scorer does not answer the version's known rows exactly as `predict` does"
     return ""

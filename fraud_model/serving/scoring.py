@@ -1,8 +1,8 @@
 """Scores the body of a request, on the fast route or with MLflow's own function.
 
-A plain request is read and scored here, and MLflow encodes the answer. MLflow parses, scores and
-encodes every other one, and every request to a version that is served by `predict`; but it only
-sees what the screen has let through.
+A plain request is read, scored and answered here. MLflow parses, scores and encodes every other
+one, and every request to a version that is served by `predict`; but it only sees what the screen
+has let through.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from mlflow.pyfunc.scoring_server import CONTENT_TYPE_JSON, invocations
 from mlflow.pyfunc.utils.serving_data_parser import SUPPORTED_LLM_FORMATS
 from mlflow.types import DataType
 
-from fraud_model.serving import any_json
-from fraud_model.serving.adapters import Observed, Plain
+from fraud_model.serving import answer, any_json
+from fraud_model.serving.adapters import Observed
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.failure import describe
 from fraud_model.serving.fast_path import Recogniser, Rows
@@ -29,6 +29,17 @@ log = logging.getLogger("fraud_model.serving")
 
 # A foreign version without a signature does not say how many features it has.
 UNKNOWN_FEATURES = 1_000
+# What clients send with JSON. Whether any other type is JSON is for MLflow to say.
+PLAIN_TYPES = frozenset(
+    CONTENT_TYPE_JSON + charset
+    for charset in (
+        "",
+        "; charset=utf-8",
+        ";charset=utf-8",
+        "; charset=UTF-8",
+        ";charset=UTF-8",
+    )
+)
 
 
 class Scoring:
@@ -61,10 +72,10 @@ class Scoring:
         self, body: bytes, content_type: str, request_id: str, source: str = ""
     ) -> Reply | None:
         """Answers a plain request; None for any other."""
-        if self._scorer is None or not content_type.startswith(CONTENT_TYPE_JSON):
+        if self._scorer is None or content_type not in PLAIN_TYPES:
             return None
         rows = self._recogniser.recognise(body)
-        return None if rows is None else self._score_rows(rows, content_type, request_id, source)
+        return None if rows is None else self._score_rows(rows, request_id, source)
 
     def _score_json(
         self, body: bytes, content_type: str, request_id: str, source: str
@@ -76,33 +87,31 @@ class Scoring:
             # MLflow refuses it, and the refusal says why.
             return None
         rows = None
-        if self._scorer is not None and content_type.startswith(CONTENT_TYPE_JSON):
+        if self._scorer is not None and content_type in PLAIN_TYPES:
             rows = self._recogniser.read(payload)
         # Half a surrogate pair is no text to MLflow's tables, whatever the version makes of it.
         if rows is not None and (not self._has_texts or any_json.has_an_equal(rows)):
-            reply = self._score_rows(rows, content_type, request_id, source)
+            reply = self._score_rows(rows, request_id, source)
             if reply:
                 return reply
         return self._refuse_json(payload)
 
-    def _score_rows(
-        self, rows: Rows, content_type: str, request_id: str, source: str
-    ) -> Reply | None:
+    def _score_rows(self, rows: Rows, request_id: str, source: str) -> Reply | None:
         assert self._scorer is not None
         if len(rows) > self._settings.max_rows:
             return _refused(self._screen.too_many_rows())
         inputs = self._scorer.encode_rows(rows)
         if inputs is None:
             return None
-        plain = Plain(self._scorer, rows, inputs)
         try:
-            answer = invocations({"inputs": None}, content_type, plain, None)
+            columns = self._scorer.score(inputs)
+            text = answer.encode(columns)
         except Exception as error:
             log.error("request %s left the fast route: %s", request_id, describe(error))
             return None
-        if answer.status != 200:
-            return None
-        return self._record(plain.scored_rows(), answer.response, request_id, source)
+        return self._record(
+            ScoredRows(self._scorer.features, rows, columns), text, request_id, source
+        )
 
     def _refuse_json(self, payload: Any) -> Reply | None:
         excess = self._screen.excess_of(payload)
@@ -124,8 +133,8 @@ class Scoring:
     ) -> Reply:
         observed = Observed(self._served, self._settings.max_rows)
         try:
-            answer = invocations(body, content_type, observed, self._served.inputs)
-            rows = observed.scored_rows(answer.response) if answer.status == 200 else None
+            found = invocations(body, content_type, observed, self._served.inputs)
+            rows = observed.scored_rows(found.response) if found.status == 200 else None
         except Exception as error:
             if observed.too_many_rows:
                 return _refused(self._screen.too_many_rows())
@@ -137,20 +146,20 @@ class Scoring:
             return refuse(400, "bad_request", message)
         if rows is None:
             return refuse(
-                answer.status,
+                found.status,
                 "unsupported_media_type",
                 "The content type is not supported: expected application/json, text/csv or "
                 "application/vnd.apache.parquet, in UTF-8 and with no other parameters.",
             )
-        return self._record(rows, answer.response, request_id, source)
+        return self._record(rows, found.response, request_id, source)
 
-    def _record(self, rows: ScoredRows, answer: str, request_id: str, source: str) -> Reply:
+    def _record(self, rows: ScoredRows, text: str, request_id: str, source: str) -> Reply:
         unlogged = self._audit is not None and not self._audit.write(request_id, rows, source)
         if unlogged and self._settings.audit_required:
             return refuse(
                 503, "audit", "The audit log cannot be written, so nothing is scored."
             )._replace(unlogged=True)
-        return Reply(200, answer.encode(), rows=rows, unlogged=unlogged)
+        return Reply(200, text.encode(), rows=rows, unlogged=unlogged)
 
 
 def _refused(excess: Excess) -> Reply:

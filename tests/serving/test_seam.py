@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import lightgbm
 import mlflow.lightgbm
@@ -30,7 +31,7 @@ from fraud_model.arrays import Floats
 from fraud_model.errors import RegistryError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.model.protocol import SCORING_PROTOCOL, Scorer
-from fraud_model.serving import docs_page
+from fraud_model.serving import docs_page, loading
 from fraud_model.serving.app import build
 from fraud_model.serving.audit import AuditLog
 from fraud_model.serving.loading import load_served
@@ -285,6 +286,19 @@ def test_another_number_of_the_protocol_is_not_understood(copied: Path, number: 
     assert load_served(resolve(str(copied))).route == "predict"
 
 
+def test_a_scorer_that_answers_in_another_order_is_not_used(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = load_served(resolve(str(copied)))
+    assert served.scorer is not None
+    scorer = Stub(served.scorer)
+    monkeypatch.setattr(loading, "announced_scorer", lambda _: scorer)
+    assert load_served(resolve(str(copied))).route == "fast"
+    score = scorer.score
+    monkeypatch.setattr(scorer, "score", lambda inputs: dict(reversed(score(inputs).items())))
+    assert load_served(resolve(str(copied))).route == "predict"
+
+
 class Stub:
     """A scorer whose `score` a test chooses."""
 
@@ -331,6 +345,34 @@ def test_a_scorer_that_fails_later_leaves_the_request_to_predict(
     monkeypatch.setattr(scorer, "score", fail)
     assert expected[0] == 200
     assert asyncio.run(call(app, body_of(exported))) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status", "is_fast"),
+    [
+        ("application/json", 200, True),
+        ("application/json; charset=utf-8", 200, True),
+        ("application/json;charset=UTF-8", 200, True),
+        ("application/json ; charset=Utf-8", 200, False),
+        ("application/json; charset=latin-1", 415, False),
+        ("application/json; odd=1", 415, False),
+        ("application/jsonx", 415, False),
+    ],
+)
+def test_json_with_its_charset_takes_the_fast_route(
+    stub: tuple[ServedModel, Stub],
+    exported: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content_type: str,
+    status: int,
+    is_fast: bool,
+) -> None:
+    served, scorer = stub
+    score = Mock(wraps=scorer.score)
+    monkeypatch.setattr(scorer, "score", score)
+    app = build(served, Settings())
+    found = asyncio.run(call(app, body_of(exported), content_type=content_type))
+    assert (found[0], score.called) == (status, is_fast)
 
 
 def test_an_exception_anywhere_ends_in_a_500_that_is_counted_and_holds_nothing(

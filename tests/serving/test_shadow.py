@@ -22,6 +22,7 @@ import pytest
 from fraud_model.errors import ParameterError, RegistryError
 from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.invocations import SHORT_BYTES
 from fraud_model.serving.loading import load_served
 from fraud_model.serving.model import ScoredRows, ServedModel
 from fraud_model.serving.origin import resolve
@@ -116,7 +117,9 @@ def test_the_shadow_scores_every_answered_row(
         for name, payload in payloads.items():
             answer = running.post(payload, headers={"X-Request-ID": name})
             assert answer.content == server.post(payload).content
-        wait_until(lambda: figure(running, "scored") == 3 * len(rows), what="every row is shadowed")
+        large = json.dumps(payloads["plain"]).encode() + b" " * SHORT_BYTES
+        assert running.post(None, data=large, headers={"Content-Type": "application/json"}).ok
+        wait_until(lambda: figure(running, "scored") == 4 * len(rows), what="every row is shadowed")
         champion, shadowed = logged(log)
         # Nobody's transactions are no business of the shadow.
         champion = [line for line in champion if line.get("source") != "page"]

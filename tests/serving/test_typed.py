@@ -17,15 +17,17 @@ from fraud_model.model.directory import ModelDirectory
 from fraud_model.serving import any_json, openapi
 from fraud_model.serving.app import build
 from fraud_model.serving.audit import AuditLog
+from fraud_model.serving.invocations import SHORT_BYTES
 from fraud_model.serving.large import frames as large_frames
 from fraud_model.serving.loading import load_served
-from fraud_model.serving.model import ScoredRows, ServedModel
+from fraud_model.serving.model import FLAG, PROBABILITY, ScoredRows, ServedModel
 from fraud_model.serving.origin import resolve
 from fraud_model.serving.scoring import Scoring
 from fraud_model.serving.settings import Settings
 from fraud_model.serving.shadow import frames
 from fraud_model.serving.shadow.process import ShadowScorer, load
 from tests.support.asgi import call
+from tests.support.environment import REPOSITORY
 from tests.support.typed_table import typed_table
 
 Record = dict[str, Any]
@@ -62,13 +64,26 @@ def counts(served: ServedModel, *bodies: bytes) -> dict[str, float]:
     return {hit[1]: float(hit[2]) for hit in found if hit}
 
 
-@pytest.mark.parametrize("extra", [{}, {"not_a_feature": 1}], ids=["fast", "by-mlflow"])
+@pytest.mark.parametrize(
+    ("extra", "padding"),
+    [
+        pytest.param({}, 0, id="fast"),
+        pytest.param({"not_a_feature": 1}, 0, id="by-mlflow"),
+        pytest.param({}, SHORT_BYTES, id="large", marks=pytest.mark.slow),
+    ],
+)
 def test_missing_and_unseen_values_are_counted_by_feature(
-    served: ServedModel, row: Record, extra: Record
+    served: ServedModel,
+    row: Record,
+    extra: Record,
+    padding: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # For the process that answers what is large.
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     known, odd = row | extra, {**row, "home": None, "merchant": "Secret shop", "mcc": 1234} | extra
     other = {**odd, "device_age": None}
-    found = counts(served, body_of(known), body_of(odd, other))
+    found = counts(served, body_of(known), body_of(odd, other) + b" " * padding)
     assert {name: count for name, count in found.items() if count} == {
         'fraud_values_missing_total{feature="home"}': 2.0,
         'fraud_values_missing_total{feature="device_age"}': 1.0,
@@ -134,7 +149,7 @@ def test_what_json_cannot_hold_as_it_is_is_logged_and_sent_on_as_something_near(
     written = [orjson.loads(line)["features"] for line in log.read_bytes().splitlines()]
     assert [each["merchant"] for each in written] == [1e20, "\ufffd", str(-(10**400))]
     assert written[0] == {**row, "merchant": 1e20, "paid_at": written[0]["paid_at"]}
-    assert large_frames.pack_answer(reply)
+    assert large_frames.pack_answer(reply, with_values=True)
     frame = frames.read(io.BytesIO(frames.pack([("1", reply.rows)])), len(served.features))
     assert frame is not None
     assert frame.values[:, served.features.index("merchant")].tolist()[:2] == [1e20, "\ufffd"]
@@ -186,12 +201,16 @@ def test_typed_rows_get_to_the_shadow_and_through_the_large_lane(
         assert line["fraud_probability"] == line["champion_probability"]
 
     reply = Scoring(served, Settings(), None).score(body_of(row), "application/json", "1")
-    packed = large_frames.pack_answer(reply)
-    (length,) = large_frames.LENGTH.unpack(packed[:4])
-    header, content = json.loads(packed[4 : 4 + length]), packed[4 + length :]
-    unpacked = large_frames.unpack_answer(header, content, served.features)
-    assert unpacked.rows is not None
-    assert unpacked.rows.values.tolist() == [[*row.values()]]
+    assert reply.rows is not None
+    for with_values, values in ((True, [[*row.values()]]), (False, [[]])):
+        packed = large_frames.pack_answer(reply, with_values=with_values)
+        (length,) = large_frames.LENGTH.unpack(packed[:4])
+        header, content = json.loads(packed[4 : 4 + length]), packed[4 + length :]
+        unpacked = large_frames.unpack_answer(header, content, served.features)
+        assert unpacked.rows is not None
+        assert unpacked.rows.values.tolist() == values
+        for name in (PROBABILITY, FLAG):
+            assert unpacked.rows.columns[name].tolist() == reply.rows.columns[name].tolist()
 
 
 def test_rows_that_the_shadow_refuses_are_dropped_and_the_others_scored(

@@ -95,7 +95,7 @@ class Both:
         plain = self.ours.score_plain(body, content_type, "1")
         reply = plain or self.ours.score(body, content_type, "1")
         # As the process for large requests and the worker send it on.
-        assert large_frames.pack_answer(reply)
+        assert large_frames.pack_answer(reply, with_values=True)
         if reply.rows is not None and reply.rows.has_probabilities:
             assert shadow_frames.pack([("1", reply.rows)])
         return reply

@@ -2,8 +2,8 @@
 
 A frame is the length of its header, the header in JSON, and the bytes that the header counts. In a
 question these are the body of a request. In an answer they are the body of the reply and, if rows
-were scored with probabilities, their values, probabilities and flags as they lie in memory; values
-that are not all numbers are in the header.
+were scored with probabilities, these and the flags as they lie in memory. Where the worker looks at
+the rows' values, they come first; values that are not all numbers are in the header.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ def read_question(stream: BinaryIO) -> Question | None:
     return Question(body, header["content_type"], header["request_id"], header["source"])
 
 
-def pack_answer(reply: Reply) -> bytes:
-    """The frame of an answer."""
+def pack_answer(reply: Reply, *, with_values: bool) -> bytes:
+    """The frame of an answer, with the values of its rows or without."""
     rows = reply.rows
     numbers: list[bytes] = []
-    values = None
+    values, own = None, b""
     if rows is not None and rows.has_probabilities:
-        values, own = pack_values(rows.values)
+        if with_values:
+            values, own = pack_values(rows.values)
         numbers = [
             own,
             np.asarray(rows.columns[PROBABILITY], np.float64).tobytes(),
@@ -79,6 +80,7 @@ def pack_answer(reply: Reply) -> bytes:
         "bytes": len(reply.body),
         "rows": None if rows is None else len(rows),
         "numbers": sum(map(len, numbers)),
+        "with_values": with_values,
         "values": values,
     }
     return b"".join([_with_length(any_json.dumps(header)), reply.body, *numbers])
@@ -99,6 +101,8 @@ def unpack_answer(header: dict[str, Any], content: bytes, features: Sequence[str
 
 def _rows(header: dict[str, Any], numbers: bytes, features: Sequence[str]) -> ScoredRows:
     rows = header["rows"]
+    if not header["with_values"]:
+        features = ()
     if not numbers:
         # Nobody needs what a version answers that answers no probabilities; only how often.
         nothing = np.full(rows, None, dtype=object)

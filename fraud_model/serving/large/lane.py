@@ -188,6 +188,7 @@ class LargeLane:
             stdin=PIPE,
             stdout=PIPE,
             limit=CHUNK_BYTES,
+            # OpenMP's threads would spin while they wait, on cores that small requests need.
             env={**os.environ, "OMP_WAIT_POLICY": "passive"},
         )
         assert process.stdin is not None

@@ -22,6 +22,7 @@ from fraud_model.serving.origin import Origin
 from fraud_model.serving.reply import FAILED
 from fraud_model.serving.scoring import Scoring, log
 from fraud_model.serving.settings import Settings
+from fraud_model.serving.unseen import Watch
 
 # Answers to small requests go first; on an idle machine this costs nothing. Where cores are busy,
 # Linux gives a process its share in turns of up to 4 ms: at 10 one comes every 40 ms, and holds up
@@ -48,7 +49,10 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
             origin,
             settings.audit_keep_seconds,
         )
-    scoring = Scoring(load_served(origin), settings, audit)
+    served = load_served(origin)
+    scoring = Scoring(served, settings, audit)
+    # Only the shadow and some metrics look at them. Collecting them takes as long as reading rows.
+    with_values = bool(settings.shadow_model_uri or Watch(served).names)
     silence_libraries()
     # Arrow's own allocator reserves a gigabyte, which a limit of memory would take for used.
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
@@ -57,10 +61,10 @@ def _serve(stream: BinaryIO, output: BinaryIO, reading: threading.Event) -> None
     output.flush()
     while question := frames.read_question(stream):
         try:
-            answer = frames.pack_answer(scoring.score(*question))
+            answer = frames.pack_answer(scoring.score(*question), with_values=with_values)
         except Exception as error:
             log.error("request %s failed: %s", question.request_id, describe(error))
-            answer = frames.pack_answer(FAILED)
+            answer = frames.pack_answer(FAILED, with_values=False)
         output.write(answer)
         output.flush()
         # Memory that is given back to the system is asked for again by the next request, which that

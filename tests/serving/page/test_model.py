@@ -61,11 +61,12 @@ def test_the_version_and_its_run_are_linked_where_mlflow_has_an_address(
     health |= {"mlflow_tracking_uri": "https://tracking.example/mlflow"}
     page.route("**/health", lambda route: route.fulfill(json=health))
     page.reload()
-    version, run = page.locator("#facts a").all()
+    links = page.locator("#facts a")
+    expect(links).to_have_count(2)
     start = "https://tracking.example/mlflow/#"
     name = f"{health['model_name']}/versions/{health['model_version']}"
-    assert version.get_attribute("href") == f"{start}/models/{name}"
-    assert run.get_attribute("href") == f"{start}/runs/{health['run_id']}"
+    expect(links.nth(0)).to_have_attribute("href", f"{start}/models/{name}")
+    expect(links.nth(1)).to_have_attribute("href", f"{start}/runs/{health['run_id']}")
 
 
 def test_an_answer_without_a_probability_is_shown_as_it_is(
