@@ -17,7 +17,7 @@ from fraud_model.model.hours import Hours
 from fraud_model.model.profile import Profile
 from fraud_model.monitoring.expected import effective_rows, score_shares
 
-# A number is as far from what is expected about once in a thousand windows.
+# By chance alone a number leaves its range about once in a thousand windows.
 FLAGGED_LEVEL = 0.999
 
 
@@ -47,9 +47,9 @@ class FlaggedRange:
     """What a version that knows its hours is expected to flag.
 
     The number is negative binomial, as it is where frauds come in bursts: its variance is that of
-    chance times the dispersion that the reference saw between equal hours. To it comes how
-    uncertain the expectation is: the share of frauds in the reference, and of the holdout's frauds
-    and genuine transactions those that were flagged.
+    chance times the dispersion that the reference saw between equal hours. Added to it is how
+    uncertain the expectation is: the share of frauds in the reference, and how many of the
+    holdout's frauds and genuine transactions were flagged.
     """
 
     def __init__(self, profile: Profile, hours: Hours) -> None:

@@ -407,5 +407,7 @@ def test_an_exception_anywhere_ends_in_a_500_that_is_counted_and_holds_nothing(
     monkeypatch.setattr(docs_page, "page", fail)
     with caplog.at_level(logging.INFO, logger="fraud_model.serving"):
         asyncio.run(ask_all(build(stub[0], Settings(audit_log=str(tmp_path / "audit.jsonl")))))
-    assert caplog.text.count("ZeroDivisionError") == 3
+    # Whatever other tests left behind may be reported while this one runs.
+    told = [r.getMessage() for r in caplog.records if r.name == "fraud_model.serving"]
+    assert sum("ZeroDivisionError" in message for message in told) == 3
     assert "4111" not in caplog.text
