@@ -89,7 +89,7 @@ SHORT = {
     "monitoring": ("--windows 3 --repeats 1 --rows 10000", "| fraud rate doubled | 10,000 |"),
     "monitor_size": ("--lines 20000 --repeats 1", "| 20,000 | 1 |"),
     "monitoring_days": (
-        "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 20000",
+        "--checks 1 --repeats 1 --halves 1 --rows 6000 --reference 40000 --versions 1",
         "| fraud rate doubled |",
     ),
     "collect": ("--lines 20000 --repeats 1", "| 20,000 |"),

@@ -187,6 +187,8 @@ def test_a_closed_terminal_ends_the_server(exported: Path, tmp_path: Path) -> No
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
+        # The tests may run below `nohup`, whose children ignore it.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         # Nobody reads what a terminal would show, and a full one would stop the server.
         os.dup2(log, 1)
         os.dup2(log, 2)
