@@ -68,6 +68,12 @@ def score_shares(hours: Hours, rows: Counts, whole: Floats) -> Floats:
     return np.asarray(rows / rows.sum() @ slots)
 
 
+def share_above(counts: Floats) -> Floats:
+    """Share of the counts above each edge, along the last axis."""
+    upto = np.cumsum(counts, axis=-1)
+    return 1 - upto[..., :-1] / np.maximum(upto[..., -1:], 1)
+
+
 def _shares(counts: Floats, whole: Floats) -> Floats:
     """Each slot's shares, shape (slots, bins); `whole` where a slot is empty."""
     total = counts.sum(axis=1, keepdims=True)

@@ -15,7 +15,7 @@ from scipy import stats
 from fraud_model.arrays import Counts
 from fraud_model.model.hours import Hours
 from fraud_model.model.profile import Profile
-from fraud_model.monitoring.expected import effective_rows, score_shares
+from fraud_model.monitoring.expected import effective_rows, score_shares, share_above
 
 # By chance alone a number leaves its range about once in a thousand windows.
 FLAGGED_LEVEL = 0.999
@@ -72,9 +72,7 @@ class FlaggedRange:
         self._whole = counts.sum(axis=0) / counts.sum()
         scored = counts.sum(axis=1)
         self._behind = np.append(np.where(scored > 0, scored, scored.sum()), scored.sum())
-        above = 1 - np.cumsum(np.array(profile.scores.counts).sum(axis=0))[:-1] / np.sum(
-            profile.scores.counts
-        )
+        above = share_above(np.array(profile.scores.counts, dtype=np.float64).sum(axis=0))
         # Of a threshold it is exactly the edge below it.
         self._edge = int(np.abs(above - profile.flagged_rate).argmin())
 

@@ -9,7 +9,7 @@ import numpy as np
 from fraud_model.arrays import Counts, Floats
 from fraud_model.model.hours import Hours
 from fraud_model.model.profile import Scores
-from fraud_model.monitoring.expected import effective_rows, score_shares
+from fraud_model.monitoring.expected import effective_rows, score_shares, share_above
 
 # A window like the reference leaves the band about once in a thousand.
 BAND_LEVEL = 0.999
@@ -56,7 +56,7 @@ class ScoreBand:
         self._seconds_per_block = scores.seconds_per_block
         self._rows = float(self._blocks.sum())
         self._rows_per_block = self._rows / len(self._blocks)
-        self._reference = _above(self._blocks.sum(axis=0))
+        self._reference = share_above(self._blocks.sum(axis=0))
         self._known: dict[tuple[int, int], Floats] = {}
         self._multiples: dict[int, float] = {}
 
@@ -76,14 +76,14 @@ class ScoreBand:
         expected, band = self._reference, self._band(rows, seconds)
         if known is not None and hours is not None and hours[:-1].any():
             whole = self._blocks.sum(axis=0) / self._rows
-            expected = _above(score_shares(known, hours, whole))
+            expected = share_above(score_shares(known, hours, whole))
             scored = np.array(known.scores).sum(axis=1)
             behind = np.where(scored > 0, np.minimum(scored, known.rows), self._rows)
             size = effective_rows(hours, np.append(behind, self._rows))
             # Equal hours of a short reference may vary less than those to come, and the served
             # model has learned its rows: the band is never narrower than that of blocks of time.
             band = np.maximum(band, self._band_of_hours(known, expected, rows, size))
-        difference = _above(counts.astype(np.float64)) - expected
+        difference = share_above(counts.astype(np.float64)) - expected
         least = LEAST_SHIFT * np.minimum(expected, 1 - expected)
         band = np.maximum(band, least)
         return ScoreShift(expected, difference, band, float((np.abs(difference) / band).max()))
@@ -97,7 +97,7 @@ class ScoreBand:
             random = np.random.default_rng(SEED)
             shares = self._blocks.sum(axis=0) / self._rows
             drawn = random.multinomial(independent, shares, BAND_DRAWS).astype(np.float64)
-            difference = _above(drawn) - self._reference
+            difference = share_above(drawn) - self._reference
             deviation = np.maximum(difference.std(axis=0), 1 / independent)
             largest = np.abs(difference / deviation).max(axis=1)
             self._multiples[independent] = float(np.quantile(largest, BAND_LEVEL))
@@ -138,14 +138,8 @@ class ScoreBand:
 
 def _band(reference: Floats, window: Floats, rows: int) -> Floats:
     """How far the shares above each edge differ between draws, of shape (draws, bins) each."""
-    difference = _above(window) - _above(reference)
+    difference = share_above(window) - share_above(reference)
     # A share that no draw moves still moves by a row.
     deviation = np.maximum(difference.std(axis=0), 1 / rows)
     multiple = np.quantile(np.abs(difference / deviation).max(axis=1), BAND_LEVEL)
     return np.asarray(multiple * deviation)
-
-
-def _above(counts: Floats) -> Floats:
-    """Share of the counts above each edge, along the last axis."""
-    upto = np.cumsum(counts, axis=-1)
-    return 1 - upto[..., :-1] / np.maximum(upto[..., -1:], 1)
